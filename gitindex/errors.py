@@ -1,0 +1,66 @@
+"""What stops a run. Each error carries its data; the command line turns it into one line and an exit code.
+
+Findings about content are values (see :mod:`gitindex.finding`); an exception means that the run could not go on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitindex.finding import Finding
+
+
+class GitindexError(Exception):
+    """Base of all errors that end a run with a message and an exit code."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, message: str, *, help: str = "") -> None:  # noqa: A002 - the word users read
+        super().__init__(message, help)
+        self.message = message
+        self.help = help
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.help}" if self.help else self.message
+
+
+class UsageError(GitindexError):
+    """The words of the command are wrong (exit code 2)."""
+
+    exit_code = 2
+
+
+class NotThereError(GitindexError):
+    """The thing asked for does not exist (exit code 1)."""
+
+    exit_code = 1
+
+
+class CannotRunError(GitindexError):
+    """The run could not be done: no repository, a broken object, a disk or a network that fails (exit code 3)."""
+
+    exit_code = 3
+
+
+class RefusedError(GitindexError):
+    """A write was refused by the rules, and nothing was written (exit code 1)."""
+
+    exit_code = 1
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("refused, and nothing was written")
+        self.findings = tuple(findings)
+
+
+class DistributionError(GitindexError):
+    """A file that is no sound wheel or sdist (exit code 1)."""
+
+    exit_code = 1
+
+    def __init__(self, filename: str, problem: str, *, help: str = "") -> None:  # noqa: A002
+        super().__init__(f"{filename}: {problem}", help=help)
+        self.filename = filename
+        self.problem = problem

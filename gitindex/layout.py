@@ -1,0 +1,53 @@
+"""Where things lie in an index repository, format 1: path to identity and back, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gitindex.names import IndexName, ProjectName, UserName
+
+SETTINGS = "gitindex.toml"
+INDEXES = "indexes"
+FILES = "files"
+USER = "user.toml"
+INDEX = "index.toml"
+PROJECT = "project.toml"
+MANIFEST_SUFFIX = ".json"
+METADATA_SUFFIX = ".metadata"
+PROVENANCE_SUFFIX = ".provenance"
+MAX_DOCUMENT = 1024 * 1024
+"""Largest size in bytes of a file under `indexes/`, and of the settings."""
+
+
+def user_folder(user: UserName | str) -> str:
+    return f"{INDEXES}/{user}"
+
+
+def user_path(user: UserName | str) -> str:
+    return f"{INDEXES}/{user}/{USER}"
+
+
+def index_folder(index: IndexName) -> str:
+    return f"{INDEXES}/{index.user}/{index.name}"
+
+
+def index_path(index: IndexName) -> str:
+    return f"{INDEXES}/{index.user}/{index.name}/{INDEX}"
+
+
+def project_folder(index: IndexName, project: ProjectName | str) -> str:
+    return f"{INDEXES}/{index.user}/{index.name}/{project}"
+
+
+def statements_path(index: IndexName, project: ProjectName | str) -> str:
+    return f"{project_folder(index, project)}/{PROJECT}"
+
+
+def manifest_path(index: IndexName, project: ProjectName | str, version: str) -> str:
+    return f"{project_folder(index, project)}/{version}{MANIFEST_SUFFIX}"
+
+
+def stored_path(sha256: str, filename: str) -> str:
+    """Return where a stored file lies: the same path in the repository, in an object store and in the site."""
+    return f"{FILES}/{sha256[:2]}/{sha256[2:]}/{filename}"

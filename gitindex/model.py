@@ -1,0 +1,239 @@
+"""The files of an index repository, format 1: one file, one model; `schemas/` is generated from them.
+
+A model says which keys there are and of what type. Everything else that is demanded of the content is a rule
+(:mod:`gitindex.rules`): a stricter model would make old commits unreadable.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints
+
+FORMAT = 1
+
+Text = Annotated[str, Strict()]
+Flag = Annotated[bool, Strict()]
+Integer = Annotated[int, Strict()]
+Names = tuple[Text, ...]
+
+
+def _real_time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http or https URL")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must have no credentials: they come from the environment (netrc)")
+    return text
+
+
+def _public_url(text: str) -> str:
+    return _http_url(text) if text else text
+
+
+UploadTime = Annotated[
+    Text,
+    StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"),
+    AfterValidator(_real_time),
+]
+HttpUrl = Annotated[Text, AfterValidator(_http_url)]
+PublicUrl = Annotated[Text, AfterValidator(_public_url)]
+Pattern = Annotated[Text, StringConstraints(pattern=r"^[a-z0-9*?][a-z0-9*?-]*$")]
+Age = Annotated[Text, StringConstraints(pattern=r"^[0-9]{1,9}[smhdw]$")]
+
+
+class Model(BaseModel):
+    """What all models share: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Site(Model):
+    """Where and under which title the rendered site is served."""
+
+    url: PublicUrl = Field(
+        default="", description="Where the rendered site is served; pages use relative links all the same."
+    )
+    title: Text = Field(default="Python packages", description="The title of the site.")
+
+
+class Storage(Model):
+    """Where the released files are kept."""
+
+    url: Text = Field(
+        default="files/",
+        pattern=r"^(files/|(s3|gs|az|file)://.+)$",
+        description="`files/` in the repository, or an object store: s3://, gs://, az://, file:///.",
+    )
+    public_url: PublicUrl = Field(
+        default="", description="Where stored files are downloaded from; empty: the site's own files/."
+    )
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the files are kept in the repository itself."""
+        return self.url == "files/"
+
+
+class Policy(Model):
+    """How changes are accepted."""
+
+    protected_branch: Text = Field(default="main", description="The branch that is published.")
+    require_signed_commits: Flag = False
+    ignore: Names = Field(default=(), description="Codes of warnings that are not reported; errors cannot be ignored.")
+
+
+class ReservedNames(Model):
+    """Names that are ours even before a release exists."""
+
+    reserved: tuple[Pattern, ...] = Field(
+        default=(), description="Normalised names or patterns; never asked of, or answered by, a mirror."
+    )
+
+
+class Settings(Model):
+    """`gitindex.toml`: the settings of an index repository."""
+
+    format: Integer = Field(description="The version of the format; this is format 1.")
+    site: Site = Site()
+    storage: Storage = Storage()
+    groups: dict[str, Names] = Field(default_factory=dict, description="Groups of users, named `:group` in an ACL.")
+    policy: Policy = Policy()
+    names: ReservedNames = ReservedNames()
+
+
+class User(Model):
+    """`indexes/<user>/user.toml`: an owner of indexes."""
+
+    email: Text = ""
+    title: Text = ""
+    identities: Names = Field(default=(), description="Who the user is elsewhere: `github:emilie`, `ssh:SHA256:…`.")
+    admin: Flag = Field(default=False, description="Whether the user may change users, groups, policy and settings.")
+
+
+class Stage(Model):
+    """`indexes/<user>/<index>/index.toml`: an index that people release to. The keys are devpi's."""
+
+    type: Literal["stage"] = "stage"
+    title: Text = ""
+    description: Text = ""
+    volatile: Flag = Field(
+        default=True, description="Whether releases may be replaced or removed; once false, it stays false."
+    )
+    bases: Names = Field(default=(), description="Indexes that this one inherits from, `user/name`, first wins.")
+    acl_upload: Names | None = Field(
+        default=None, description="Users and `:groups` who may release here; the owner where it is not given."
+    )
+    mirror_whitelist: Names = Field(
+        default=(),
+        description="Normalised project names, or `*`, that a mirror may add to although they are ours.",
+    )
+    mirror_whitelist_inheritance: Literal["intersection", "union"] = "intersection"
+    merge_mirrors: Flag = Field(
+        default=False,
+        description="Whether all mirrors that have a project answer for it, not the first alone.",
+    )
+    require_tests: Flag = Field(default=False, description="Whether a push needs a passed test result.")
+
+
+class Mirror(Model):
+    """`indexes/<user>/<index>/index.toml`: a read-only index that shows another simple repository."""
+
+    type: Literal["mirror"]
+    title: Text = ""
+    description: Text = ""
+    mirror_url: HttpUrl | None = Field(
+        default=None, description="The simple index that is shown; PyPI's where it is not given."
+    )
+    mirror_cache_expiry: Integer = Field(
+        default=1800, ge=0, description="Seconds until a cached page is asked for again."
+    )
+    mirror_use_external_urls: Flag = Field(
+        default=False, description="Whether pages link to the upstream's own URLs, not to our cache."
+    )
+    allow: Names | None = Field(
+        default=None,
+        description="The only projects shown: names or requirement specifiers such as `django<5`.",
+    )
+    deny: Names = Field(default=(), description="Projects not shown: names or requirement specifiers.")
+    mirror_min_age: Age | None = Field(default=None, description="Files younger than that are not shown, such as `7d`.")
+    mirror_min_age_exempt: Names = Field(default=(), description="Projects that `mirror_min_age` does not concern.")
+    bases: Names = Field(default=(), description="A mirror has no bases (GI103).", json_schema_extra={"maxItems": 0})
+
+
+Definition = Stage | Mirror
+
+
+class Hashes(Model):
+    """The digests of a file; sha256 alone, as on a simple page."""
+
+    sha256: Text
+
+
+class File(Model):
+    """One distribution of a release; the key names are the simple API's (PEP 691, PEP 700)."""
+
+    filename: Text
+    hashes: Hashes
+    size: Integer = Field(description="Bytes.")
+    upload_time: UploadTime | None = Field(default=None, alias="upload-time")
+    requires_python: Text | None = Field(default=None, alias="requires-python")
+    core_metadata: Hashes | None = Field(
+        default=None,
+        alias="core-metadata",
+        description="PEP 658: digest of the `.metadata` file beside the file.",
+    )
+    url: Text | None = Field(default=None, description="Absolute https URL of a file that is hosted elsewhere.")
+    provenance: Text | None = Field(
+        default=None, description="PEP 740: sha256 of the provenance document beside the file."
+    )
+
+
+class Manifest(Model):
+    """`indexes/<user>/<index>/<project>/<version>.json`: the facts of one release, only ever added to."""
+
+    name: Text
+    version: Text
+    files: tuple[File, ...] = Field(min_length=1)
+
+
+class ProjectStatements(Model):
+    """`indexes/<user>/<index>/<project>/project.toml`: statements about a project that may change."""
+
+    status: Literal["active", "archived", "quarantined", "deprecated"] | None = Field(
+        default=None, description="PEP 792. The files of a quarantined project are listed nowhere."
+    )
+    status_reason: Text | None = Field(default=None, alias="status-reason")
+    yanked: dict[str, Text] = Field(
+        default_factory=dict, description='PEP 592: `"<version>"` or `"<filename>"` = reason.'
+    )
+    sources: Names = Field(
+        default=(),
+        description="The only URL prefixes, each ending in `/`, from which files with a `url` may come.",
+    )
+
+
+SCHEMAS: dict[str, type[Model]] = {
+    "gitindex": Settings,
+    "user": User,
+    "stage": Stage,
+    "mirror": Mirror,
+    "manifest": Manifest,
+    "project": ProjectStatements,
+}
+"""File name in `schemas/` (without `.schema.json`) and the model it is generated from."""
+
+
+def json_schema(model: type[Model]) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of *model*, keys as they stand in the files."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **model.model_json_schema(by_alias=True),
+    }

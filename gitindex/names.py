@@ -1,0 +1,171 @@
+"""Strings that have been checked: the types say so, and each is made in one place.
+
+Packaging's parsers are imported where they are needed, for the time they take; the common forms are
+recognised by patterns that accept only what packaging accepts (a property test compares the two).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple, NewType
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+ProjectName = NewType("ProjectName", str)
+"""A project name in normal form (PEP 503)."""
+UserName = NewType("UserName", str)
+Sha256 = NewType("Sha256", str)
+"""64 lower-case hexadecimal digits."""
+
+_PROJECT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
+_DISPLAY_NAME = re.compile(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", re.ASCII | re.IGNORECASE)
+_OWNER = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SAFE_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*", re.ASCII)
+_SEPARATORS = re.compile(r"[-_.]+")
+_COMMON_WHEEL = re.compile(
+    r"(?P<name>[A-Za-z0-9]+(?:[._][A-Za-z0-9]+)*)-(?P<version>[A-Za-z0-9_.+!]+)(?:-[0-9][A-Za-z0-9_.]*)?"
+    r"-(?:[A-Za-z_][A-Za-z0-9_]*\.)*[A-Za-z_][A-Za-z0-9_]*-(?:[A-Za-z0-9_]+\.)*[A-Za-z0-9_]+-(?:[A-Za-z0-9_]+\.)*[A-Za-z0-9_]+\.whl",
+    re.ASCII,
+)
+_COMMON_SDIST = re.compile(r"(?P<name>[A-Za-z0-9._-]+)-(?P<version>[A-Za-z0-9_.+!]+)\.(?:tar\.gz|zip)", re.ASCII)
+_COMMON_SPECIFIERS = re.compile(
+    r"\s*(?:(?:>=|<=|>|<)\s*\d{1,9}(?:\.\d{1,9})*|(?:==|!=)\s*\d{1,9}(?:\.\d{1,9})*(?:\.\*)?|~=\s*\d{1,9}(?:\.\d{1,9})+)\s*"
+    r"(?:,\s*(?:(?:>=|<=|>|<)\s*\d{1,9}(?:\.\d{1,9})*|(?:==|!=)\s*\d{1,9}(?:\.\d{1,9})*(?:\.\*)?|~=\s*\d{1,9}(?:\.\d{1,9})+)\s*)*",
+    re.ASCII,
+)
+
+MAX_NAME = 64
+RESERVED_USERS = frozenset({"files"})
+"""Names that the site's own URLs use (design 6)."""
+
+
+class IndexName(NamedTuple):
+    """The name of an index: ``user/name``."""
+
+    user: UserName
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.user}/{self.name}"
+
+
+class DistributionName(NamedTuple):
+    """What the name of a wheel or an sdist says."""
+
+    kind: Literal["wheel", "sdist"]
+    project: ProjectName
+    version: Version
+
+
+def normalize(name: str) -> ProjectName:
+    """Return *name* in normal form (PEP 503); whether it is a name at all is not checked."""
+    return ProjectName(_SEPARATORS.sub("-", name).lower())
+
+
+def is_project_name(text: str) -> bool:
+    """Tell whether *text* is a project name in normal form."""
+    return _PROJECT.fullmatch(text) is not None and "--" not in text
+
+
+def is_display_name(text: str) -> bool:
+    """Tell whether *text* is a valid project name in any spelling (the core metadata's rule, ASCII, no newline)."""
+    return _DISPLAY_NAME.fullmatch(text) is not None
+
+
+def is_owner_name(text: str) -> bool:
+    """Tell whether *text* may name an index, or a user unless :data:`RESERVED_USERS` has it."""
+    return len(text) <= MAX_NAME and _OWNER.fullmatch(text) is not None
+
+
+def is_user_name(text: str) -> bool:
+    """Tell whether *text* may name a user."""
+    return is_owner_name(text) and text not in RESERVED_USERS
+
+
+def parse_index_name(text: str) -> IndexName | None:
+    """Return the index that *text* (``user/name``) names, or ``None`` where it is malformed."""
+    user, slash, name = text.partition("/")
+    if slash and is_user_name(user) and is_owner_name(name):
+        return IndexName(UserName(user), name)
+    return None
+
+
+def is_sha256(text: str) -> bool:
+    """Tell whether *text* is a sha256 in lower-case hexadecimal."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def is_safe_filename(text: str) -> bool:
+    """Tell whether *text* can stand in a path and a URL: ASCII, no separator, no leading dot, no blank."""
+    return len(text) <= 255 and _SAFE_FILENAME.fullmatch(text) is not None  # noqa: PLR2004 - what file systems take
+
+
+@lru_cache(maxsize=65536)
+def parse_version(text: str) -> Version | None:
+    """Return the version that *text* spells (PEP 440), or ``None``."""
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415
+
+    try:
+        return Version(text)
+    except (InvalidVersion, ValueError):
+        return None
+
+
+def canonical_version(text: str) -> str | None:
+    """Return the canonical spelling of a version (``str(Version(text))``: trailing zeros stay), or ``None``."""
+    version = parse_version(text)
+    return None if version is None else str(version)
+
+
+@lru_cache(maxsize=4096)
+def is_specifier_set(text: str) -> bool:
+    """Tell whether *text* is a valid set of version specifiers (PEP 440), as in ``requires-python``."""
+    if _COMMON_SPECIFIERS.fullmatch(text):
+        return True
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
+
+    try:
+        SpecifierSet(text)
+    except (InvalidSpecifier, ValueError):
+        return False
+    return True
+
+
+def parse_filename(filename: str) -> DistributionName | None:
+    """Return what the name of a wheel or an sdist says, or ``None`` where it is neither (PEP 427, PEP 625).
+
+    Old spellings that packaging reads (upper case, dots, ``.zip`` sdists) are read; what could leave a folder or
+    a URL's path segment is not.
+    """
+    if not is_safe_filename(filename):
+        return None
+    if match := _COMMON_WHEEL.fullmatch(filename):
+        version = parse_version(match["version"])
+        if version is not None:
+            return DistributionName("wheel", normalize(match["name"]), version)
+    if (match := _COMMON_SDIST.fullmatch(filename)) and is_display_name(match["name"]):
+        version = parse_version(match["version"])
+        if version is not None:
+            return DistributionName("sdist", normalize(match["name"]), version)
+    return _parse_filename_by_packaging(filename)
+
+
+def _parse_filename_by_packaging(filename: str) -> DistributionName | None:
+    from packaging.utils import (  # noqa: PLC0415
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
+
+    try:
+        if filename.endswith(".whl"):
+            name, version, _, _ = parse_wheel_filename(filename)
+            return DistributionName("wheel", ProjectName(name), version) if is_project_name(name) else None
+        name, version = parse_sdist_filename(filename)
+    except (InvalidWheelFilename, InvalidSdistFilename, ValueError):
+        return None
+    return DistributionName("sdist", ProjectName(name), version) if is_project_name(name) else None

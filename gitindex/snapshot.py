@@ -1,0 +1,318 @@
+"""The index repository at one revision, typed, and opened lazily: a project's folder is read when it is asked for.
+
+What is there and cannot be read is a value (:class:`Unreadable`); what is not part of the layout is a :class:`Stray`.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from gitindex import documents, layout
+from gitindex.documents import Problem, Unreadable
+from gitindex.errors import CannotRunError
+from gitindex.model import Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, User
+from gitindex.names import IndexName, ProjectName, UserName, normalize, parse_index_name
+from gitindex.tree import EMPTY, find
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gitindex.documents import KeyPath
+    from gitindex.tree import Entry, Folder, Kind
+
+T = TypeVar("T")
+
+
+class Stray(NamedTuple):
+    """An entry that has no place in the layout, or is not a plain file or folder."""
+
+    path: str
+    kind: Kind
+    is_misplaced: bool
+    """Whether nothing of the layout has this path; else it is its kind that is wrong."""
+    wanted: str
+    """What belongs in that folder, for the message."""
+
+
+class Project:
+    """A project of one index: its folder, with manifests and statements."""
+
+    def __init__(self, index: IndexName, name: ProjectName, folder: Folder) -> None:
+        self.index = index
+        self.name = name
+        self.folder = folder
+        self._releases: dict[str, Manifest | Unreadable | None] = {}
+
+    @property
+    def path(self) -> str:
+        """The path of the project's folder."""
+        return layout.project_folder(self.index, self.name)
+
+    def versions(self) -> Iterator[str]:
+        """Return the versions as the names of the manifests spell them, sorted as text."""
+        suffix = layout.MANIFEST_SUFFIX
+        return (name.removesuffix(suffix) for name in sorted(self.folder.entries()) if name.endswith(suffix))
+
+    def release(self, version: str) -> Manifest | Unreadable | None:
+        """Read the manifest of a version; ``None`` where there is none."""
+        if version not in self._releases:
+            self._releases[version] = _read(
+                self.folder, version + layout.MANIFEST_SUFFIX, self.path, documents.read_manifest
+            )
+        return self._releases[version]
+
+    def releases(self) -> Iterator[tuple[str, Manifest]]:
+        """Yield the versions whose manifests can be read, with the manifests."""
+        for version in self.versions():
+            manifest = self.release(version)
+            if isinstance(manifest, Manifest):
+                yield version, manifest
+
+    @cached_property
+    def statements(self) -> ProjectStatements | Unreadable | None:
+        """What `project.toml` says; ``None`` where there is none."""
+        return _read(self.folder, layout.PROJECT, self.path, documents.read_statements)
+
+    def manifest_path(self, version: str) -> str:
+        """Return the path of the manifest of a version."""
+        return layout.manifest_path(self.index, self.name, version)
+
+    def strays(self) -> Iterator[Stray]:
+        """Yield what does not belong into the folder of a project."""
+        wanted = "<version>.json and project.toml"
+        for name, entry in self.folder.entries().items():
+            known = name == layout.PROJECT or name.endswith(layout.MANIFEST_SUFFIX)
+            yield from _stray(self.path, name, entry, "file" if known else None, wanted)
+
+
+class Index:
+    """An index: its definition and its projects."""
+
+    def __init__(self, name: IndexName, folder: Folder) -> None:
+        self.name = name
+        self.folder = folder
+        self._last: Project | None = None  # several indexes ask for one project in turn
+
+    @property
+    def path(self) -> str:
+        """The path of `index.toml`."""
+        return layout.index_path(self.name)
+
+    @cached_property
+    def definition(self) -> Definition | Unreadable | None:
+        """What `index.toml` says; ``None`` where there is none, and so no index."""
+        return _read(self.folder, layout.INDEX, layout.index_folder(self.name), documents.read_definition)
+
+    @property
+    def is_mirror(self) -> bool:
+        """Whether it shows another index."""
+        return isinstance(self.definition, Mirror)
+
+    @property
+    def is_volatile(self) -> bool:
+        """Whether releases may be replaced or removed. One whose definition cannot be read is held to be non-volatile."""
+        return isinstance(self.definition, Stage) and self.definition.volatile
+
+    @property
+    def bases(self) -> tuple[IndexName, ...]:
+        """The bases that are well-formed names, each once, in order."""
+        if not isinstance(self.definition, Stage):
+            return ()
+        names = (parse_index_name(base) for base in self.definition.bases)
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
+    def project_names(self) -> Iterator[ProjectName]:
+        """Yield the names of the project folders, sorted, whether or not they are valid names."""
+        for name, entry in sorted(self.folder.entries().items()):
+            if entry.kind == "folder":
+                yield ProjectName(name)
+
+    def project(self, name: str) -> Project | None:
+        """Open a project; ``None`` where it has no folder."""
+        if self._last is None or self._last.name != name:
+            entry = self.folder.entries().get(name)
+            if entry is None or entry.kind != "folder":
+                return None
+            self._last = Project(self.name, ProjectName(name), self.folder.folder(name))
+        return self._last
+
+    def has_project(self, name: str) -> bool:
+        """Tell whether the name is taken in this index."""
+        entry = self.folder.entries().get(name)
+        return entry is not None and entry.kind == "folder"
+
+    def strays(self) -> Iterator[Stray]:
+        """Yield what does not belong into the folder of an index."""
+        for name, entry in self.folder.entries().items():
+            known: Kind | None = "file" if name == layout.INDEX else "folder"
+            if entry.kind == "file" and name != layout.INDEX:
+                known = None
+            yield from _stray(
+                layout.index_folder(self.name), name, entry, known, "index.toml and a folder for each project"
+            )
+
+
+class Snapshot:
+    """An index repository at one revision, or staged, or in the working tree."""
+
+    def __init__(self, root: Folder, name: str | None) -> None:
+        self.root = root
+        self.name = name
+        """The commit id, ``worktree`` or ``index``; ``None`` for no revision at all."""
+        self._indexes: dict[IndexName, Index | None] = {}
+
+    @cached_property
+    def settings_or_problem(self) -> Settings | Unreadable | None:
+        """What `gitindex.toml` says; ``None`` where there is none."""
+        return _read(self.root, layout.SETTINGS, "", documents.read_settings)
+
+    @property
+    def settings(self) -> Settings:
+        """What `gitindex.toml` says.
+
+        Raises:
+            CannotRunError: there is none, or it cannot be read.
+
+        """
+        match self.settings_or_problem:
+            case Settings() as settings:
+                return settings
+            case Unreadable(path, problems):
+                raise CannotRunError(f"{path}: {problems[0].message}", help="mend it first")
+            case None:
+                raise CannotRunError(
+                    f"there is no {layout.SETTINGS} here, so this is no index repository",
+                    help="make one with: gitindex init",
+                )
+
+    @cached_property
+    def indexes_folder(self) -> Folder | None:
+        """The folder `indexes/`, or ``None`` where there is none."""
+        return self.open_folder(layout.INDEXES)
+
+    @cached_property
+    def files_folder(self) -> Folder | None:
+        """The embedded file store, or ``None`` where there is none."""
+        return self.open_folder(layout.FILES)
+
+    def open_folder(self, path: str) -> Folder | None:
+        """Open the folder at a path; ``None`` where there is none."""
+        folder = self.root
+        for name in path.split("/"):
+            entry = folder.entries().get(name)
+            if entry is None or entry.kind != "folder":
+                return None
+            folder = folder.folder(name)
+        return folder
+
+    def user_names(self) -> Iterator[UserName]:
+        """Yield the names of the user folders, sorted, whether or not they are valid names."""
+        if self.indexes_folder:
+            for name, entry in sorted(self.indexes_folder.entries().items()):
+                if entry.kind == "folder":
+                    yield UserName(name)
+
+    def user_folder(self, name: str) -> Folder | None:
+        """Open the folder of a user; ``None`` where there is none."""
+        entry = self.indexes_folder.entries().get(name) if self.indexes_folder else None
+        if self.indexes_folder is None or entry is None or entry.kind != "folder":
+            return None
+        return self.indexes_folder.folder(name)
+
+    def user(self, name: str) -> User | Unreadable | None:
+        """Read a user; ``None`` where there is no `user.toml`."""
+        folder = self.user_folder(name)
+        return _read(folder, layout.USER, layout.user_folder(name), documents.read_user) if folder else None
+
+    def index_names(self, user: str | None = None) -> Iterator[IndexName]:
+        """Yield the names of all index folders (of one user), sorted; each may lack its definition."""
+        for owner in self.user_names() if user is None else (UserName(user),):
+            folder = self.user_folder(owner)
+            if folder:
+                for name, entry in sorted(folder.entries().items()):
+                    if entry.kind == "folder":
+                        yield IndexName(owner, name)
+
+    def index(self, name: IndexName) -> Index | None:
+        """Open an index; ``None`` where there is no definition."""
+        opened = self.index_folder(name)
+        return opened if opened and opened.definition is not None else None
+
+    def index_folder(self, name: IndexName) -> Index | None:
+        """Open the folder of an index, even one without a definition; ``None`` where there is no folder."""
+        if name not in self._indexes:
+            folder = self.user_folder(name.user)
+            entry = folder.entries().get(name.name) if folder else None
+            is_there = folder is not None and entry is not None and entry.kind == "folder"
+            self._indexes[name] = Index(name, folder.folder(name.name)) if folder and is_there else None
+        return self._indexes[name]
+
+    def line_of(self, path: str, keys: KeyPath) -> int | None:
+        """Return the 1-based line of a key path in the document at *path*, where it can be told."""
+        found = find(self.root, path)
+        if found is None:
+            return None
+        text = found[0].read(found[1]).decode("utf-8", "replace")
+        locate = documents.locate_json if path.endswith(layout.MANIFEST_SUFFIX) else documents.locate_toml
+        return locate(text, keys)
+
+    def is_reserved(self, project: ProjectName) -> bool:
+        """Tell whether a name is ours even without a release."""
+        settings = self.settings_or_problem
+        patterns = settings.names.reserved if isinstance(settings, Settings) else ()
+        return any(
+            fnmatchcase(project, pattern if "*" in pattern or "?" in pattern else normalize(pattern))
+            for pattern in patterns
+        )
+
+    def root_strays(self) -> Iterator[Stray]:
+        """Yield what is wrong with the entries of the root that gitindex looks at."""
+        for name, kind in ((layout.SETTINGS, "file"), (layout.INDEXES, "folder"), (layout.FILES, "folder")):
+            entry = self.root.entries().get(name)
+            if entry is not None and entry.kind != kind:
+                yield Stray(name, entry.kind, entry.kind in ("file", "folder"), f"a {kind}")
+        if self.indexes_folder:
+            for name, entry in self.indexes_folder.entries().items():
+                yield from _stray(
+                    layout.INDEXES,
+                    name,
+                    entry,
+                    None if entry.kind == "file" else "folder",
+                    "a folder for each user",
+                )
+
+    def user_strays(self, user: str) -> Iterator[Stray]:
+        """Yield what does not belong into the folder of a user."""
+        folder = self.user_folder(user)
+        for name, entry in folder.entries().items() if folder else ():
+            known: Kind | None = "file" if name == layout.USER else "folder"
+            if entry.kind == "file" and name != layout.USER:
+                known = None
+            yield from _stray(layout.user_folder(user), name, entry, known, "user.toml and a folder for each index")
+
+
+NO_REVISION = Snapshot(EMPTY, None)
+"""A snapshot with nothing in it: the base of the first commit."""
+
+
+def _stray(folder: str, name: str, entry: Entry, wanted_kind: Kind | None, wanted: str) -> Iterator[Stray]:
+    if entry.kind != wanted_kind:
+        misplaced = entry.kind in ("file", "folder")
+        yield Stray(f"{folder}/{name}", entry.kind, misplaced, wanted)
+
+
+def _read(
+    folder: Folder, name: str, parent: str, read: Callable[[str, bytes], T | Unreadable]
+) -> T | Unreadable | None:
+    entry = folder.entries().get(name)
+    if entry is None:
+        return None
+    path = f"{parent}/{name}" if parent else name
+    if entry.kind not in ("file", "executable"):
+        return Unreadable(path, (Problem(f"is a {entry.kind}, and must be a file"),))
+    size = folder.size(name)
+    if size > layout.MAX_DOCUMENT:
+        return documents.too_large(path, size)
+    return read(path, folder.read(name))
