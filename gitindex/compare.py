@@ -1,0 +1,327 @@
+"""A change: two snapshots compared by identity (user, index, project, version, filename), never by text.
+
+Folders whose ids are equal are not opened, so the cost follows what differs. Renames do not exist here: what is not at
+its place any more is gone from it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from gitindex import layout
+from gitindex.documents import Unreadable
+from gitindex.model import File, Manifest, ProjectStatements, Settings, Stage, User
+from gitindex.names import IndexName, ProjectName, UserName, is_safe_filename
+from gitindex.snapshot import NO_REVISION, Stray
+from gitindex.tree import EMPTY, Entry, Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gitindex.snapshot import Index, Project, Snapshot
+
+
+def differing(before: Folder | None, after: Folder | None) -> Iterator[str]:
+    """Yield the names whose entries are not known to be equal, sorted."""
+    if before is not None and after is not None and before.id is not None and before.id == after.id:
+        return
+    old = before.entries() if before is not None else {}
+    new = after.entries() if after is not None else {}
+    for name in sorted({*old, *new}):
+        one, other = old.get(name), new.get(name)
+        if one is None or other is None or one.kind != other.kind or one.id is None or one.id != other.id:
+            yield name
+
+
+def folder_of(place: Index | Project | None) -> Folder | None:
+    """Return the folder of an index or a project, ``None`` where it is not there."""
+    return None if place is None else place.folder
+
+
+class ReleaseChange(NamedTuple):
+    """One release before and after."""
+
+    version: str
+    before: Manifest | Unreadable | None
+    after: Manifest | Unreadable | None
+
+    def new_files(self) -> Iterator[tuple[int, File]]:
+        """Yield the files of *after*, with their places, that *before* does not have with the very same facts."""
+        known = set(self.before.files) if isinstance(self.before, Manifest) else set()
+        for place, file in enumerate(self.after.files if isinstance(self.after, Manifest) else ()):
+            if file not in known:
+                yield place, file
+
+
+class ProjectChange:
+    """One project of an index before and after."""
+
+    def __init__(
+        self,
+        index: IndexName,
+        name: ProjectName,
+        before: Project | None,
+        after: Project | None,
+        *,
+        everything: bool,
+        base_is_unreadable: bool = False,
+    ) -> None:
+        self.index = index
+        self.name = name
+        self.before = before
+        self.after = after
+        self.base_is_unreadable = base_is_unreadable
+        """Whether something that is no folder had the project's place in the base."""
+        self._everything = everything
+
+    @property
+    def path(self) -> str:
+        """The path of the project's folder."""
+        return layout.project_folder(self.index, self.name)
+
+    def touches(self, name: str) -> bool:
+        """Tell whether the entry *name* of the project's folder differs (or is checked all the same)."""
+        return name in self._touched
+
+    def differs(self, version: str) -> bool:
+        """Tell whether the manifest of a version has other bytes, or another mode, than it had."""
+        name = version + layout.MANIFEST_SUFFIX
+        old = self.before.folder if self.before else EMPTY
+        new = self.after.folder if self.after else EMPTY
+        was, now = old.entries().get(name), new.entries().get(name)
+        if was is None or now is None or was.kind != now.kind:
+            return was is not now
+        if was.id is not None and was.id == now.id:
+            return False
+        return was.kind not in ("file", "executable") or old.read(name) != new.read(name)
+
+    @cached_property
+    def _touched(self) -> tuple[str, ...]:
+        if self._everything:
+            old = self.before.folder.entries() if self.before else {}
+            new = self.after.folder.entries() if self.after else {}
+            return tuple(sorted({*old, *new}))
+        return tuple(differing(folder_of(self.before), folder_of(self.after)))
+
+    @cached_property
+    def releases(self) -> tuple[ReleaseChange, ...]:
+        """The releases that the change touches (all, where everything is checked)."""
+        suffix = layout.MANIFEST_SUFFIX
+        versions = [name.removesuffix(suffix) for name in self._touched if name.endswith(suffix)]
+        return tuple(
+            ReleaseChange(
+                v,
+                self.before.release(v) if self.before else None,
+                self.after.release(v) if self.after else None,
+            )
+            for v in versions
+        )
+
+    @property
+    def statements(self) -> ProjectStatements:
+        """The statements of the head; empty ones where there are none that can be read."""
+        found = self.after.statements if self.after else None
+        return found if isinstance(found, ProjectStatements) else ProjectStatements()
+
+
+class StoredFile(NamedTuple):
+    """A path in the embedded file store that the change touches."""
+
+    path: str
+    sha256: str
+    """As the path says it; not checked."""
+    filename: str
+    before: tuple[Folder, str] | None
+    """The folder and the name in it, ``None`` where the base has no such file."""
+    after: tuple[Folder, str] | None
+
+
+class Change:
+    """A pair of snapshots: the base (what is published) and the head (what would be)."""
+
+    def __init__(
+        self,
+        base: Snapshot | None,
+        head: Snapshot,
+        *,
+        everything: bool = False,
+        actor: User | None = None,
+        descends: bool | None = None,
+    ) -> None:
+        self.base = base or NO_REVISION
+        """A snapshot of nothing where there is no base."""
+        self.head = head
+        self.actor = actor
+        """Who makes the change, as the base knows them."""
+        self.descends = descends
+        """Whether the head comes after the base; ``None`` where these are not two revisions."""
+        self.everything = everything or base is None or self._storage_moved_in(base, head)
+        """Whether every file of the head is checked, not only what differs."""
+
+    @staticmethod
+    def _storage_moved_in(base: Snapshot, head: Snapshot) -> bool:
+        old, new = base.settings_or_problem, head.settings_or_problem
+        return (
+            isinstance(old, Settings)
+            and isinstance(new, Settings)
+            and old.storage.url != new.storage.url
+            and new.storage.is_embedded
+        )
+
+    @property
+    def has_base(self) -> bool:
+        """Whether there is something that the head is compared with."""
+        return self.base is not NO_REVISION
+
+    @property
+    def is_by_admin(self) -> bool:
+        """Whether someone who was an admin in the base makes the change."""
+        return self.actor is not None and self.actor.admin
+
+    @property
+    def touches_settings(self) -> bool:
+        """Whether `gitindex.toml` differs (or is checked all the same)."""
+        return self.everything or layout.SETTINGS in differing(self.base.root, self.head.root)
+
+    @cached_property
+    def users(self) -> tuple[UserName, ...]:
+        """The names under `indexes/` below which something differs (all, where everything is checked)."""
+        old = self.base.indexes_folder
+        new = self.head.indexes_folder
+        if self.everything:
+            return tuple(UserName(name) for name in sorted({*(old or EMPTY).entries(), *(new or EMPTY).entries()}))
+        return tuple(UserName(name) for name in differing(old, new))
+
+    @cached_property
+    def changed_users(self) -> tuple[UserName, ...]:
+        """The users whose `user.toml` differs."""
+        return tuple(
+            user
+            for user in self.users
+            if self.everything or layout.USER in differing(self.base.user_folder(user), self.head.user_folder(user))
+        )
+
+    @cached_property
+    def indexes(self) -> Mapping[IndexName, tuple[Index | None, Index | None]]:
+        """The index folders below which something differs, before and after; either may lack its definition."""
+        found = {}
+        for user in self.users:
+            old = self.base.user_folder(user)
+            new = self.head.user_folder(user)
+            names = (
+                sorted({*(old or EMPTY).entries(), *(new or EMPTY).entries()})
+                if self.everything
+                else differing(old, new)
+            )
+            for name in names:
+                if name == layout.USER:
+                    continue
+                index = IndexName(user, name)
+                before = self.base.index_folder(index)
+                found[index] = (before, self.head.index_folder(index))
+        return found
+
+    @cached_property
+    def changed_definitions(self) -> frozenset[IndexName]:
+        """The indexes whose `index.toml` differs."""
+        return frozenset(
+            name
+            for name, (before, after) in self.indexes.items()
+            if self.everything or layout.INDEX in differing(folder_of(before), folder_of(after))
+        )
+
+    @cached_property
+    def concerned_indexes(self) -> tuple[Index, ...]:
+        """The indexes of the head whose definition differs, or whose bases, users or groups do."""
+        if not self.changed_definitions and not self.changed_users and not self.touches_settings:
+            return ()
+        concerned = []
+        for name in self.head.index_names():
+            index = self.head.index(name)
+            if index is None:
+                continue
+            if name in self.changed_definitions or self._depends_on_change(index):
+                concerned.append(index)
+        return tuple(concerned)
+
+    def _depends_on_change(self, index: Index) -> bool:
+        if any(base in self.changed_definitions for base in index.bases):
+            return True
+        entries = index.definition.acl_upload or () if isinstance(index.definition, Stage) else ()
+        return any(
+            entry in self.changed_users or (entry.startswith(":") and self.touches_settings) for entry in entries
+        )
+
+    def projects(self) -> Iterator[ProjectChange]:
+        """Yield the projects below which something differs (all, where everything is checked)."""
+        for name, (before, after) in self.indexes.items():
+            old = before.folder if before else EMPTY
+            new = after.folder if after else EMPTY
+            names = sorted({*old.entries(), *new.entries()}) if self.everything else differing(old, new)
+            for entry in names:
+                was, now = old.entries().get(entry), new.entries().get(entry)
+                if "folder" not in (was and was.kind, now and now.kind):
+                    continue
+                yield ProjectChange(
+                    name,
+                    ProjectName(entry),
+                    before.project(entry) if before else None,
+                    after.project(entry) if after else None,
+                    everything=self.everything,
+                    base_is_unreadable=was is not None and was.kind != "folder",
+                )
+
+    def is_frozen(self, name: IndexName) -> bool:
+        """Tell whether the base holds what *name* has released to be non-volatile."""
+        index = self.base.index_folder(name)
+        return index is not None and index.definition is not None and not index.is_volatile and not index.is_mirror
+
+    @cached_property
+    def _store(self) -> tuple[StoredFile | Stray, ...]:
+        old = self.base.files_folder
+        return tuple(_stored(layout.FILES, old, self.head.files_folder, ""))
+
+    @cached_property
+    def stored(self) -> tuple[StoredFile, ...]:
+        """The files of the embedded store that differ, sidecars included."""
+        return tuple(file for file in self._store if isinstance(file, StoredFile))
+
+    @property
+    def stored_strays(self) -> tuple[Stray, ...]:
+        """What the change puts into the embedded store that has no place there."""
+        return tuple(stray for stray in self._store if isinstance(stray, Stray))
+
+    @cached_property
+    def stored_paths(self) -> frozenset[str]:
+        """The paths of :attr:`stored`."""
+        return frozenset(file.path for file in self.stored)
+
+
+_PREFIX, _DIGEST = 2, 64
+_HEX = frozenset("0123456789abcdef")
+
+
+def _stored(path: str, before: Folder | None, after: Folder | None, digest: str) -> Iterator[StoredFile | Stray]:
+    wanted_length = _DIGEST - _PREFIX if digest else _PREFIX
+    for name in differing(before, after):
+        was = before.entries().get(name) if before else None
+        now = after.entries().get(name) if after else None
+        below = f"{path}/{name}"
+        if len(digest) < _DIGEST:
+            is_placed = len(name) == wanted_length and _HEX.issuperset(name)
+            if now is not None and (now.kind != "folder" or not is_placed):
+                yield Stray(below, now.kind, now.kind in ("file", "folder"), "<sha256[0:2]>/<sha256[2:]>/<filename>")
+            if is_placed:
+                old = before.folder(name) if before and was and was.kind == "folder" else None
+                new = after.folder(name) if after and now and now.kind == "folder" else None
+                yield from _stored(below, old, new, digest + name)
+            continue
+        if now is not None and (now.kind != "file" or not is_safe_filename(name)):
+            yield Stray(below, now.kind, now.kind in ("file", "folder"), "one file, named as in its manifest")
+        yield StoredFile(below, digest, name, _content(before, was, name), _content(after, now, name))
+
+
+def _content(folder: Folder | None, entry: Entry | None, name: str) -> tuple[Folder, str] | None:
+    is_file = entry is not None and entry.kind in ("file", "executable")
+    return (folder, name) if folder is not None and is_file else None

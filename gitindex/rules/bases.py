@@ -1,0 +1,190 @@
+"""GI101 to GI107: indexes, what they inherit from, and who may release to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gitindex import layout
+from gitindex.compare import Change, ProjectChange
+from gitindex.documents import Unreadable
+from gitindex.finding import Severity
+from gitindex.model import Mirror, Settings, Stage
+from gitindex.names import IndexName, parse_index_name
+from gitindex.rules.rule import Hit, Rule
+from gitindex.snapshot import Index, Snapshot
+
+
+def _bases_hit(change: Change, index: Index, message: str, help_: str) -> Hit:
+    return Hit(index.path, message, help_, change.head.line_of(index.path, ("bases",)))
+
+
+def base_exists(change: Change, index: Index) -> Iterator[Hit]:
+    """Each base names an index that is there.
+
+    An index that inherits from nothing shows less than its users think, and would suddenly show more once somebody makes
+    an index of that name.
+    """
+    for text in index.definition.bases if isinstance(index.definition, Stage) else ():
+        name = parse_index_name(text)
+        if name is None:
+            yield _bases_hit(change, index, f"the base {text!r} is no name of an index", "write it as user/name")
+        elif change.head.index(name) is None:
+            yield _bases_hit(
+                change,
+                index,
+                f"the base {name} does not exist",
+                f"create it (gitindex index create {name}), or remove it from bases",
+            )
+
+
+def no_cycle(change: Change, index: Index) -> Iterator[Hit]:
+    """No index inherits from itself through others.
+
+    A cycle has no order that can be explained: each index would show what the others hide.
+    """
+    cycle = _cycle_through(change.head, index)
+    if cycle:
+        path = " -> ".join(str(name) for name in cycle)
+        yield _bases_hit(change, index, f"the bases form a cycle: {path}", "remove one of them")
+
+
+def _cycle_through(snapshot: Snapshot, index: Index) -> tuple[IndexName, ...]:
+    """Return the shortest way from an index back to itself through at least one other, empty where there is none."""
+    ways: list[tuple[IndexName, ...]] = [(index.name,)]
+    seen = {index.name}
+    while ways:
+        way = ways.pop(0)
+        opened = snapshot.index(way[-1])
+        for base in opened.bases if opened else ():
+            if base == index.name and len(way) > 1:
+                return (*way, base)
+            if base not in seen:
+                seen.add(base)
+                ways.append((*way, base))
+    return ()
+
+
+def mirror_has_no_bases(change: Change, index: Index) -> Iterator[Hit]:
+    """A mirror has no bases.
+
+    It shows another index as it is; put both into the bases of a stage instead.
+    """
+    if isinstance(index.definition, Mirror) and index.definition.bases:
+        yield _bases_hit(
+            change, index, "a mirror has no bases", "remove them; a stage may have several mirrors as bases"
+        )
+
+
+def mirror_has_no_releases(change: Change, subject: Index | ProjectChange) -> Iterator[Hit]:
+    """A mirror has no releases.
+
+    Nobody can upload to a mirror: its files are the upstream's. Release to a stage that has the mirror as a base.
+    """
+    match subject:
+        case Index() if subject.is_mirror and subject.name in change.changed_definitions:
+            paths = [layout.project_folder(subject.name, project) for project in subject.project_names()]
+        case ProjectChange() if subject.after is not None:
+            index = change.head.index(subject.index)
+            paths = [subject.path] if index is not None and index.is_mirror else []
+        case _:
+            paths = []
+    for path in paths:
+        yield Hit(path, "a mirror has no releases", "release to a stage instead")
+
+
+def promise_needs_stable_bases(change: Change, index: Index) -> Iterator[Hit]:
+    """A non-volatile index has no volatile base.
+
+    What it shows would change whenever somebody replaces a release in the base, so its promise would be empty. A mirror
+    counts as non-volatile: nobody can push to it. Devpi documents this rule and does not enforce it.
+    """
+    if not isinstance(index.definition, Stage) or index.definition.volatile:
+        return
+    for name in index.bases:
+        base = change.head.index(name)
+        if base is not None and isinstance(base.definition, Stage) and base.definition.volatile and name != index.name:
+            yield _bases_hit(
+                change,
+                index,
+                f"{index.name} is non-volatile, and its base {name} is volatile",
+                f"use a non-volatile base, and push what is ready into it: gitindex push PROJECT==VERSION {name} {index.name}",
+            )
+
+
+def bases_are_distinct(change: Change, index: Index) -> Iterator[Hit]:
+    """A base is named once, and an index does not name itself."""
+    names = [parse_index_name(text) for text in (index.definition.bases if isinstance(index.definition, Stage) else ())]
+    for name in sorted({name for name in names if name is not None and names.count(name) > 1}):
+        yield _bases_hit(change, index, f"the base {name} is named twice", "keep the first")
+    if index.name in names:
+        yield _bases_hit(change, index, f"{index.name} names itself as a base", "remove it")
+
+
+def acl_names_someone(change: Change, subject: Change | Index) -> Iterator[Hit]:
+    """Each entry of an ACL or a group names a user or a group that is there.
+
+    Whoever takes a name that a right was left to would have the right with it.
+    """
+    head = change.head
+    settings = head.settings_or_problem
+    groups = settings.groups if isinstance(settings, Settings) else {}
+    if isinstance(subject, Index):
+        acl = subject.definition.acl_upload or () if isinstance(subject.definition, Stage) else ()
+        for entry in acl:
+            if entry.startswith(":"):
+                if entry[1:] not in groups and not isinstance(settings, Unreadable):
+                    line = head.line_of(subject.path, ("acl_upload",))
+                    yield Hit(
+                        subject.path,
+                        f"acl_upload names the group {entry!r}, which is not in {layout.SETTINGS}",
+                        "add it under [groups], or remove it",
+                        line,
+                    )
+            elif head.user(entry) is None:
+                line = head.line_of(subject.path, ("acl_upload",))
+                yield Hit(
+                    subject.path,
+                    f"acl_upload names {entry!r}, and there is no such user",
+                    f"gitindex user create {entry}, or remove it",
+                    line,
+                )
+        return
+    for group, members in groups.items() if change.touches_settings or change.changed_users else ():
+        for member in members:
+            if (change.touches_settings or member in change.changed_users) and head.user(member) is None:
+                line = head.line_of(layout.SETTINGS, ("groups", group))
+                yield Hit(
+                    layout.SETTINGS,
+                    f"the group {group!r} names {member!r}, and there is no such user",
+                    f"gitindex user create {member}, or remove it",
+                    line,
+                )
+
+
+RULES = (
+    Rule("GI101", Severity.ERROR, "a base that does not exist", (Index,), base_exists),
+    Rule("GI102", Severity.ERROR, "bases that form a cycle", (Index,), no_cycle),
+    Rule("GI103", Severity.ERROR, "a mirror with bases", (Index,), mirror_has_no_bases),
+    Rule("GI104", Severity.ERROR, "a mirror with releases", (Index, ProjectChange), mirror_has_no_releases),
+    Rule(
+        "GI105",
+        Severity.ERROR,
+        "a non-volatile index with a volatile base",
+        (Index,),
+        promise_needs_stable_bases,
+    ),
+    Rule(
+        "GI106",
+        Severity.ERROR,
+        "a base named twice, or an index that names itself",
+        (Index,),
+        bases_are_distinct,
+    ),
+    Rule(
+        "GI107",
+        Severity.ERROR,
+        "an ACL or group entry that names no user or group",
+        (Change, Index),
+        acl_names_someone,
+    ),
+)
