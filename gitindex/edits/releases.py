@@ -1,0 +1,186 @@
+"""Plans for releases: upload, push, remove, yank."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitindex import layout
+from gitindex.documents import Unreadable
+from gitindex.edits import toml
+from gitindex.edits.manifests import drop_unused_files, file_data, manifest_bytes, manifest_data, put_file, stored_files
+from gitindex.edits.opened import cannot_read, open_project, open_release, open_stage, paths_below, release_version
+from gitindex.edits.plan import Plan
+from gitindex.errors import CannotRunError, NotThereError, UsageError
+from gitindex.model import File, ProjectStatements
+from gitindex.names import IndexName, ProjectName
+from gitindex.snapshot import Index, Project, Snapshot
+
+if TYPE_CHECKING:
+    from gitindex.facts import Distribution
+
+
+def upload(snapshot: Snapshot, name: IndexName, distributions: Iterable[tuple[Distribution, Path]], time: str) -> Plan:
+    """Plan the upload of distributions with the files they were read from; *time* is the upload-time of what is new.
+
+    The same bytes again change nothing. Other bytes of a filename replace the file: the rules refuse that where the
+    index is non-volatile.
+    """
+    index = open_stage(snapshot, name)
+    if not snapshot.settings.storage.is_embedded:
+        raise CannotRunError(
+            f"uploading to {snapshot.settings.storage.url} is not supported yet", help='set [storage] url = "files/"'
+        )
+    plan = Plan()
+    releases: dict[tuple[ProjectName, str], dict[str, Any]] = {}
+    replaced: list[File] = []
+    for dist, source in distributions:
+        _check_open(index, dist.project)
+        release = release_version(index.project(dist.project), dist.version)
+        manifest = releases.setdefault((dist.project, release), manifest_data(index, dist.project, release))
+        manifest.setdefault("name", dist.name)
+        manifest.setdefault("version", release)
+        entry = {
+            "filename": dist.filename,
+            "hashes": {"sha256": dist.sha256},
+            "size": dist.size,
+            "upload-time": time,
+            "requires-python": dist.requires_python,
+            "core-metadata": {"sha256": hashlib.sha256(dist.metadata).hexdigest()} if dist.kind == "wheel" else None,
+        }
+        entry = {key: value for key, value in entry.items() if value is not None}
+        outcome = put_file(manifest, entry)
+        plan.notes.append(f"{outcome} {dist.filename} {'in' if outcome == 'Unchanged:' else 'to'} {name}")
+        if outcome == "Replace":
+            replaced += [file for file in stored_files(index.project(dist.project)) if file.filename == dist.filename]
+        path = layout.stored_path(dist.sha256, dist.filename)
+        manifest_path = layout.manifest_path(name, dist.project, release)
+        if outcome == "Unchanged:":
+            plan.concerned += [path, path + layout.METADATA_SUFFIX, manifest_path]
+        else:
+            plan.changes[path] = source
+            if dist.kind == "wheel":
+                plan.changes[path + layout.METADATA_SUFFIX] = dist.metadata
+            plan.changes[manifest_path] = manifest_bytes(manifest)
+    drop_unused_files(snapshot, plan, replaced)
+    return plan
+
+
+def _check_open(index: Index, project: ProjectName) -> None:
+    """Refuse a release of a project whose status says that there are none (PEP 792)."""
+    opened = index.project(project)
+    statements = opened.statements if opened else None
+    if isinstance(statements, ProjectStatements) and statements.status in ("archived", "quarantined"):
+        path = layout.statements_path(index.name, project)
+        raise UsageError(
+            f"{project} is {statements.status} in {index.name}: it takes no releases", help=f"change status in {path}"
+        )
+
+
+def push(snapshot: Snapshot, project: ProjectName, version: str, source: IndexName, target: IndexName) -> Plan:
+    """Plan the promotion of a release: its manifest is written to the target, the files are not copied.
+
+    Raises:
+        NotThereError: the source itself has no such release (what it inherits is pushed from where it is).
+
+    """
+    found = open_release(snapshot, source, project, version)
+    index = open_stage(snapshot, target)
+    if source == target:
+        raise UsageError(
+            f"{source} is both source and target", help="name two indexes: gitindex push PROJECT==VERSION FROM TO"
+        )
+    _check_open(index, project)
+    release = release_version(index.project(project), found.version)
+    manifest = manifest_data(index, project, release)
+    manifest.setdefault("name", found.name)
+    manifest.setdefault("version", release)
+    outcomes = [put_file(manifest, file_data(file)) for file in found.files]
+    if all(outcome == "Unchanged:" for outcome in outcomes):
+        path = layout.manifest_path(target, project, release)
+        return Plan({}, [f"Unchanged: {project} {found.version} in {target}"], [path])
+    return Plan(
+        {layout.manifest_path(target, project, release): manifest_bytes(manifest)},
+        [f"Push {project} {found.version} from {source} to {target}"],
+    )
+
+
+def remove(snapshot: Snapshot, name: IndexName, project: ProjectName, version: str | None) -> Plan:
+    """Plan the removal of a project, or of one version of it, with the stored files that nothing else names."""
+    opened = open_project(snapshot, name, project)
+    versions = list(opened.versions())
+    if version is not None:
+        spelled = release_version(opened, version)
+        if spelled not in versions:
+            raise NotThereError(
+                f"{name} has no {project} {version}", help=f"see: gitindex list {project} --index {name}"
+            )
+        gone = [spelled]
+    else:
+        gone = versions
+    plan = Plan(notes=[f"Remove {project}{' ' + version if version else ''} from {name}"])
+    if gone == versions:
+        plan.changes.update(dict.fromkeys(paths_below(snapshot, opened.path)))
+    else:
+        plan.changes.update({opened.manifest_path(spelled): None for spelled in gone})
+        _drop_yanks(snapshot, opened, gone, plan)
+    drop_unused_files(snapshot, plan, list(stored_files(opened, gone)))
+    return plan
+
+
+def yank(
+    snapshot: Snapshot, name: IndexName, project: ProjectName, version: str, *, reason: str, filename: str | None = None
+) -> Plan:
+    """Plan a yank (PEP 592) of a release, or of one file of it."""
+    manifest = open_release(snapshot, name, project, version)
+    key = filename or manifest.version
+    if filename is not None and filename not in {file.filename for file in manifest.files}:
+        raise NotThereError(
+            f"{project} {version} has no file {filename}", help=f"see: gitindex list {project} --index {name}"
+        )
+    document, path = _statements(snapshot, name, project)
+    table = document.setdefault("yanked", {})
+    if table.get(key) == reason:
+        return Plan({}, [f"Unchanged: {project} {key} is yanked in {name}"])
+    table[key] = reason
+    return Plan({path: toml.dump(document)}, [f"Yank {key if filename else f'{project} {key}'} in {name}"])
+
+
+def unyank(
+    snapshot: Snapshot, name: IndexName, project: ProjectName, version: str, filename: str | None = None
+) -> Plan:
+    """Plan that a yank is taken back."""
+    manifest = open_release(snapshot, name, project, version)
+    key = filename or manifest.version
+    document, path = _statements(snapshot, name, project)
+    table = document.get("yanked", {})
+    if key not in table:
+        return Plan({}, [f"Unchanged: {project} {key} is not yanked in {name}"])
+    del table[key]
+    if not table:
+        del document["yanked"]
+    data = toml.dump(document)
+    return Plan({path: data if data.strip() else None}, [f"Unyank {key if filename else f'{project} {key}'} in {name}"])
+
+
+def _drop_yanks(snapshot: Snapshot, project: Project, versions: Sequence[str], plan: Plan) -> None:
+    statements = project.statements
+    if not isinstance(statements, ProjectStatements):
+        return
+    names = {file.filename for file in stored_files(project, versions)} | set(versions)
+    gone = [key for key in statements.yanked if key in names]
+    if gone:
+        document, path = _statements(snapshot, project.index, project.name)
+        for key in gone:
+            del document["yanked"][key]
+        plan.changes[path] = toml.dump(document)
+
+
+def _statements(snapshot: Snapshot, name: IndexName, project: ProjectName) -> tuple[Any, str]:
+    path = layout.statements_path(name, project)
+    opened = open_project(snapshot, name, project)
+    if isinstance(opened.statements, Unreadable):
+        raise cannot_read(opened.statements)
+    return toml.load(snapshot, path), path

@@ -1,0 +1,109 @@
+"""TOML edited so that comments and order stay; settings are given as devpi takes them: ``key=value``, ``+=``, ``-=``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gitindex.errors import UsageError
+from gitindex.model import Mirror, Stage, User
+from gitindex.names import normalize
+from gitindex.tree import find
+
+if TYPE_CHECKING:
+    import tomlkit
+
+    from gitindex.snapshot import Snapshot
+
+
+def new_document(values: Mapping[str, Any]) -> bytes:
+    import tomlkit  # noqa: PLC0415
+
+    document = tomlkit.document()
+    for key, value in values.items():
+        document[key] = list(value) if isinstance(value, tuple) else value
+    return dump(document)
+
+
+def dump(document: tomlkit.TOMLDocument) -> bytes:
+    return document.as_string().encode()
+
+
+def load(snapshot: Snapshot, path: str) -> tomlkit.TOMLDocument:
+    import tomlkit  # noqa: PLC0415
+
+    found = find(snapshot.root, path)
+    return tomlkit.parse(found[0].read(found[1]).decode()) if found else tomlkit.document()
+
+
+def modify(snapshot: Snapshot, path: str, settings: Sequence[str], model: type[Stage | Mirror | User]) -> bytes:
+    found = find(snapshot.root, path)
+    text = found[0].read(found[1]).decode() if found else ""
+    return apply_settings(text, settings, model)
+
+
+def apply_settings(text: str, settings: Sequence[str], model: type[Stage | Mirror | User]) -> bytes:
+    import tomlkit  # noqa: PLC0415
+
+    document = tomlkit.parse(text)
+    if not settings:
+        raise UsageError("nothing to modify", help="name settings: key=value, key+=value or key-=value")
+    for setting in settings:
+        key, sign, value = _split_setting(setting)
+        fields = model.model_fields
+        if key not in fields or key == "type":
+            known = ", ".join(name for name in fields if name != "type")
+            raise UsageError(f"{key!r} cannot be set here", help=f"known are: {known}")
+        current = list(document.get(key, ()) or ()) if _is_list(model, key) else None
+        if sign != "=" and current is None:
+            raise UsageError(f"{key} is no list, so {sign} does not apply", help=f"write {key}={value}")
+        if sign == "+=":
+            assert current is not None  # noqa: S101
+            document[key] = [*current, *(item for item in _items(value) if item not in current)]
+        elif sign == "-=":
+            assert current is not None  # noqa: S101
+            missing = [item for item in _items(value) if item not in current]
+            if missing:
+                raise UsageError(
+                    f"{key} does not have {missing[0]!r}", help=f"it has: {', '.join(current) or 'nothing'}"
+                )
+            document[key] = [item for item in current if item not in _items(value)]
+        else:
+            document[key] = _convert(model, key, value)
+    return dump(document)
+
+
+def _split_setting(setting: str) -> tuple[str, str, str]:
+    left, equals, value = setting.partition("=")
+    if not equals:
+        raise UsageError(f"{setting!r} is no setting", help="write key=value, key+=value or key-=value")
+    sign = "="
+    if left[-1:] in ("+", "-"):
+        left, sign = left[:-1], left[-1] + "="
+    return left.strip(), sign, value.strip()
+
+
+def _is_list(model: type[Stage | Mirror | User], key: str) -> bool:
+    return "tuple" in str(model.model_fields[key].annotation)
+
+
+def _items(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def _convert(model: type[Stage | Mirror | User], key: str, value: str) -> Any:
+    if _is_list(model, key):
+        items = _items(value)
+        return [normalize(item) if key == "mirror_whitelist" and item != "*" else item for item in items]
+    annotation = str(model.model_fields[key].annotation)
+    if "bool" in annotation:
+        truth = {"true": True, "yes": True, "false": False, "no": False}.get(value.lower())
+        if truth is None:
+            raise UsageError(f"{key} is {value!r}, and must be true or false")
+        return truth
+    if "int" in annotation:
+        try:
+            return int(value)
+        except ValueError:
+            raise UsageError(f"{key} is {value!r}, and must be a whole number") from None
+    return value

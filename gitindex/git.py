@@ -1,0 +1,428 @@
+"""The one owner of pygit2: revisions, the staged index and the working tree as folders of an index repository."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import pygit2
+
+from gitindex import layout
+from gitindex.errors import CannotRunError, NotThereError
+from gitindex.model import Settings
+from gitindex.snapshot import Snapshot
+from gitindex.tree import EMPTY, Entry, Folder, Kind, Leaf, Overlay
+
+WORKTREE: Final = "worktree"
+STAGED: Final = "index"
+
+_KINDS: dict[int, Kind] = {
+    0o040000: "folder",
+    0o100644: "file",
+    0o100664: "file",  # what old versions of Git wrote
+    0o100755: "executable",
+    0o120000: "symlink",
+    0o160000: "submodule",
+}
+
+
+class _BrokenObjectError(CannotRunError):
+    def __init__(self, object_id: object, error: Exception) -> None:
+        super().__init__(
+            f"the Git object {object_id} is missing or broken ({_reason(error)})",
+            help="fetch it again (a partial clone lacks files: git fetch --refetch --no-filter), or run: git fsck",
+        )
+
+
+class GitFolder:
+    """A tree object."""
+
+    def __init__(self, repository: pygit2.Repository, tree_id: pygit2.Oid) -> None:
+        self._repository = repository
+        self.id = tree_id
+        self._entries: dict[str, Entry] | None = None
+
+    def entries(self) -> Mapping[str, Entry]:
+        if self._entries is None:
+            try:
+                tree = self._repository[self.id]
+                if not isinstance(tree, pygit2.Tree):
+                    raise _BrokenObjectError(self.id, TypeError("not a tree"))  # noqa: TRY301
+                self._entries = {_name(item): Entry(_KINDS.get(item.filemode, "submodule"), item.id) for item in tree}
+            except (KeyError, ValueError, pygit2.GitError) as error:
+                raise _BrokenObjectError(self.id, error) from None
+        return self._entries
+
+    def folder(self, name: str) -> Folder:
+        return GitFolder(self._repository, self._id(name))
+
+    def _id(self, name: str) -> pygit2.Oid:
+        object_id = self.entries()[name].id
+        assert isinstance(object_id, pygit2.Oid)  # noqa: S101 - entries() puts nothing else there
+        return object_id
+
+    def size(self, name: str) -> int:
+        object_id = self._id(name)
+        try:
+            return self._repository.odb.read_header(object_id)[1]
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise _BrokenObjectError(object_id, error) from None
+
+    def read(self, name: str) -> bytes:
+        object_id = self._id(name)
+        try:
+            return self._repository.odb.read(object_id)[1]
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise _BrokenObjectError(object_id, error) from None
+
+    def open(self, name: str) -> BinaryIO:
+        import io  # noqa: PLC0415
+
+        # libgit2 has no seekable stream of a packed object; one file at a time is held in memory.
+        return io.BytesIO(self.read(name))
+
+
+def _name(item: pygit2.Object) -> str:
+    raw = item.raw_name
+    return raw.decode("utf-8", "surrogateescape") if raw is not None else ""
+
+
+class Repository:
+    """A Git repository, bare or not, and the folder of it that is the index repository."""
+
+    def __init__(self, repository: pygit2.Repository, folder: str) -> None:
+        self._git = repository
+        self.folder = folder
+        """Path of the index repository in the Git repository, with ``/``; empty for the whole of it."""
+
+    @classmethod
+    def open(cls, directory: Path, folder: str | None = None) -> Repository:
+        """Open the repository that *directory* lies in.
+
+        Without *folder*, the index repository is the nearest folder at or above *directory* that has a `gitindex.toml`
+        (in the working tree or in the last commit); in a bare repository it is the root.
+
+        Raises:
+            CannotRunError: there is no repository, or Git refuses to open it.
+
+        """
+        if not directory.is_dir():
+            raise CannotRunError(f"{directory}: there is no such folder")
+        try:
+            found = pygit2.discover_repository(str(directory))
+            if found is None:
+                raise CannotRunError(f"{directory}: not in a Git repository", help="make one with: gitindex init")
+            repository = pygit2.Repository(found)
+        except (pygit2.GitError, ValueError) as error:
+            hint = "git config --global --add safe.directory DIR" if "owned" in str(error) else ""
+            raise CannotRunError(f"{directory}: Git cannot open it: {_reason(error)}", help=hint) from None
+        if quarantine := os.environ.get("GIT_QUARANTINE_PATH"):
+            repository.odb.add_disk_alternate(quarantine)
+        if folder is None:
+            folder = "" if repository.is_bare else _nearest(repository, directory)
+        return cls(repository, folder.strip("/"))
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no working tree."""
+        return self._git.is_bare
+
+    @property
+    def root(self) -> Path:
+        """The folder of the index repository in the working tree.
+
+        Raises:
+            CannotRunError: the repository is bare.
+
+        """
+        workdir = self._git.workdir
+        if workdir is None:
+            raise CannotRunError(
+                "this repository is bare: it has no working tree", help="name a revision, or use a clone"
+            )
+        return Path(workdir, self.folder)
+
+    @property
+    def git_directory(self) -> Path:
+        """The repository's own folder (`.git`)."""
+        return Path(self._git.path)
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether the history is cut off."""
+        return self._git.is_shallow
+
+    def head(self) -> str | None:
+        """Return the id of the commit that is checked out, ``None`` before the first one."""
+        try:
+            return None if self._git.head_is_unborn else str(self._git.head.peel(pygit2.Commit).id)
+        except (KeyError, pygit2.GitError) as error:
+            raise CannotRunError(f"HEAD cannot be read: {_reason(error)}") from None
+
+    def commit_id(self, revision: str) -> str:
+        """Return the id of the commit that *revision* names.
+
+        Raises:
+            NotThereError: it names nothing, or something that is no commit.
+
+        """
+        return str(self._commit(revision).id)
+
+    def _commit(self, revision: str) -> pygit2.Commit:
+        try:
+            return self._git.revparse_single(revision).peel(pygit2.Commit)
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            missing = isinstance(error, KeyError) and set(revision) <= set("0123456789abcdef")
+            hint = (
+                "the clone is shallow: git fetch --unshallow"
+                if missing and self.is_shallow
+                else "see: git log, git branch -a"
+            )
+            raise NotThereError(f"{revision}: no such revision", help=hint) from None
+
+    def has_revision(self, revision: str) -> bool:
+        """Tell whether *revision* names a commit."""
+        try:
+            self._commit(revision)
+        except NotThereError:
+            return False
+        return True
+
+    def at(self, revision: str) -> Snapshot:
+        """Open the index repository at a revision.
+
+        Raises:
+            NotThereError: no such revision.
+
+        """
+        commit = self._commit(revision)
+        return Snapshot(self._subfolder(GitFolder(self._git, commit.tree_id)), str(commit.id))
+
+    def _subfolder(self, root: Folder) -> Folder:
+        for name in self.folder.split("/") if self.folder else ():
+            entry = root.entries().get(name)
+            if entry is None or entry.kind != "folder":
+                return EMPTY
+            root = root.folder(name)
+        return root
+
+    def _head_folder(self) -> Folder:
+        head = self.head()
+        return EMPTY if head is None else GitFolder(self._git, self._commit(head).tree_id)
+
+    def staged(self) -> Snapshot:
+        """Open what is staged: what the next commit would hold (in a hook, the index that Git names there).
+
+        Raises:
+            CannotRunError: there are unmerged paths.
+
+        """
+        index_file = os.environ.get("GIT_INDEX_FILE")
+        # In a hook, the variable is relative to the top of the working tree.
+        index = pygit2.Index(str(Path(self._git.workdir or ".", index_file))) if index_file else self._git.index
+        if index.conflicts is not None:
+            path = next(side.path for conflict in index.conflicts for side in conflict if side is not None)
+            raise CannotRunError(f"{path}: has an unresolved merge conflict", help="resolve it and stage it: git add")
+        head = self._head_folder()
+        changes: dict[str, Leaf | None] = {}
+        with self._reading():
+            if isinstance(head, GitFolder):
+                tree = self._git[head.id]
+                assert isinstance(tree, pygit2.Tree)  # noqa: S101 - a commit has no other
+                flags = pygit2.enums.DiffOption.INCLUDE_TYPECHANGE
+                for delta in tree.diff_to_index(index, flags, context_lines=0).deltas:
+                    new = delta.new_file
+                    changes[_path(new)] = _blob_leaf(self._git, new.id, int(new.mode)) if new.mode else None
+            else:
+                for entry in index:
+                    changes[entry.path] = _blob_leaf(self._git, entry.id, int(entry.mode))
+        return Snapshot(self._subfolder(Overlay(head, changes) if changes else head), STAGED)
+
+    def worktree(self) -> Snapshot:
+        """Open the working tree: what is there now, untracked files that are not ignored included."""
+        top = Path(self.root if not self.folder else Path(self._git.workdir or ""))
+        head = self._head_folder()
+        keeps_modes = self._git.config.get_bool("core.filemode") if "core.filemode" in self._git.config else True
+        changes: dict[str, Leaf | None] = {}
+        with self._reading():
+            status = self._git.status(untracked_files="all", ignored=False)
+        for path, flags in status.items():
+            if flags == pygit2.enums.FileStatus.CURRENT or not self._is_inside(path):
+                continue
+            changes[path.rstrip("/")] = _disk_leaf(top / path.rstrip("/"), keeps_modes=keeps_modes)
+        return Snapshot(self._subfolder(Overlay(head, changes) if changes else head), WORKTREE)
+
+    def _is_inside(self, path: str) -> bool:
+        return not self.folder or path == self.folder or path.startswith(self.folder + "/")
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (pygit2.GitError, KeyError, OSError) as error:
+            raise CannotRunError(
+                f"Git cannot read the repository: {_reason(error)}", help="run: git fsck, git status"
+            ) from None
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Return the newest commit that two revisions share, ``None`` where they share none."""
+        with self._reading():
+            found = self._git.merge_base(self._commit(one).id, self._commit(other).id)
+        return None if found is None else str(found)
+
+    def descends(self, head: str, base: str) -> bool:
+        """Tell whether *head* is *base* or comes after it."""
+        one, other = self._commit(head).id, self._commit(base).id
+        with self._reading():
+            return one == other or self._git.descendant_of(one, other)
+
+    def published(self, head: str | None = None) -> Snapshot | None:
+        """Open what a change is compared with by default: what is published.
+
+        That is the newest commit that *head* (the checked out commit, where it is not given) shares with the protected branch
+        of the remote, else the checked out commit; ``None`` before the first commit.
+
+        Raises:
+            CannotRunError: the two share no history.
+
+        """
+        checked_out = self.head()
+        if checked_out is None:
+            return None
+        settings = self.at(checked_out).settings_or_problem
+        branch = (
+            settings.policy.protected_branch
+            if isinstance(settings, Settings)
+            else Settings(format=1).policy.protected_branch
+        )
+        remote = f"refs/remotes/origin/{branch}"
+        if not self.has_revision(remote):
+            return self.at(checked_out)
+        shared = self.merge_base(head or checked_out, remote)
+        if shared is None:
+            hint = "the clone is shallow: git fetch --unshallow" if self.is_shallow else "name one with --base"
+            raise CannotRunError(f"{head or 'HEAD'} and origin/{branch} share no commit to compare with", help=hint)
+        return self.at(shared)
+
+    def commit(self, paths: Sequence[str], message: str) -> str:
+        """Commit the working tree's state of *paths* (of the index repository) alone, and return the commit's id.
+
+        Git itself makes the commit, so hooks, signing and the configured identity are the user's own.
+
+        Raises:
+            CannotRunError: Git refuses.
+
+        """
+        self._run_git("add", "--all", "--force", "--", *paths)
+        self._run_git("commit", "--quiet", "--message", message, "--", *paths)
+        return self._run_git("rev-parse", "HEAD").strip()
+
+    def _run_git(self, *arguments: str) -> str:
+        try:
+            done = subprocess.run(  # noqa: S603
+                ["git", *arguments],
+                cwd=self.root,
+                capture_output=True,
+                text=True,
+                check=False,  # noqa: S607
+            )
+        except OSError as error:
+            raise CannotRunError(f"git cannot be started: {error.strerror}", help="install git") from None
+        if done.returncode:
+            words = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise CannotRunError(f"git {arguments[0]}: {words[0] if words else 'failed'}", help="\n".join(words[1:]))
+        return done.stdout
+
+
+def create(directory: Path, branch: str) -> Repository:
+    """Open *directory* as an index repository to be: a folder of the Git repository that it lies in, else a new one.
+
+    Raises:
+        CannotRunError: the folder cannot be written to.
+
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if pygit2.discover_repository(str(directory)) is None:
+            pygit2.init_repository(str(directory), initial_head=branch)
+    except (OSError, pygit2.GitError, ValueError) as error:
+        raise CannotRunError(f"{directory}: cannot make a repository: {_reason(error)}") from None
+    repository = Repository.open(directory, "")
+    relative = directory.resolve().relative_to(repository.root.resolve()).as_posix().removeprefix(".")
+    return Repository.open(directory, relative)
+
+
+def configured_identity() -> tuple[str, str]:
+    """Return name and e-mail from the user's Git configuration, empty where they are not set."""
+    try:
+        config = pygit2.Config.get_global_config()
+    except OSError:
+        return "", ""
+    values = [config[key] if key in config else "" for key in ("user.name", "user.email")]
+    return values[0] or "", values[1] or ""
+
+
+def _nearest(repository: pygit2.Repository, directory: Path) -> str:
+    top = Path(repository.workdir).resolve()
+    start = directory.resolve()
+    head = None if repository.head_is_unborn else repository.head.peel(pygit2.Tree)
+    for folder in (start, *start.parents):
+        if not folder.is_relative_to(top):
+            break
+        relative = folder.relative_to(top).as_posix().removeprefix(".")
+        path = f"{relative}/{layout.SETTINGS}".lstrip("/")
+        if os.path.lexists(folder / layout.SETTINGS) or (head is not None and path in head):
+            return relative
+    return start.relative_to(top).as_posix().removeprefix(".") if start.is_relative_to(top) else ""
+
+
+def _path(side: pygit2.DiffFile) -> str:
+    return side.raw_path.decode("utf-8", "surrogateescape")
+
+
+def _blob_leaf(repository: pygit2.Repository, object_id: pygit2.Oid, mode: int) -> Leaf:
+    def read() -> bytes:
+        try:
+            return repository.odb.read(object_id)[1]
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise _BrokenObjectError(object_id, error) from None
+
+    return Leaf(_KINDS.get(mode, "submodule"), read, object_id, lambda: repository.odb.read_header(object_id)[1])
+
+
+def _disk_leaf(path: Path, *, keeps_modes: bool) -> Leaf | None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return None
+    except OSError as error:
+        raise CannotRunError(f"{path.name}: cannot be read: {_reason(error)}") from None
+    mode = found.st_mode
+    if stat.S_ISLNK(mode):
+        return Leaf("symlink", lambda: os.fsencode(path.readlink()))
+    if stat.S_ISDIR(mode):
+        return Leaf("submodule", lambda: b"")  # a repository in the repository: Git would add it as a submodule
+    if not stat.S_ISREG(mode):
+        return Leaf("submodule", lambda: b"")
+
+    def read() -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise CannotRunError(f"{path.name}: cannot be read: {_reason(error)}") from None
+
+    kind: Kind = "executable" if keeps_modes and mode & stat.S_IXUSR else "file"
+    return Leaf(kind, read, None, lambda: found.st_size, lambda: path.open("rb"))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error.args[0]) if error.args else type(error).__name__

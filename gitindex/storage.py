@@ -1,0 +1,77 @@
+"""The bytes of stored files: read from the embedded store, checked against the digest that addresses them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from gitindex import layout
+from gitindex.errors import CannotRunError
+from gitindex.stored import is_pointer
+from gitindex.tree import Folder, find
+
+_PIECE = 1 << 20
+
+
+class EmbeddedStore:
+    """The store in the repository at one revision; content that Git LFS keeps is looked up in its folder."""
+
+    def __init__(self, root: Folder, lfs_objects: Path | None = None) -> None:
+        self._root = root
+        self._lfs_objects = lfs_objects
+
+    def has(self, path: str) -> bool:
+        """Tell whether there is a file at *path* (such as :func:`gitindex.layout.stored_path`)."""
+        return find(self._root, path) is not None
+
+    def open(self, path: str, sha256: str) -> BinaryIO:
+        """Open the stored file at *path* for reading.
+
+        Raises:
+            CannotRunError: it is not there, or only its Git LFS pointer is.
+
+        """
+        found = find(self._root, path)
+        if found is None:
+            raise CannotRunError(f"{path}: the stored file is missing", help="see: gitindex validate --all")
+        if not is_pointer(*found):
+            return found[0].open(found[1])
+        if self._lfs_objects is not None:
+            content = self._lfs_objects / sha256[:2] / sha256[2:4] / sha256
+            if content.is_file():
+                return content.open("rb")
+        raise CannotRunError(f"{path}: only the Git LFS pointer is here", help="fetch the content: git lfs pull")
+
+    def read(self, path: str, sha256: str) -> tuple[Iterator[bytes], Callable[[], None]]:
+        """Return the content in pieces, and a check to call when all of it has been taken.
+
+        The check raises CannotRunError where the bytes do not have the *sha256*: a wrong file is never passed on.
+        """
+        digest = hashlib.sha256()
+
+        def pieces() -> Iterator[bytes]:
+            with self.open(path, sha256) as stream:
+                while piece := stream.read(_PIECE):
+                    digest.update(piece)
+                    yield piece
+
+        def check() -> None:
+            if digest.hexdigest() != sha256:
+                raise CannotRunError(
+                    f"{path}: the bytes have the sha256 {digest.hexdigest()}, and not {sha256}",
+                    help="restore the stored file; see: gitindex validate --all",
+                )
+
+        return pieces(), check
+
+
+def paths_of(sha256: str, filename: str, metadata: str | None, provenance: str | None) -> Iterator[tuple[str, str]]:
+    """Yield path and sha256 of a stored file and of what lies beside it."""
+    path = layout.stored_path(sha256, filename)
+    yield path, sha256
+    if metadata is not None:
+        yield path + layout.METADATA_SUFFIX, metadata
+    if provenance is not None:
+        yield path + layout.PROVENANCE_SUFFIX, provenance

@@ -1,0 +1,156 @@
+"""Carries out a plan: validated as the change it would be, written files before manifests, committed where that is asked."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gitindex import atomic, layout
+from gitindex.compare import Change
+from gitindex.documents import read_manifest
+from gitindex.edits.plan import Plan
+from gitindex.errors import CannotRunError, RefusedError
+from gitindex.finding import Finding, Severity
+from gitindex.git import WORKTREE, Repository
+from gitindex.model import Manifest
+from gitindex.snapshot import NO_REVISION, Snapshot
+from gitindex.tree import Entry, Folder, Overlay, find, leaf
+from gitindex.validate import validate
+
+_PIECE = 1 << 20
+
+
+class Outcome(NamedTuple):
+    """What became of a plan."""
+
+    paths: tuple[str, ...]
+    """What was written or removed, in the index repository; empty where nothing had to change."""
+    warnings: tuple[Finding, ...]
+    commit: str | None
+
+
+def carry_out(repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool = False) -> Outcome:
+    """Write a plan that was made from the *worktree* into it.
+
+    Raises:
+        RefusedError: the rules refuse what it would make; nothing is written.
+        CannotRunError: the disk or Git fails; what is written already is a file that nothing names yet.
+
+    """
+    changes = plan.changes
+    findings = _new_findings(repository.published(), worktree, plan) if changes else []
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if errors:
+        raise RefusedError(errors)
+    paths = _paths_to_commit(repository, worktree, plan) if commit else ()
+    root = repository.root
+    for path in changes:
+        _check_place(root, path)
+    # A manifest never names a file that is not there: files come first, and go last.
+    for path in sorted(changes, key=lambda path: (path.startswith(layout.INDEXES), path)):
+        if (change := changes[path]) is not None:
+            _write(root / path, change)
+    for path in sorted((path for path in changes if changes[path] is None), reverse=True):
+        _remove(root, path)
+    committed = repository.commit(paths, f"{plan.summary}\n") if paths else None
+    return Outcome(tuple(sorted(changes)), tuple(findings), committed)
+
+
+def _paths_to_commit(repository: Repository, worktree: Snapshot, plan: Plan) -> tuple[str, ...]:
+    """Return what a commit of the plan holds: its changes, and what these need that is not committed yet.
+
+    Raises:
+        RefusedError: what would be committed does not stand alone.
+
+    """
+    head = repository.head()
+    committed = repository.at(head) if head is not None else NO_REVISION
+    leaves = plan.leaves()
+    for path in (*plan.concerned, *_needed(plan)):
+        if path in leaves:
+            continue
+        here, there = find(worktree.root, path), find(committed.root, path)
+        if here is not None and (there is None or _entry(here) != _entry(there)):
+            leaves[path] = leaf(here[0].read(here[1]))
+    if not leaves:
+        return ()
+    planned = Snapshot(Overlay(committed.root, leaves), WORKTREE)
+    change = Change(repository.published(), planned)
+    known = {_what(finding) for finding in validate(Change(repository.published(), committed))} if head else set()
+    errors = [f for f in validate(change) if f.severity is Severity.ERROR and _what(f) not in known]
+    if errors:
+        raise RefusedError(errors)
+    return tuple(sorted(leaves))
+
+
+def _needed(plan: Plan) -> Iterator[str]:
+    """Yield the stored files that the manifests of a plan name."""
+    for path, change in plan.changes.items():
+        if isinstance(change, bytes) and path.endswith(layout.MANIFEST_SUFFIX):
+            manifest = read_manifest(path, change)
+            for file in manifest.files if isinstance(manifest, Manifest) else ():
+                if file.url is None:
+                    stored = layout.stored_path(file.hashes.sha256, file.filename)
+                    yield from (stored, stored + layout.METADATA_SUFFIX, stored + layout.PROVENANCE_SUFFIX)
+
+
+def _entry(found: tuple[Folder, str]) -> Entry:
+    return found[0].entries()[found[1]]
+
+
+def _new_findings(base: Snapshot | None, worktree: Snapshot, plan: Plan) -> list[Finding]:
+    """Return what the rules say about the plan, less what they say about the working tree without it."""
+    findings = validate(Change(base, Snapshot(Overlay(worktree.root, plan.leaves()), WORKTREE)))
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        known = {_what(finding) for finding in validate(Change(base, worktree))}
+        findings = [finding for finding in findings if _what(finding) not in known]
+    return findings
+
+
+def _what(finding: Finding) -> tuple[str, str, str]:
+    """Return a finding without its line, which moves."""
+    return finding.path, finding.code, finding.message
+
+
+def _check_place(root: Path, path: str) -> None:
+    """Refuse a path that leads through a link: what is written must land in the repository."""
+    folder = root
+    for name in path.split("/")[:-1]:
+        folder /= name
+        try:
+            mode = folder.lstat().st_mode
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise atomic.cannot_write(folder, error) from None
+        if not stat.S_ISDIR(mode):
+            raise CannotRunError(f"{folder}: is not a folder", help="move it away; nothing was written")
+
+
+def _write(target: Path, change: bytes | Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise atomic.cannot_write(target.parent, error) from None
+    atomic.write(target, [change] if isinstance(change, bytes) else _pieces(change))
+
+
+def _pieces(source: Path) -> Iterator[bytes]:
+    with source.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def _remove(root: Path, path: str) -> None:
+    target = root / path
+    try:
+        target.unlink(missing_ok=True)
+        for folder in target.relative_to(root).parents:
+            if folder == Path() or os.listdir(root / folder):  # noqa: PTH208
+                break
+            (root / folder).rmdir()
+    except OSError as error:
+        raise atomic.cannot_write(target, error) from None
