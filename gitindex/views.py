@@ -1,0 +1,107 @@
+"""What the pages for people show, as values; the templates only lay it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitindex.names import IndexName, ProjectName
+from gitindex.pages import ProjectPage
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCard:
+    """An index as the landing page shows it."""
+
+    name: IndexName
+    kind: str
+    """``stage`` or ``mirror``."""
+    title: str
+    volatile: bool
+    projects: int | None
+    """How many projects it lists, ``None`` for a mirror."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandingView:
+    """The page at ``/``: users and their indexes."""
+
+    title: str
+    users: tuple[tuple[str, str, tuple[IndexCard, ...]], ...]
+    """Name, title and indexes of each user."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    """A project as the page of an index lists it."""
+
+    name: ProjectName
+    latest: str
+    """The newest version: final before pre-release, not yanked before yanked; empty without a file."""
+    status: str
+    """A status that readers should see (``archived``, ``quarantined``, ``deprecated``), else empty."""
+    index: IndexName | None
+    """Where the newest version comes from; ``None`` where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexView:
+    """The page at ``/<user>/<index>/``."""
+
+    site_title: str
+    name: IndexName
+    kind: str
+    title: str
+    description: str
+    volatile: bool
+    bases: tuple[IndexName, ...]
+    order: tuple[IndexName, ...]
+    """The resolution order, this index first."""
+    uploaders: tuple[str, ...]
+    """Users and ``:groups`` of ``acl_upload``."""
+    mirror_url: str
+    projects: tuple[ProjectRow, ...]
+    index_url: str
+    """The absolute URL of the simple index, for the lines that people copy; empty where the site's is not known."""
+    serves_mirror: bool = False
+    """Whether a mirror has simple pages of its own here; a site of files leaves them to its host's fallback."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectView:
+    """The page at ``/<user>/<index>/project/<project>/``."""
+
+    site_title: str
+    index: IndexName
+    page: ProjectPage
+    display_name: str
+    latest: str
+    index_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEntry:
+    """A release as the feed of an index shows it."""
+
+    project: ProjectName
+    version: str
+    index: IndexName
+    """Where the release comes from."""
+    updated: str | None
+    """The newest upload time of its files (PEP 700's form), ``None`` where none is known."""
+    link: str
+    """Relative to the page of the index, such as ``project/<project>/#<version>``."""
+    yanked: tuple[str, ...] = ()
+    """The reasons (which may be empty) of the files that are yanked, each once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedView:
+    """The feed at ``/<user>/<index>/feed.xml``."""
+
+    index: IndexName
+    title: str
+    """May be empty."""
+    site_url: str
+    """Where the site is served; empty where it is not known."""
+    entries: tuple[FeedEntry, ...]
+    """In any order; the newest are shown."""
