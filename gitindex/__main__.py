@@ -1,0 +1,53 @@
+"""The entry point: runs a command, and turns what stops it into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit codes: 0 done and clean, 1 findings of severity error (or the thing asked for is not there), 2 wrong usage,
+    3 could not run, 130 interrupted.
+    """
+    from gitindex.errors import GitindexError, RefusedError  # noqa: PLC0415 - the interpreter's own errors come first
+
+    try:
+        from gitindex.cli import command  # noqa: PLC0415
+
+        command()(prog_name="gitindex")
+    except RefusedError as error:
+        from gitindex.cli.output import print_findings  # noqa: PLC0415
+
+        print_findings(error.findings)
+        _stop(str(error), error.exit_code)
+    except GitindexError as error:
+        from gitindex.report.text import printable  # noqa: PLC0415
+
+        _stop("\n".join(printable(line) for line in str(error).split("\n")), error.exit_code)
+    except KeyboardInterrupt:
+        _stop("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError:
+        _stop("there is not enough memory for this", 3)
+    except Exception as error:
+        if os.environ.get("GITINDEX_DEBUG"):
+            raise
+        message = " ".join(str(error).split())[:300]
+        _stop(
+            f"unexpected {type(error).__name__}: {message}; run it again with GITINDEX_DEBUG=1 and report what it prints",
+            3,
+        )
+
+
+def _stop(message: str, code: int) -> None:
+    print(f"gitindex: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What several commands share: options, the repository they work in, and how a written plan is told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gitindex.cli import Place
+from gitindex.cli.output import note, print_findings, print_json, say
+from gitindex.edits.plan import Plan
+from gitindex.errors import UsageError
+from gitindex.git import Repository
+from gitindex.names import IndexName, ProjectName, is_display_name, normalize, parse_index_name
+from gitindex.snapshot import Snapshot
+from gitindex.write import carry_out
+
+IndexOption = Annotated[str, typer.Option("--index", metavar="USER/INDEX", help="The index.", envvar="GITINDEX_INDEX")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+CommitOption = Annotated[bool, typer.Option("--commit", help="Commit what is written.")]
+
+
+def open_repository(ctx: typer.Context) -> Repository:
+    """Open the repository that the command works in."""
+    place: Place = ctx.obj
+    return Repository.open(place.directory, place.folder)
+
+
+def current(repository: Repository) -> Snapshot:
+    """Open what there is now: the working tree, or the last commit of a bare repository; its settings must be readable."""
+    snapshot = repository.at("HEAD") if repository.is_bare else repository.worktree()
+    _ = snapshot.settings
+    return snapshot
+
+
+def index_name(text: str) -> IndexName:
+    """Return the index that an argument names."""
+    name = parse_index_name(text.strip("/"))
+    if name is None:
+        raise UsageError(f"{text!r} is no name of an index", help="write it as user/name, such as emilie/prod")
+    return name
+
+
+def project_name(text: str) -> ProjectName:
+    """Return the project that an argument names, in normal form."""
+    if not is_display_name(text):
+        raise UsageError(f"{text!r} is no name of a project", help="see: gitindex list --index USER/INDEX")
+    return normalize(text)
+
+
+def release(text: str) -> tuple[ProjectName, str]:
+    """Return project and version of an argument such as ``pkg==1.0``."""
+    name, equals, version = text.partition("==")
+    if not equals or not version.strip():
+        raise UsageError(f"{text!r} names no release", help="write it as PROJECT==VERSION, such as table-print==1.0")
+    return project_name(name.strip()), version.strip()
+
+
+def write(repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool, as_json: bool) -> None:
+    """Carry a plan out, and say what was done and what to do next."""
+    outcome = carry_out(repository, worktree, plan, commit=commit)
+    prefix = f"{repository.folder}/" if repository.folder else ""
+    if as_json:
+        print_json({"done": plan.notes, "paths": [prefix + path for path in outcome.paths], "commit": outcome.commit})
+        return
+    for line in plan.notes:
+        say(line)
+    print_findings(outcome.warnings)
+    if outcome.commit:
+        note(f"Committed as {outcome.commit[:12]}.")
+    elif outcome.paths:
+        note(f"To publish it: git add {_places(prefix, outcome.paths)} && git commit -m {_quoted(plan.summary)}")
+
+
+def _places(prefix: str, paths: tuple[str, ...]) -> str:
+    tops = sorted({path.split("/")[0] for path in paths})
+    return " ".join(prefix + top for top in tops)
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)

@@ -1,0 +1,58 @@
+"""`gitindex render`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gitindex.cli.common import JsonOption, current, index_name, open_repository
+from gitindex.cli.output import print_json, say
+from gitindex.report.text import count
+from gitindex.site import render as write_site
+
+
+def render(
+    ctx: typer.Context,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The folder to write to: empty, or made by gitindex.")
+    ],
+    rev: Annotated[
+        str | None, typer.Option("--rev", metavar="REV", help="The revision; by default the working tree.")
+    ] = None,
+    index: Annotated[
+        list[str] | None,
+        typer.Option("--index", metavar="USER/INDEX", help="Only this index; may be given several times."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the site: simple pages for installers, pages for people.
+
+    The folder then holds what a web server needs; what is no longer part of the site is removed from it.
+    """
+    repository = open_repository(ctx)
+    snapshot = repository.at(rev) if rev is not None else current(repository)
+    names = [index_name(name) for name in index or ()]
+    lfs = repository.git_directory / "lfs" / "objects"
+    report = write_site(snapshot, out, indexes=names, lfs_objects=lfs, progress=_progress())
+    if as_json:
+        print_json({"revision": snapshot.name, **report._asdict()})
+        return
+    done = f"{count(report.written, 'file')} written, {report.unchanged:,} as they were, {report.removed:,} removed"
+    say(f"{count(report.projects, 'project')} in {out}: {done}.")
+
+
+def _progress() -> Callable[[int, int], None] | None:
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, of: int) -> None:
+        if done % 50 == 0 or done + 1 == of:
+            end = "\n" if done + 1 == of else ""
+            sys.stderr.write(f"\r{done + 1:,} of {of:,} projects{end}")
+            sys.stderr.flush()
+
+    return show

@@ -1,0 +1,116 @@
+"""`gitindex init` and `gitindex config`."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gitindex.cli import Place
+from gitindex.cli.common import IndexOption, JsonOption, current, index_name, open_repository
+from gitindex.cli.output import note, print_json, say
+from gitindex.edits.opened import open_index
+from gitindex.edits.setup import new_repository
+from gitindex.errors import UsageError
+from gitindex.git import configured_identity, create
+from gitindex.names import IndexName, UserName, is_user_name
+from gitindex.write import carry_out
+
+
+def init(
+    ctx: typer.Context,
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The folder; the current one by default.")
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="NAME", help="The first user; by default made of your Git user.name."),
+    ] = None,
+    title: Annotated[str, typer.Option("--title", help="The title of the site.")] = "Python packages",
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="Where the site will be served.")] = "",
+    branch: Annotated[str, typer.Option("--branch", help="The branch that is published.")] = "main",
+    commit: Annotated[bool, typer.Option("--commit/--no-commit", help="Commit what is made.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an index repository that works at once.
+
+    It has a mirror of PyPI (root/pypi) and a first user with a dev and a prod index. Only new files are written.
+    """
+    place: Place = ctx.obj
+    target = place.directory if directory is None else place.directory / directory
+    full_name, email = configured_identity()
+    name = user or re.sub(r"[^a-z0-9]+", "-", full_name.lower()).strip("-")
+    if not is_user_name(name):
+        problem = f"{user!r} cannot name a user" if user else "Git does not know your name"
+        raise UsageError(problem, help="give the first user's name: gitindex init --user emilie")
+    if any(ord(character) < 32 or character in '"\\' for text in (title, url, branch, email) for character in text):  # noqa: PLR2004
+        raise UsageError("title, url, branch and e-mail must have no quotes, backslashes or control characters")
+    repository = create(target, branch)
+    plan = new_repository(UserName(name), email=email, branch=branch, title=title, url=url)
+    there = [path for path in plan.changes if (repository.root / path).exists()]
+    if there:
+        raise UsageError(
+            f"{repository.root / there[0]} is there already", help="choose an empty folder; nothing was written"
+        )
+    outcome = carry_out(repository, repository.worktree(), plan, commit=commit)
+    if as_json:
+        print_json(
+            {"directory": str(repository.root), "user": name, "paths": list(outcome.paths), "commit": outcome.commit}
+        )
+        return
+    say(f"An index repository with {name}/prod, {name}/dev and root/pypi is in {repository.root}.")
+    note(f"Release to it: gitindex -C {target} upload dist/* --index {name}/dev --commit")
+
+
+class Tool(StrEnum):
+    """The tools that `config` has lines for."""
+
+    PIP = "pip"
+    UV = "uv"
+    POETRY = "poetry"
+    PDM = "pdm"
+    TWINE = "twine"
+
+
+def config(
+    ctx: typer.Context,
+    tool: Annotated[Tool, typer.Argument(metavar="TOOL", help="pip, uv, poetry, pdm or twine.")],
+    index: IndexOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the lines that point a tool to an index.
+
+    The URL is made of the site's (url in gitindex.toml). The index is the only one named: its bases stand behind it.
+    """
+    snapshot = current(open_repository(ctx))
+    name = open_index(snapshot, index_name(index)).name
+    site = snapshot.settings.site.url
+    if not site:
+        raise UsageError(
+            "gitindex.toml does not say where the site is served",
+            help='set url under [site], such as "https://packages.example.org/"',
+        )
+    place, lines = _lines(tool, name, f"{site.rstrip('/')}/{name}/")
+    if as_json:
+        print_json({"file": place, "lines": lines})
+    else:
+        say(f"# {place}\n{lines}")
+
+
+def _lines(tool: Tool, name: IndexName, url: str) -> tuple[str, str]:
+    label, simple = f"{name.user}-{name.name}", f"{url}simple/"
+    match tool:
+        case Tool.PIP:
+            return "pip.conf (or: pip config set global.index-url URL)", f"[global]\nindex-url = {simple}"
+        case Tool.UV:
+            return "pyproject.toml", f'[[tool.uv.index]]\nname = "{label}"\nurl = "{simple}"\ndefault = true'
+        case Tool.POETRY:
+            return "pyproject.toml", f'[[tool.poetry.source]]\nname = "{label}"\nurl = "{simple}"\npriority = "primary"'
+        case Tool.PDM:
+            return "pyproject.toml", f'[[tool.pdm.source]]\nname = "pypi"\nurl = "{simple}"\nverify_ssl = true'
+        case Tool.TWINE:
+            lines = f"[distutils]\nindex-servers = {label}\n\n[{label}]\nrepository = {url}"
+            return ".pypirc, for a server that takes uploads (without one: gitindex upload)", lines

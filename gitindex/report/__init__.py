@@ -1,0 +1,1 @@
+"""Output formats of findings; the contents are values by then."""

@@ -1,0 +1,54 @@
+"""Findings for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gitindex.finding import Finding, Severity
+
+_RED, _YELLOW, _BOLD, _OFF = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+
+
+def printable(text: str) -> str:
+    """Return *text* with what a terminal would act on, or cannot show, spelled out."""
+    return "".join(
+        c
+        if c.isprintable()
+        else c.encode("utf-8", "surrogateescape").decode("latin-1").encode("unicode_escape").decode()
+        for c in text
+    )
+
+
+def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:
+    """Return the findings, two lines each: what is wrong and where, and what to do."""
+    lines = []
+    for finding in findings:
+        place = printable(finding.path) + (f":{finding.line}" if finding.line is not None else "")
+        mark = _RED if finding.severity is Severity.ERROR else _YELLOW
+        code = f"{mark}{finding.code}{_OFF}" if colour else finding.code
+        where = f"{_BOLD}{place}{_OFF}" if colour else place
+        warning = "warning: " if finding.severity is Severity.WARNING else ""
+        lines.append(f"{where}: {code} {warning}{printable(finding.message)}")
+        lines.append(f"    {printable(finding.help)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 error``, ``2 errors``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def verdict(findings: Sequence[Finding], base: str | None, head: str | None) -> str:
+    """Return one line that says how it went, and what was compared."""
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    warnings = len(findings) - errors
+    compared = f"{_name(head)} against {_name(base)}" if base else f"all of {_name(head)}"
+    if not findings:
+        return f"Valid: {compared}."
+    found = [count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
+    return f"{'Refused' if errors else 'Valid'}: {' and '.join(found)} in {compared}."
+
+
+def _name(revision: str | None) -> str:
+    names = {"worktree": "the working tree", "index": "what is staged", None: "nothing"}
+    return names.get(revision) or (revision or "")[:12]
