@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -12,6 +13,10 @@ def main() -> None:
     Exit codes: 0 done and clean, 1 findings of severity error (or the thing asked for is not there), 2 wrong usage,
     3 could not run, 130 interrupted.
     """
+    # A command makes many small values and hardly a cycle: the default (700) would look at the whole heap again and again.
+    gc.set_threshold(100_000, 20, 100)
+    # To look for pydantic's plugins is to read the metadata of every installed distribution, at each start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from gitindex.errors import GitindexError, RefusedError  # noqa: PLC0415 - the interpreter's own errors come first
 
     try:
@@ -26,7 +31,9 @@ def main() -> None:
     except GitindexError as error:
         from gitindex.report.text import printable  # noqa: PLC0415
 
-        _stop("\n".join(printable(line) for line in str(error).split("\n")), error.exit_code)
+        # What is wrong is one line, whatever it is about; only Git's own words, as the help, may be more.
+        lines = "\n".join(map(printable, error.help.split("\n")))
+        _stop(f"{printable(error.message)}; {lines}" if error.help else printable(error.message), error.exit_code)
     except KeyboardInterrupt:
         _stop("interrupted", 130)
     except BrokenPipeError:

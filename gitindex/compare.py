@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitindex import layout
 from gitindex.documents import Unreadable
 from gitindex.model import File, Manifest, ProjectStatements, Settings, Stage, User
-from gitindex.names import IndexName, ProjectName, UserName, is_safe_filename
+from gitindex.names import IndexName, ProjectName, UserName, is_safe_filename, version_key
 from gitindex.snapshot import NO_REVISION, Stray
 from gitindex.tree import EMPTY, Entry, Folder
 
@@ -26,12 +26,22 @@ def differing(before: Folder | None, after: Folder | None) -> Iterator[str]:
     """Yield the names whose entries are not known to be equal, sorted."""
     if before is not None and after is not None and before.id is not None and before.id == after.id:
         return
+    if before is not None and after is not None and (quickly := before.differing(after)) is not None:
+        yield from sorted(quickly)
+        return
     old = before.entries() if before is not None else {}
     new = after.entries() if after is not None else {}
-    for name in sorted({*old, *new}):
-        one, other = old.get(name), new.get(name)
-        if one is None or other is None or one.kind != other.kind or one.id is None or one.id != other.id:
-            yield name
+    names = {name for name, _ in old.items() ^ new.items()}
+    # Where ids say nothing, equal entries are not known to be equal.
+    names.update(name for name, entry in new.items() if entry.id is None)
+    yield from sorted(names)
+
+
+def differs_at(before: Folder | None, after: Folder | None, name: str) -> bool:
+    """Tell whether the entry *name* of two folders is not known to be equal."""
+    one = before.entries().get(name) if before is not None else None
+    other = after.entries().get(name) if after is not None else None
+    return one != other or (one is not None and one.id is None)
 
 
 def folder_of(place: Index | Project | None) -> Folder | None:
@@ -65,20 +75,19 @@ class ProjectChange:
         after: Project | None,
         *,
         everything: bool,
+        skips_plain: bool = False,
         base_is_unreadable: bool = False,
     ) -> None:
         self.index = index
         self.name = name
+        self.path = layout.project_folder(index, name)
         self.before = before
         self.after = after
         self.base_is_unreadable = base_is_unreadable
         """Whether something that is no folder had the project's place in the base."""
-        self._everything = everything
-
-    @property
-    def path(self) -> str:
-        """The path of the project's folder."""
-        return layout.project_folder(self.index, self.name)
+        self.is_whole = everything
+        """Whether all of the project is checked, not only what differs."""
+        self._skips_plain = skips_plain
 
     def touches(self, name: str) -> bool:
         """Tell whether the entry *name* of the project's folder differs (or is checked all the same)."""
@@ -98,25 +107,62 @@ class ProjectChange:
 
     @cached_property
     def _touched(self) -> tuple[str, ...]:
-        if self._everything:
+        if self.is_whole:
             old = self.before.folder.entries() if self.before else {}
             new = self.after.folder.entries() if self.after else {}
             return tuple(sorted({*old, *new}))
         return tuple(differing(folder_of(self.before), folder_of(self.after)))
 
     @cached_property
-    def releases(self) -> tuple[ReleaseChange, ...]:
-        """The releases that the change touches (all, where everything is checked)."""
+    def versions(self) -> tuple[str, ...]:
+        """The versions that the change touches (all, where everything is checked), as the manifests' names spell them."""
         suffix = layout.MANIFEST_SUFFIX
-        versions = [name.removesuffix(suffix) for name in self._touched if name.endswith(suffix)]
+        return tuple(name.removesuffix(suffix) for name in self._touched if name.endswith(suffix))
+
+    @cached_property
+    def releases(self) -> tuple[ReleaseChange, ...]:
+        """The releases of :attr:`versions`; where everything is checked, less those that are proven to be in order."""
+        before, after = self.before, self.after
         return tuple(
             ReleaseChange(
-                v,
-                self.before.release(v) if self.before else None,
-                self.after.release(v) if self.after else None,
+                version,
+                None if before is None else before.release(version),
+                None if after is None else after.release(version),
             )
-            for v in versions
+            for version in self.versions
+            if version not in self._plain_versions
         )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all of it is proven to be in order, so that no rule has anything to say."""
+        plain = self._plain_versions
+        if not plain or self.after is None or len(plain) != len(self.after.folder.entries()):
+            return False
+        # No two spellings of one version; each is canonical, which is part of being plain.
+        return self._is_as_it_was and not self.base_is_unreadable and len({*map(version_key, plain)}) == len(plain)
+
+    @cached_property
+    def _plain_versions(self) -> frozenset[str]:
+        """The versions whose manifests are plain, and new or as they were."""
+        after = self.after
+        if not self._skips_plain or after is None:
+            return frozenset()
+        if self._is_as_it_was:
+            return frozenset(after.plain_versions())
+        return frozenset(version for version in after.plain_versions() if self._is_as_before(version))
+
+    @property
+    def _is_as_it_was(self) -> bool:
+        """Whether the whole folder is new, or known to be what it was."""
+        if self.before is None or self.after is None:
+            return self.after is not None
+        return self.before.folder.id is not None and self.before.folder.id == self.after.folder.id
+
+    def _is_as_before(self, version: str) -> bool:
+        if self.before is None or version + layout.MANIFEST_SUFFIX not in self.before.folder.entries():
+            return True
+        return not self.differs(version)
 
     @property
     def statements(self) -> ProjectStatements:
@@ -170,6 +216,12 @@ class Change:
         )
 
     @property
+    def _has_store(self) -> bool:
+        """Whether the files are in the repository, so that more than the manifests has to be looked at."""
+        settings = self.head.settings_or_problem
+        return not isinstance(settings, Settings) or settings.storage.is_embedded
+
+    @property
     def has_base(self) -> bool:
         """Whether there is something that the head is compared with."""
         return self.base is not NO_REVISION
@@ -182,7 +234,7 @@ class Change:
     @property
     def touches_settings(self) -> bool:
         """Whether `gitindex.toml` differs (or is checked all the same)."""
-        return self.everything or layout.SETTINGS in differing(self.base.root, self.head.root)
+        return self.everything or differs_at(self.base.root, self.head.root, layout.SETTINGS)
 
     @cached_property
     def users(self) -> tuple[UserName, ...]:
@@ -199,7 +251,7 @@ class Change:
         return tuple(
             user
             for user in self.users
-            if self.everything or layout.USER in differing(self.base.user_folder(user), self.head.user_folder(user))
+            if self.everything or differs_at(self.base.user_folder(user), self.head.user_folder(user), layout.USER)
         )
 
     @cached_property
@@ -228,7 +280,7 @@ class Change:
         return frozenset(
             name
             for name, (before, after) in self.indexes.items()
-            if self.everything or layout.INDEX in differing(folder_of(before), folder_of(after))
+            if self.everything or differs_at(folder_of(before), folder_of(after), layout.INDEX)
         )
 
     @cached_property
@@ -261,7 +313,8 @@ class Change:
             names = sorted({*old.entries(), *new.entries()}) if self.everything else differing(old, new)
             for entry in names:
                 was, now = old.entries().get(entry), new.entries().get(entry)
-                if "folder" not in (was and was.kind, now and now.kind):
+                is_lost = now is None and was is not None and was.kind in ("symlink", "submodule")
+                if "folder" not in (was and was.kind, now and now.kind) and not is_lost:
                     continue
                 yield ProjectChange(
                     name,
@@ -269,8 +322,16 @@ class Change:
                     before.project(entry) if before else None,
                     after.project(entry) if after else None,
                     everything=self.everything,
+                    skips_plain=self.everything and not self._has_store and not (after is not None and after.is_mirror),
                     base_is_unreadable=was is not None and was.kind != "folder",
                 )
+
+    @property
+    def size(self) -> int:
+        """About how many projects there are to look at."""
+        return sum(
+            len(index.folder.entries()) for pair in self.indexes.values() for index in pair[1:] if index is not None
+        )
 
     def is_frozen(self, name: IndexName) -> bool:
         """Tell whether the base holds what *name* has released to be non-volatile."""

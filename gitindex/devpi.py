@@ -60,8 +60,8 @@ def _link(found: ResolvedFile) -> dict[str, Any]:
         "rel": "releasefile",
         "basename": file.filename,
         "index": str(found.index),
-        "hash_spec": f"sha256={file.hashes.sha256}",
-        "hashes": {"sha256": file.hashes.sha256},
+        "hash_spec": f"sha256={file.sha256}",
+        "hashes": {"sha256": file.sha256},
         "size": file.size,
     }
     if file.upload_time is not None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -16,10 +18,13 @@ from gitindex import layout
 from gitindex.model import Definition, Manifest, Mirror, Model, ProjectStatements, Settings, Stage, User
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 KeyPath = tuple["str | int", ...]
 M = TypeVar("M", bound=Model)
+
+_MAX_PROBLEMS = 20
+"""Of one document: a hostile one can have one for every other byte, and nobody reads them."""
 
 
 class Problem(NamedTuple):
@@ -44,6 +49,7 @@ class _BadDocumentError(Exception):
         self.problem = Problem(message, (), line)
 
 
+@lru_cache(maxsize=4)  # base and head of a change mostly have the same
 def read_settings(path: str, data: bytes) -> Settings | Unreadable:
     """Read `gitindex.toml`."""
     return _read_toml(path, data, Settings)
@@ -59,6 +65,7 @@ def read_statements(path: str, data: bytes) -> ProjectStatements | Unreadable:
     return _read_toml(path, data, ProjectStatements)
 
 
+@lru_cache(maxsize=4)
 def read_definition(path: str, data: bytes) -> Definition | Unreadable:
     """Read an `index.toml`: a stage, or a mirror where it says so."""
     try:
@@ -69,7 +76,7 @@ def read_definition(path: str, data: bytes) -> Definition | Unreadable:
         problem = Problem(
             f"type is {values['type']!r}, and must be 'stage' or 'mirror'",
             ("type",),
-            locate_toml(text, ("type",)),
+            lines_of(path, text).of(("type",)),
         )
         return Unreadable(path, (problem,))
     model: type[Stage | Mirror] = Mirror if values.get("type") == "mirror" else Stage
@@ -145,8 +152,8 @@ def _parse_json(text: str) -> Any:
     def no_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         if len(values) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            counts = Counter(key for key, _ in pairs)
+            twice = next(key for key in counts if counts[key] > 1)
             lines = [
                 text.count("\n", 0, m.start()) + 1 for m in re.finditer(re.escape(json.dumps(twice)) + r"\s*:", text)
             ]
@@ -168,12 +175,20 @@ def _parse_json(text: str) -> Any:
         raise _BadDocumentError(f"not JSON that can be read: {str(error).partition(';')[0]}") from None
 
 
+_KEY_PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+_LONG_KEY = re.compile(rf"(?<![\w\\-])(?:{_KEY_PART}){{50}}", re.ASCII)
+"""More dotted parts than any key has; tomllib takes time that grows with their square."""
+
+
 def _parse_toml(data: bytes) -> tuple[str, dict[str, Any]]:
     import tomllib  # noqa: PLC0415 - a change of releases alone needs no TOML but the index's
 
     text = _decode(data)
+    if _LONG_KEY.search(text):
+        raise _BadDocumentError("not TOML that can be read: a dotted key has more than 50 parts")
     try:
-        return text, tomllib.loads(text)
+        values = tomllib.loads(text)
+        repr(values)  # a hexadecimal number of too many digits cannot be printed, and fails here as a decimal one does
     except tomllib.TOMLDecodeError as error:
         message, _, place = str(error).partition(" (at ")
         line = re.match(r"line (\d+)", place)
@@ -182,6 +197,7 @@ def _parse_toml(data: bytes) -> tuple[str, dict[str, Any]]:
         raise _BadDocumentError("not TOML that can be read: nested too deeply") from None
     except ValueError as error:
         raise _BadDocumentError(f"not TOML that can be read: {str(error).partition(';')[0]}") from None
+    return text, values
 
 
 def _read_toml(path: str, data: bytes, model: type[M]) -> M | Unreadable:
@@ -196,14 +212,18 @@ def _validate(path: str, text: str, values: Any, model: type[M]) -> M | Unreadab
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        locate = locate_json if path.endswith(layout.MANIFEST_SUFFIX) else locate_toml
-        details = error.errors(include_url=False, include_context=False)
-        problems = []
-        for detail in details:
-            keys: KeyPath = detail["loc"]
-            if any(other["loc"][: len(keys)] == keys and other["loc"] != keys for other in details):
-                continue  # a list whose items are wrong is also too short: the items say it better
-            problems.append(Problem(_wording(keys, detail["type"], detail["msg"]), keys, locate(text, keys)))
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        places = {detail["loc"] for detail in details}
+        # A list whose items are wrong is also too short: the items say it better.
+        vague = {place[:depth] for place in places for depth in range(len(place))}
+        details = [detail for detail in details if detail["loc"] not in vague]
+        lines = lines_of(path, text)
+        problems = [
+            Problem(_wording(detail["loc"], detail["type"], detail["msg"]), detail["loc"], lines.of(detail["loc"]))
+            for detail in details[:_MAX_PROBLEMS]
+        ]
+        if len(details) > _MAX_PROBLEMS:
+            problems.append(Problem(f"and {len(details) - _MAX_PROBLEMS:,} more problems of this kind"))
         return Unreadable(path, tuple(problems))
 
 
@@ -225,64 +245,74 @@ def dotted(keys: KeyPath) -> str:
     return text
 
 
+class Lines:
+    """Where the keys of a document stand."""
+
+    def __init__(self, found: Mapping[KeyPath, int]) -> None:
+        self._found = found
+
+    def of(self, keys: KeyPath) -> int | None:
+        """Return the 1-based line of a key path, or of the nearest thing above it that is there."""
+        above = (keys[:depth] for depth in range(len(keys), -1, -1))
+        return next((self._found[path] for path in above if path in self._found), None)
+
+
+def lines_of(path: str, text: str) -> Lines:
+    """Return where the keys of a document stand; *path* says whether it is JSON or TOML."""
+    return Lines(_json_lines(text)) if path.endswith(layout.MANIFEST_SUFFIX) else _TomlLines(_toml_lines(text))
+
+
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_DEEPEST = 4
+"""Keys of the longest path in a manifest: ``files[0].hashes.sha256``."""
 
 
-def locate_json(text: str, keys: KeyPath) -> int | None:
-    """Return the 1-based line of a key path in a JSON text, or of the nearest thing above it that is there."""
-    best, depth_found = None, -1
+def _json_lines(text: str) -> dict[KeyPath, int]:
+    found: dict[KeyPath, int] = {}
     stack: list[str | int] = []
     expect_key = False
+    line, counted = 1, 0
     for match in _JSON_TOKEN.finditer(text):
         token = match[0]
-        if token in "{[":
-            stack.append(0 if token == "[" else "")
-            expect_key = token == "{"
-        elif token in "}]":
-            if stack:
-                stack.pop()
-            expect_key = False
-            continue
-        elif token == ",":
+        if token == ",":
             expect_key = bool(stack) and isinstance(stack[-1], str)
             if stack and isinstance(stack[-1], int):
                 stack[-1] += 1
             continue
-        elif token == ":":
+        if token in "}]":
+            del stack[-1:]
+        if token in "}]:":
             expect_key = False
             continue
-        elif expect_key and token.startswith('"'):
-            try:
-                stack[-1] = json.loads(token, strict=False)
-            except (ValueError, IndexError):
-                return best
-        here = stack if token not in "{[" else stack[:-1]
-        depth = len(here)
-        if depth > depth_found and tuple(here) == keys[:depth]:
-            best, depth_found = text.count("\n", 0, match.start()) + 1, depth
-            if depth == len(keys):
-                return best
-    return best
+        if expect_key and token.startswith('"'):
+            stack[-1] = str(json.loads(token, strict=False))
+        if len(stack) <= _DEEPEST:
+            line, counted = line + text.count("\n", counted, match.start()), match.start()
+            found.setdefault(tuple(stack), line)
+        if token in "{[":
+            stack.append(0 if token == "[" else "")
+            expect_key = token == "{"
+    return found
 
 
-_TOML_HEADER = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_TOML_HEADER = re.compile(r"\s*\[\[?([^\[\]]+)\]")
 _TOML_KEY = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)\s*(?:=|\.)""")
 
 
-def locate_toml(text: str, keys: KeyPath) -> int | None:
-    """Return the 1-based line of a key path in a TOML text, or of the table that it would stand in."""
-    wanted = [str(key) for key in keys if isinstance(key, str)]
-    table: list[str] = []
-    fallback = None
-    for number, line in enumerate(text.splitlines(), 1):
+class _TomlLines(Lines):
+    """Lines of a TOML document: they are known of keys, and not of the items of a list."""
+
+    def of(self, keys: KeyPath) -> int | None:
+        return super().of(tuple(key for key in keys if isinstance(key, str)))
+
+
+def _toml_lines(text: str) -> dict[KeyPath, int]:
+    found: dict[KeyPath, int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.split("\n"), 1):
         if header := _TOML_HEADER.match(line):
-            table = [part.strip().strip("\"'") for part in header[1].split(".")]
-            if table == wanted:
-                return number
-            if table == wanted[:-1]:
-                fallback = number
+            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            found.setdefault(table, number)
         elif key := _TOML_KEY.match(line):
-            path = [*table, key[1].strip("\"'")]
-            if path == wanted[: len(path)]:
-                return number
-    return fallback
+            found.setdefault((*table, key[1].strip("\"'")), number)
+    return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -21,13 +23,14 @@ from gitindex.tree import EMPTY, Entry, Folder, Kind, Leaf, Overlay
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
 
-_KINDS: dict[int, Kind] = {
-    0o040000: "folder",
-    0o100644: "file",
-    0o100664: "file",  # what old versions of Git wrote
-    0o100755: "executable",
-    0o120000: "symlink",
-    0o160000: "submodule",
+_KINDS: dict[bytes, Kind] = {
+    b"40000": "folder",
+    b"040000": "folder",  # what some old writers of trees put
+    b"100644": "file",
+    b"100664": "file",  # what old versions of Git wrote
+    b"100755": "executable",
+    b"120000": "symlink",
+    b"160000": "submodule",
 }
 
 
@@ -40,56 +43,112 @@ class _BrokenObjectError(CannotRunError):
 
 
 class GitFolder:
-    """A tree object."""
+    """A tree object. Its entries are read from its bytes: as objects of pygit2 they would cost five times as much."""
 
-    def __init__(self, repository: pygit2.Repository, tree_id: pygit2.Oid) -> None:
+    def __init__(self, repository: pygit2.Repository, tree_id: bytes) -> None:
         self._repository = repository
         self.id = tree_id
-        self._entries: dict[str, Entry] | None = None
+        self._entries: _TreeEntries | None = None
 
     def entries(self) -> Mapping[str, Entry]:
+        return self._parsed()
+
+    def _parsed(self) -> _TreeEntries:
         if self._entries is None:
-            try:
-                tree = self._repository[self.id]
-                if not isinstance(tree, pygit2.Tree):
-                    raise _BrokenObjectError(self.id, TypeError("not a tree"))  # noqa: TRY301
-                self._entries = {_name(item): Entry(_KINDS.get(item.filemode, "submodule"), item.id) for item in tree}
-            except (KeyError, ValueError, pygit2.GitError) as error:
-                raise _BrokenObjectError(self.id, error) from None
+            kind, data = _read_object(self._repository, self.id)
+            if kind != pygit2.GIT_OBJECT_TREE:
+                raise _BrokenObjectError(self.id.hex(), TypeError("not a tree"))
+            self._entries = _parse_tree(data)
+            if self._entries is None:
+                raise _BrokenObjectError(self.id.hex(), ValueError("not a well-formed tree"))
         return self._entries
+
+    def differing(self, other: Folder) -> set[str] | None:
+        if not isinstance(other, GitFolder):
+            return None
+        return {_decoded(name) for name, _ in self._parsed().raw.items() ^ other._parsed().raw.items()}  # noqa: SLF001
 
     def folder(self, name: str) -> Folder:
         return GitFolder(self._repository, self._id(name))
 
-    def _id(self, name: str) -> pygit2.Oid:
-        object_id = self.entries()[name].id
-        assert isinstance(object_id, pygit2.Oid)  # noqa: S101 - entries() puts nothing else there
-        return object_id
+    def _id(self, name: str) -> bytes:
+        return self._parsed().raw[_encoded(name)][1]
 
     def size(self, name: str) -> int:
-        object_id = self._id(name)
-        try:
-            return self._repository.odb.read_header(object_id)[1]
-        except (KeyError, ValueError, pygit2.GitError) as error:
-            raise _BrokenObjectError(object_id, error) from None
+        return _object_size(self._repository, self._id(name))
 
     def read(self, name: str) -> bytes:
-        object_id = self._id(name)
-        try:
-            return self._repository.odb.read(object_id)[1]
-        except (KeyError, ValueError, pygit2.GitError) as error:
-            raise _BrokenObjectError(object_id, error) from None
+        return _read_object(self._repository, self._id(name))[1]
 
     def open(self, name: str) -> BinaryIO:
-        import io  # noqa: PLC0415
-
         # libgit2 has no seekable stream of a packed object; one file at a time is held in memory.
         return io.BytesIO(self.read(name))
 
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        entries = self._parsed().raw.items()
+        try:
+            # Objects that come out of a tree are read a fifth faster than by their ids.
+            tree = self._repository[pygit2.Oid(raw=self.id)].peel(pygit2.Tree)
+            for (name, (mode, _)), item in zip(entries, tree, strict=True):
+                if _KINDS.get(mode) == "file":
+                    yield _decoded(name), item.read_raw()
+        except (KeyError, ValueError, TypeError, pygit2.GitError) as error:
+            raise _BrokenObjectError(self.id.hex(), error) from None
 
-def _name(item: pygit2.Object) -> str:
-    raw = item.raw_name
-    return raw.decode("utf-8", "surrogateescape") if raw is not None else ""
+
+_TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+"""An entry of a tree object: mode, name and the bytes of the id, each entry right after the one before."""
+_TREE = re.compile(rb"(?:[0-7]+ [^\0]+\0.{20})*+", re.DOTALL)
+
+
+def _parse_tree(data: bytes) -> _TreeEntries | None:
+    """Return the entries of a tree object, ``None`` where it is malformed or has a name twice (then readers disagree)."""
+    found = _TREE_ENTRY.findall(data)
+    raw = {name: (mode, object_id) for mode, name, object_id in found}
+    return _TreeEntries(raw) if len(raw) == len(found) and _TREE.fullmatch(data) else None
+
+
+class _TreeEntries(Mapping[str, Entry]):
+    """The entries of a tree object, each made when it is looked at: a folder may have 30,000, of which one differs."""
+
+    def __init__(self, raw: dict[bytes, tuple[bytes, bytes]]) -> None:
+        self.raw = raw
+
+    def __getitem__(self, name: str) -> Entry:
+        mode, object_id = self.raw[_encoded(name)]
+        return Entry(_KINDS.get(mode, "submodule"), object_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(_decoded, self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def items(self) -> ItemsView[str, Entry]:
+        kinds = _KINDS
+        return {_decoded(n): Entry(kinds.get(mode, "submodule"), i) for n, (mode, i) in self.raw.items()}.items()
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _read_object(repository: pygit2.Repository, object_id: bytes) -> tuple[int, bytes]:
+    try:
+        return repository.odb.read(pygit2.Oid(raw=object_id))
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise _BrokenObjectError(object_id.hex(), error) from None
+
+
+def _object_size(repository: pygit2.Repository, object_id: bytes) -> int:
+    try:
+        return repository.odb.read_header(pygit2.Oid(raw=object_id))[1]
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise _BrokenObjectError(object_id.hex(), error) from None
 
 
 class Repository:
@@ -124,7 +183,10 @@ class Repository:
         if quarantine := os.environ.get("GIT_QUARANTINE_PATH"):
             repository.odb.add_disk_alternate(quarantine)
         if folder is None:
-            folder = "" if repository.is_bare else _nearest(repository, directory)
+            try:
+                folder = "" if repository.is_bare else _nearest(repository, directory)
+            except (KeyError, ValueError, pygit2.GitError) as error:
+                raise CannotRunError(f"HEAD cannot be read: {_reason(error)}", help="run: git fsck") from None
         return cls(repository, folder.strip("/"))
 
     @property
@@ -140,17 +202,22 @@ class Repository:
             CannotRunError: the repository is bare.
 
         """
-        workdir = self._git.workdir
-        if workdir is None:
+        return self._top / self.folder
+
+    @property
+    def _top(self) -> Path:
+        if self._git.workdir is None:
             raise CannotRunError(
                 "this repository is bare: it has no working tree", help="name a revision, or use a clone"
             )
-        return Path(workdir, self.folder)
+        return Path(self._git.workdir)
 
     @property
     def git_directory(self) -> Path:
-        """The repository's own folder (`.git`)."""
-        return Path(self._git.path)
+        """The repository's own folder (`.git`): the one that all its linked working trees share."""
+        own = Path(self._git.path)
+        shared = own / "commondir"
+        return own / shared.read_text().strip() if shared.is_file() else own
 
     @property
     def is_shallow(self) -> bool:
@@ -162,7 +229,7 @@ class Repository:
         try:
             return None if self._git.head_is_unborn else str(self._git.head.peel(pygit2.Commit).id)
         except (KeyError, pygit2.GitError) as error:
-            raise CannotRunError(f"HEAD cannot be read: {_reason(error)}") from None
+            raise CannotRunError(f"HEAD cannot be read: {_reason(error)}", help="run: git fsck") from None
 
     def commit_id(self, revision: str) -> str:
         """Return the id of the commit that *revision* names.
@@ -201,7 +268,7 @@ class Repository:
 
         """
         commit = self._commit(revision)
-        return Snapshot(self._subfolder(GitFolder(self._git, commit.tree_id)), str(commit.id))
+        return Snapshot(self._subfolder(GitFolder(self._git, commit.tree_id.raw)), str(commit.id))
 
     def _subfolder(self, root: Folder) -> Folder:
         for name in self.folder.split("/") if self.folder else ():
@@ -213,18 +280,19 @@ class Repository:
 
     def _head_folder(self) -> Folder:
         head = self.head()
-        return EMPTY if head is None else GitFolder(self._git, self._commit(head).tree_id)
+        return EMPTY if head is None else GitFolder(self._git, self._commit(head).tree_id.raw)
 
     def staged(self) -> Snapshot:
         """Open what is staged: what the next commit would hold (in a hook, the index that Git names there).
 
         Raises:
-            CannotRunError: there are unmerged paths.
+            CannotRunError: there are unmerged paths, or the repository is bare and no hook says what is staged.
 
         """
         index_file = os.environ.get("GIT_INDEX_FILE")
-        # In a hook, the variable is relative to the top of the working tree.
-        index = pygit2.Index(str(Path(self._git.workdir or ".", index_file))) if index_file else self._git.index
+        with self._reading():
+            # In a hook, the variable is relative to the top of the working tree.
+            index = pygit2.Index(str(Path(self._git.workdir or ".", index_file))) if index_file else self._own_index()
         if index.conflicts is not None:
             path = next(side.path for conflict in index.conflicts for side in conflict if side is not None)
             raise CannotRunError(f"{path}: has an unresolved merge conflict", help="resolve it and stage it: git add")
@@ -232,7 +300,7 @@ class Repository:
         changes: dict[str, Leaf | None] = {}
         with self._reading():
             if isinstance(head, GitFolder):
-                tree = self._git[head.id]
+                tree = self._git[pygit2.Oid(raw=head.id)]
                 assert isinstance(tree, pygit2.Tree)  # noqa: S101 - a commit has no other
                 flags = pygit2.enums.DiffOption.INCLUDE_TYPECHANGE
                 for delta in tree.diff_to_index(index, flags, context_lines=0).deltas:
@@ -243,19 +311,39 @@ class Repository:
                     changes[entry.path] = _blob_leaf(self._git, entry.id, int(entry.mode))
         return Snapshot(self._subfolder(Overlay(head, changes) if changes else head), STAGED)
 
+    def _own_index(self) -> pygit2.Index:
+        _ = self._top  # a bare repository has none
+        index: pygit2.Index = self._git.index
+        index.read(force=False)
+        return index
+
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
-        top = Path(self.root if not self.folder else Path(self._git.workdir or ""))
-        head = self._head_folder()
-        keeps_modes = self._git.config.get_bool("core.filemode") if "core.filemode" in self._git.config else True
+        top, head = self._top, self._head_folder()
+        keeps_modes = self._is_set("core.filemode", default=True)
         changes: dict[str, Leaf | None] = {}
         with self._reading():
             status = self._git.status(untracked_files="all", ignored=False)
+        left_out = self._left_out() if any(map(_is_gone, status.values())) else frozenset()
         for path, flags in status.items():
-            if flags == pygit2.enums.FileStatus.CURRENT or not self._is_inside(path):
+            if flags == pygit2.enums.FileStatus.CURRENT or not self._is_inside(path) or path in left_out:
                 continue
-            changes[path.rstrip("/")] = _disk_leaf(top / path.rstrip("/"), keeps_modes=keeps_modes)
+            # What Git calls gone is not looked for: the way to it may lead through a link that took a folder's place.
+            changes[path.rstrip("/")] = (
+                None if _is_gone(flags) else _disk_leaf(top / path.rstrip("/"), keeps_modes=keeps_modes)
+            )
         return Snapshot(self._subfolder(Overlay(head, changes) if changes else head), WORKTREE)
+
+    def _is_set(self, key: str, *, default: bool) -> bool:
+        with self._reading():
+            return self._git.config.get_bool(key) if key in self._git.config else default
+
+    def _left_out(self) -> frozenset[str]:
+        """Return the paths that a sparse checkout leaves out: not on the disk, and not deleted."""
+        if not self._is_set("core.sparseCheckout", default=False):
+            return frozenset()
+        listed = self._run_git("ls-files", "-t", "-z", cwd=self._top).split("\0")
+        return frozenset(line[2:] for line in listed if line.startswith("S "))
 
     def _is_inside(self, path: str) -> bool:
         return not self.folder or path == self.folder or path.startswith(self.folder + "/")
@@ -309,27 +397,43 @@ class Repository:
             raise CannotRunError(f"{head or 'HEAD'} and origin/{branch} share no commit to compare with", help=hint)
         return self.at(shared)
 
-    def commit(self, paths: Sequence[str], message: str) -> str:
+    def commit(self, paths: Sequence[str], message: str) -> str | None:
         """Commit the working tree's state of *paths* (of the index repository) alone, and return the commit's id.
 
-        Git itself makes the commit, so hooks, signing and the configured identity are the user's own.
+        Where they are as in the last commit, there is nothing to commit, and ``None`` is returned. Git itself makes the
+        commit, so hooks, signing and the configured identity are the user's own.
 
         Raises:
             CannotRunError: Git refuses.
 
         """
-        self._run_git("add", "--all", "--force", "--", *paths)
-        self._run_git("commit", "--quiet", "--message", message, "--", *paths)
+        there = [path for path in paths if os.path.lexists(self.root / path)]
+        gone = set(paths).difference(there)
+        self._run_git_on(there, "add", "--force")
+        self._run_git_on(gone, "rm", "--cached", "--force", "--quiet", "--ignore-unmatch")
+        staged = self._run_git("diff", "--cached", "--name-only", "--no-renames", "--relative", "-z").split("\0")
+        changed = set(paths).intersection(staged)
+        if not changed:
+            return None
+        self._run_git_on(changed, "commit", "--quiet", "--message", message)
         return self._run_git("rev-parse", "HEAD").strip()
 
-    def _run_git(self, *arguments: str) -> str:
+    def _run_git_on(self, paths: Collection[str], *arguments: str) -> None:
+        """Run git on *paths*: there may be more of them than a command line holds, and none is a pattern."""
+        if paths:
+            listed = "\0".join(f":(literal){path}" for path in paths)
+            self._run_git(*arguments, "--pathspec-from-file=-", "--pathspec-file-nul", data=listed)
+
+    def _run_git(self, *arguments: str, data: str = "", cwd: Path | None = None) -> str:
         try:
             done = subprocess.run(  # noqa: S603
-                ["git", *arguments],
-                cwd=self.root,
+                ["git", *arguments],  # noqa: S607
+                cwd=cwd or self.root,
+                input=data,
                 capture_output=True,
-                text=True,
-                check=False,  # noqa: S607
+                encoding="utf-8",
+                errors="surrogateescape",
+                check=False,
             )
         except OSError as error:
             raise CannotRunError(f"git cannot be started: {error.strerror}", help="install git") from None
@@ -353,8 +457,7 @@ def create(directory: Path, branch: str) -> Repository:
     except (OSError, pygit2.GitError, ValueError) as error:
         raise CannotRunError(f"{directory}: cannot make a repository: {_reason(error)}") from None
     repository = Repository.open(directory, "")
-    relative = directory.resolve().relative_to(repository.root.resolve()).as_posix().removeprefix(".")
-    return Repository.open(directory, relative)
+    return Repository.open(directory, _relative(directory.resolve(), repository.root.resolve()))
 
 
 def configured_identity() -> tuple[str, str]:
@@ -374,11 +477,21 @@ def _nearest(repository: pygit2.Repository, directory: Path) -> str:
     for folder in (start, *start.parents):
         if not folder.is_relative_to(top):
             break
-        relative = folder.relative_to(top).as_posix().removeprefix(".")
+        relative = _relative(folder, top)
         path = f"{relative}/{layout.SETTINGS}".lstrip("/")
         if os.path.lexists(folder / layout.SETTINGS) or (head is not None and path in head):
             return relative
-    return start.relative_to(top).as_posix().removeprefix(".") if start.is_relative_to(top) else ""
+    return _relative(start, top) if start.is_relative_to(top) else ""
+
+
+def _relative(folder: Path, top: Path) -> str:
+    """Return the path of *folder* below *top*, empty for *top* itself."""
+    return "/".join(folder.relative_to(top).parts)
+
+
+def _is_gone(flags: int) -> bool:
+    status = pygit2.enums.FileStatus
+    return bool(flags & status.WT_DELETED or (flags & status.INDEX_DELETED and not flags & status.WT_NEW))
 
 
 def _path(side: pygit2.DiffFile) -> str:
@@ -386,13 +499,12 @@ def _path(side: pygit2.DiffFile) -> str:
 
 
 def _blob_leaf(repository: pygit2.Repository, object_id: pygit2.Oid, mode: int) -> Leaf:
-    def read() -> bytes:
-        try:
-            return repository.odb.read(object_id)[1]
-        except (KeyError, ValueError, pygit2.GitError) as error:
-            raise _BrokenObjectError(object_id, error) from None
+    raw = object_id.raw
 
-    return Leaf(_KINDS.get(mode, "submodule"), read, object_id, lambda: repository.odb.read_header(object_id)[1])
+    def read() -> bytes:
+        return _read_object(repository, raw)[1]
+
+    return Leaf(_KINDS.get(b"%o" % mode, "submodule"), read, raw, lambda: _object_size(repository, raw))
 
 
 def _disk_leaf(path: Path, *, keeps_modes: bool) -> Leaf | None:

@@ -1,7 +1,7 @@
 """Serves the pages and files of a snapshot on the loopback interface, for as long as one installer runs.
 
-The bytes are the renderer's own. For names that are not ours the mirrors answer: with a redirect to the upstream's page,
-or with its files filtered where the mirror's settings demand it.
+The bytes are the renderer's own. For names that are not ours the mirrors answer: with a redirect to the upstream's
+page, or with its files where a mirror hides some of them or several mirrors are asked.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from gitindex import layout
-from gitindex.errors import GitindexError
-from gitindex.model import Mirror
-from gitindex.names import ProjectName, is_project_name, normalize
-from gitindex.pages import FilePage, Links, ProjectPage, project_page
+from gitindex.errors import CannotRunError, GitindexError
+from gitindex.model import Mirror, Stage
+from gitindex.names import ProjectName, is_project_name, is_sha256, normalize
+from gitindex.pages import Links, ProjectPage, project_page
 from gitindex.render import machine
 from gitindex.resolve import Step, resolution_order, walk
 from gitindex.upstream import Upstream
@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html"
+_TEXT = "text/plain"
+
+Report = Callable[[GitindexError], None]
+"""Is told what went wrong, since an installer shows no more of it than a status."""
 
 
 class Answer(NamedTuple):
-    """What a request gets."""
+    """What a request for a page gets."""
 
     status: HTTPStatus
     content_type: str
@@ -41,130 +45,182 @@ class Answer(NamedTuple):
     location: str = ""
 
 
-class Pages:
-    """The pages of one index of a snapshot, made when they are asked for."""
+_NO_SUCH_PROJECT = Answer(HTTPStatus.NOT_FOUND, _TEXT, b"no such project\n")
 
-    def __init__(self, snapshot: Snapshot, index: Index) -> None:
+
+class Pages:
+    """The pages and files of one index of a snapshot, made when they are asked for; safe to share between threads."""
+
+    def __init__(self, snapshot: Snapshot, index: Index, store: EmbeddedStore | None, report: Report) -> None:
+        self.prefix = f"/{index.name}/simple/"
+        self.report = report
+        definition = index.definition
+        self._merges_mirrors = isinstance(definition, Stage) and definition.merge_mirrors
         self._snapshot = snapshot
+        self._store = store
         self._order = resolution_order(snapshot, index)
         self._links = Links(snapshot)
         self._lock = threading.Lock()  # a snapshot is read by one thread at a time
 
     def project(self, name: ProjectName, *, as_json: bool) -> Answer:
-        """Return the page of a project, ours or a mirror's."""
+        """Return the page of a project, ours or a mirror's.
+
+        Raises:
+            CannotRunError: it cannot be made, or the mirror that has to say so cannot be asked.
+
+        """
         with self._lock:
             steps = tuple(walk(self._snapshot, self._order, name))
-            is_there = any(step.project for step in steps) or self._snapshot.is_reserved(name)
-            page = project_page(name, steps, self._links) if is_there else None
-        upstreams = [upstream for step in steps if (upstream := _asked(step)) is not None]
-        if page is None and upstreams and not upstreams[0].is_filtered:
+            is_ours = any(step.project for step in steps) or self._snapshot.is_reserved(name)
+            ours = project_page(name, steps, self._links) if is_ours else None
+        upstreams = list(_asked(steps))
+        if ours is None and len(upstreams) == 1 and upstreams[0].shows_all_of(name):
             return Answer(HTTPStatus.FOUND, HTML, b"", f"{upstreams[0].url}{name}/")
+        page = self._with_mirrors(ours, upstreams, name)
+        if page is None:
+            return _NO_SUCH_PROJECT
+        if as_json and machine.has_json(page):
+            return Answer(HTTPStatus.OK, JSON, machine.project_json(page))
+        return Answer(HTTPStatus.OK, HTML, machine.project_html(page))
+
+    def _with_mirrors(
+        self, ours: ProjectPage | None, upstreams: list[Upstream], name: ProjectName
+    ) -> ProjectPage | None:
+        page = ours
+        if _is_quarantined(page):
+            return page
         for upstream in upstreams:
-            found = upstream.project(name)
+            try:
+                found = upstream.project(name)
+            except CannotRunError as error:
+                if ours is None:
+                    raise
+                self.report(error)
+                return page  # a lost upstream never breaks what is ours
             if found is not None:
                 page = _merged(page, found)
                 if not self._merges_mirrors:
                     break
-        if page is None:
-            return Answer(HTTPStatus.NOT_FOUND, "text/plain", b"no such project\n")
-        if as_json and all(file.size is not None for file in page.files):
-            return Answer(HTTPStatus.OK, JSON, machine.project_json(page))
-        return Answer(HTTPStatus.OK, HTML, machine.project_html(page))
+        return page
 
-    @property
-    def _merges_mirrors(self) -> bool:
-        return bool(getattr(self._order[0].definition, "merge_mirrors", False))
+    def file(self, path: str) -> BinaryIO | None:
+        """Open a stored file by its path in the site, ``None`` where there is none."""
+        parts = path.split("/")
+        if self._store is None or len(parts) != 4 or parts[0] != layout.FILES:  # noqa: PLR2004 - layout.stored_path
+            return None
+        sha256 = parts[1] + parts[2]
+        with self._lock:
+            return self._store.open(path, sha256) if is_sha256(sha256) and self._store.has(path) else None
 
 
-def _asked(step: Step) -> Upstream | None:
-    definition = step.index.definition
-    return Upstream(step.index.name, definition) if step.outcome == "asked" and isinstance(definition, Mirror) else None
+def _asked(steps: tuple[Step, ...]) -> Iterator[Upstream]:
+    for step in steps:
+        definition = step.index.definition
+        if step.outcome == "asked" and isinstance(definition, Mirror):
+            yield Upstream(step.index.name, definition)
+
+
+def _is_quarantined(page: ProjectPage | None) -> bool:
+    return page is not None and page.status is not None and page.status.status == "quarantined"
 
 
 def _merged(ours: ProjectPage | None, theirs: ProjectPage) -> ProjectPage:
-    """Return a page with the files of both; a filename of ours wins."""
+    """Return a page with the files of both; a filename of ours wins, and a version is listed as we spell it."""
+    from packaging.version import Version  # noqa: PLC0415
+
     if ours is None:
         return theirs
-    if ours.status is not None and ours.status.status == "quarantined":
-        return ours
-    known = {file.filename for file in ours.files}
-    added: tuple[FilePage, ...] = tuple(file for file in theirs.files if file.filename not in known)
-    versions = tuple(dict.fromkeys((*ours.versions, *(file.version for file in added))))
-    return ProjectPage(ours.name, versions, (*ours.files, *added), ours.status)
+    files = {file.filename: file for file in (*theirs.files, *ours.files)}
+    versions = {Version(version): version for version in (*theirs.versions, *ours.versions)}
+    return ProjectPage(
+        ours.name,
+        tuple(versions[version] for version in sorted(versions)),
+        tuple(sorted(files.values(), key=lambda file: (Version(file.version), file.filename))),
+        ours.status or (None if _is_quarantined(theirs) else theirs.status),
+    )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        pages = self.server.pages
+        path = unquote(urlsplit(self.path).path)
+        try:
+            if path.startswith(pages.prefix):
+                self._send(self._page(path.removeprefix(pages.prefix)))
+            elif stream := pages.file(path.lstrip("/")):
+                with stream:
+                    self._send_file(stream)
+            else:
+                self._send(Answer(HTTPStatus.NOT_FOUND, _TEXT, b"nothing here\n"))
+        except GitindexError as error:
+            pages.report(error)
+            # Not 404: an installer must not take an outage for "does not exist".
+            self._send(Answer(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"{error}\n".encode()))
+        except OSError:
+            self.close_connection = True  # the installer has gone, or a file cannot be read to its end
+
+    do_HEAD = do_GET  # noqa: N815 - the base's name
+
+    def _page(self, rest: str) -> Answer:
+        name = normalize(rest.rstrip("/"))
+        if not is_project_name(name):
+            return _NO_SUCH_PROJECT
+        if rest != f"{name}/":
+            return Answer(HTTPStatus.MOVED_PERMANENTLY, HTML, b"", f"{self.server.pages.prefix}{name}/")
+        return self.server.pages.project(name, as_json=JSON in self.headers.get("Accept", ""))
+
+    def _send_file(self, stream: BinaryIO) -> None:
+        size = stream.seek(0, 2)
+        stream.seek(0)
+        self._send_head(HTTPStatus.OK, "application/octet-stream", size)
+        if self.command == "GET":
+            shutil.copyfileobj(stream, self.wfile)
+
+    def _send(self, answer: Answer) -> None:
+        self._send_head(answer.status, answer.content_type, len(answer.body), answer.location)
+        if self.command == "GET":
+            self.wfile.write(answer.body)
+
+    def _send_head(self, status: HTTPStatus, content_type: str, length: int, location: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(length))
+        self.send_header("Cache-Control", "no-store" if status >= HTTPStatus.BAD_REQUEST else "max-age=0")
+        self.send_header("Vary", "Accept")
+        if location:
+            self.send_header("Location", location)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Say nothing: the installer reports what matters."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # uv opens up to 50 connections at once
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.pages = pages
 
 
 @contextlib.contextmanager
-def serve(snapshot: Snapshot, index: Index, store: EmbeddedStore | None) -> Iterator[str]:
-    """Serve *index* on a free port of the loopback interface, and yield the URL of its simple index."""
-    pages = Pages(snapshot, index)
-    prefix = f"/{index.name}/simple/"
+def serve(snapshot: Snapshot, index: Index, store: EmbeddedStore | None, report: Report) -> Iterator[str]:
+    """Serve *index* on a free port of the loopback interface, and yield the URL of its simple index.
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 60
-
-        def do_GET(self) -> None:
-            path = unquote(urlsplit(self.path).path)
-            try:
-                if path.startswith(prefix):
-                    self._answer(self._page(path.removeprefix(prefix)))
-                elif path.startswith(f"/{layout.FILES}/") and store is not None:
-                    self._file(path.lstrip("/"))
-                else:
-                    self._answer(Answer(HTTPStatus.NOT_FOUND, "text/plain", b"nothing here\n"))
-            except GitindexError as error:
-                # Not 404: an installer must not take an outage for "does not exist".
-                self._answer(Answer(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", f"{error}\n".encode()))
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True
-
-        do_HEAD = do_GET
-
-        def _page(self, rest: str) -> Answer:
-            name = normalize(rest.rstrip("/"))
-            if not is_project_name(name):
-                return Answer(HTTPStatus.NOT_FOUND, "text/plain", b"no such project\n")
-            if rest != f"{name}/":
-                return Answer(HTTPStatus.MOVED_PERMANENTLY, HTML, b"", f"{prefix}{name}/")
-            return pages.project(name, as_json=JSON in self.headers.get("Accept", ""))
-
-        def _file(self, path: str) -> None:
-            assert store is not None  # noqa: S101 - asked before
-            parts = path.split("/")
-            if ".." in parts or not store.has(path):
-                self._answer(Answer(HTTPStatus.NOT_FOUND, "text/plain", b"no such file\n"))
-                return
-            with store.open(path, "".join(parts[1:3])) as stream:
-                size = stream.seek(0, 2)
-                stream.seek(0)
-                self._head(HTTPStatus.OK, "application/octet-stream", size)
-                if self.command == "GET":
-                    shutil.copyfileobj(stream, self.wfile)
-
-        def _answer(self, answer: Answer) -> None:
-            self._head(answer.status, answer.content_type, len(answer.body), answer.location)
-            if self.command == "GET":
-                self.wfile.write(answer.body)
-
-        def _head(self, status: HTTPStatus, content_type: str, length: int, location: str = "") -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(length))
-            self.send_header("Cache-Control", "no-store" if status >= HTTPStatus.BAD_REQUEST else "max-age=0")
-            self.send_header("Vary", "Accept")
-            if location:
-                self.send_header("Location", location)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-            """Say nothing: the installer reports what matters."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    *report* is called, from any thread, with what made a page fail.
+    """
+    pages = Pages(snapshot, index, store, report)
+    server = _Server(pages)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}{prefix}"
+        yield f"http://127.0.0.1:{server.server_port}{pages.prefix}"
     finally:
         server.shutdown()
         server.server_close()

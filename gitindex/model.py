@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 FORMAT = 1
 
-Text = Annotated[str, Strict()]
-Flag = Annotated[bool, Strict()]
-Integer = Annotated[int, Strict()]
+# `Field(strict=True)`, not `Strict()` or `StringConstraints`: those cost the import of all of pydantic's types.
+Text = Annotated[str, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Integer = Annotated[int, Field(strict=True)]
 Names = tuple[Text, ...]
 
 
@@ -40,19 +41,20 @@ def _public_url(text: str) -> str:
 
 UploadTime = Annotated[
     Text,
-    StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"),
+    Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"),
     AfterValidator(_real_time),
 ]
 HttpUrl = Annotated[Text, AfterValidator(_http_url)]
 PublicUrl = Annotated[Text, AfterValidator(_public_url)]
-Pattern = Annotated[Text, StringConstraints(pattern=r"^[a-z0-9*?][a-z0-9*?-]*$")]
-Age = Annotated[Text, StringConstraints(pattern=r"^[0-9]{1,9}[smhdw]$")]
+Pattern = Annotated[Text, Field(pattern=r"^[a-z0-9*?][a-z0-9*?-]*$")]
+Age = Annotated[Text, Field(pattern=r"^[0-9]{1,9}[smhdw]$")]
 
 
 class Model(BaseModel):
     """What all models share: unknown keys are refused, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Most commands need two or three of the models: each is built when it is used first.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Site(Model):
@@ -102,11 +104,11 @@ class Settings(Model):
     """`gitindex.toml`: the settings of an index repository."""
 
     format: Integer = Field(description="The version of the format; this is format 1.")
-    site: Site = Site()
-    storage: Storage = Storage()
+    site: Site = Field(default_factory=Site)
+    storage: Storage = Field(default_factory=Storage)
     groups: dict[str, Names] = Field(default_factory=dict, description="Groups of users, named `:group` in an ACL.")
-    policy: Policy = Policy()
-    names: ReservedNames = ReservedNames()
+    policy: Policy = Field(default_factory=Policy)
+    names: ReservedNames = Field(default_factory=ReservedNames)
 
 
 class User(Model):

@@ -114,8 +114,29 @@ def parse_version(text: str) -> Version | None:
         return None
 
 
+_SIMPLE_VERSION = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.(?:0|[1-9][0-9]{0,17}))*", re.ASCII)
+
+
+def version_key(text: str) -> object:
+    """Return what is equal for equal versions (PEP 440: trailing zeros do not count); any other text is its own key."""
+    if _SIMPLE_VERSION.fullmatch(text):
+        return _without_trailing_zeros(text)
+    version = parse_version(text)
+    if version is None or str(version) != version.base_version or version.epoch:
+        return version or text
+    return _without_trailing_zeros(version.base_version)
+
+
+def _without_trailing_zeros(release: str) -> str:
+    while release.endswith(".0"):
+        release = release[:-2]
+    return release
+
+
 def canonical_version(text: str) -> str | None:
     """Return the canonical spelling of a version (``str(Version(text))``: trailing zeros stay), or ``None``."""
+    if _SIMPLE_VERSION.fullmatch(text):
+        return text
     version = parse_version(text)
     return None if version is None else str(version)
 

@@ -6,7 +6,9 @@ Nothing here knows bytes, HTML or the network.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from gitindex import layout
@@ -18,11 +20,10 @@ from gitindex.names import (
     ProjectName,
     Sha256,
     is_project_name,
-    is_safe_filename,
-    is_sha256,
     parse_version,
+    version_key,
 )
-from gitindex.resolve import Step, files_of
+from gitindex.resolve import Step, resolved_releases
 from gitindex.tree import find
 
 if TYPE_CHECKING:
@@ -30,22 +31,21 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from gitindex.model import File
-    from gitindex.resolve import ResolvedFile
+    from gitindex.released import ReleasedFile
+    from gitindex.resolve import ResolvedRelease
     from gitindex.snapshot import Project, Snapshot
 
 API_VERSION = "1.4"
 """PEP 833 freezes HTML there; PEP 708 was rejected and PEP 752 (1.5) is not implemented, so neither is claimed."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilePage:
+class FilePage(NamedTuple):
     """One file as a project page shows it."""
 
     filename: str
     version: str
     """The canonical version of the release that the file belongs to."""
-    index: IndexName
+    index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
     """The index that the file comes from."""
     url: str
     """Relative to a project page (``/<user>/<index>/simple/<project>/``) or absolute; no fragment, no query."""
@@ -103,28 +103,32 @@ class Links:
                 " its files are downloaded from",
                 help="set public_url",
             )
+        self._prefix = self._public or "../../../../files/"
         site = settings.site.url
         self._site = site if site.endswith("/") or not site else site + "/"
 
-    def file_url(self, file: File) -> str:
+    def file_url(self, file: ReleasedFile) -> str:
         """Return the URL of a file: its own, the storage's, or one relative to a project page."""
-        return file.url or self._stored(file, self._public or "../../../../files/")
+        return file.url or self._stored(file, self._prefix)
 
-    def _stored(self, file: File, prefix: str) -> str:
-        sha256 = file.hashes.sha256
-        return f"{prefix}{sha256[:2]}/{sha256[2:]}/{_quote(file.filename)}"
+    def _stored(self, file: ReleasedFile, prefix: str) -> str:
+        sha256, filename = file.sha256, file.filename
+        # Object stores read a bare `+` as a blank; nothing else of a safe filename needs to be encoded.
+        if "+" in filename or "!" in filename:
+            filename = quote(filename, safe="")
+        return f"{prefix}{sha256[:2]}/{sha256[2:]}/{filename}"
 
-    def metadata(self, file: File) -> Sha256 | None:
+    def metadata(self, file: ReleasedFile) -> Sha256 | None:
         """Return the sha256 of the `.metadata` file, ``None`` where it is not known to be there."""
-        if file.core_metadata is None:
+        digest = file.core_metadata
+        if digest is None or (self._is_embedded and file.url is None and not self._has_metadata(file)):
             return None
-        if self._is_embedded and file.url is None:
-            path = layout.stored_path(file.hashes.sha256, file.filename) + layout.METADATA_SUFFIX
-            if find(self._root, path) is None:
-                return None
-        return Sha256(file.core_metadata.sha256)
+        return Sha256(digest)
 
-    def provenance(self, file: File) -> str | None:
+    def _has_metadata(self, file: ReleasedFile) -> bool:
+        return find(self._root, layout.stored_path(file.sha256, file.filename) + layout.METADATA_SUFFIX) is not None
+
+    def provenance(self, file: ReleasedFile) -> str | None:
         """Return the absolute URL of the provenance document, ``None`` where there is none that may be stated (PEP 740)."""
         if file.provenance is None or file.url is not None:
             return None
@@ -132,15 +136,6 @@ class Links:
         parts = urlsplit(prefix)
         is_secure = parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
         return self._stored(file, prefix) + layout.PROVENANCE_SUFFIX if is_secure else None
-
-
-def _quote(filename: str) -> str:
-    # Object stores read a bare `+` as a blank, so all but the unreserved characters are encoded.
-    return (
-        filename
-        if filename.replace("-", "a").replace("_", "a").replace(".", "a").isalnum()
-        else quote(filename, safe="")
-    )
 
 
 def project_page(name: ProjectName, steps: Sequence[Step], links: Links) -> ProjectPage:
@@ -156,37 +151,56 @@ def project_page(name: ProjectName, steps: Sequence[Step], links: Links) -> Proj
     status = _status(steps)
     if status is not None and status.status == "quarantined":
         return ProjectPage(name, (), (), status)
-    spellings: dict[Version, str] = {}
-    files: list[tuple[Version, FilePage]] = []
-    for found in files_of(steps):
-        version = parse_version(found.version)
-        if version is None:
+    files: dict[str, list[FilePage]] = {}
+    keys: dict[object, str] = {}
+    for found in resolved_releases(steps):
+        key = _sort_key(found.version)
+        if key is None:
             raise _unfit(name, found, "its version is none")
         # Two indexes may spell one version differently; a page lists no two that are equal.
-        spelling = spellings.setdefault(version, found.version)
-        if found.shadowed_by is None:
-            files.append((version, _file_page(name, found, spelling, links)))
-    files.sort(key=lambda pair: (pair[0], pair[1].filename))
-    versions = tuple(spellings[version] for version in sorted(spellings))
-    return ProjectPage(name, versions, tuple(page for _, page in files), status)
+        version = keys.setdefault(key, found.version)
+        listed = files.setdefault(version, [])
+        for file in found.files:
+            reason = found.yanked.get(file.filename, found.reason) if found.yanked else None
+            listed.append(_file_page(file, version, found.index, reason, links))
+    # Versions of one form compare as tuples; where the forms are mixed, as packaging's versions.
+    are_simple = all(type(key) is tuple for key in keys)
+    order = sorted(files, key=_sort_key if are_simple else _version)
+    every = [file for version in order for file in sorted(files[version], key=_filename)]
+    return ProjectPage(name, tuple(order), tuple(every), status)
 
 
-def _file_page(name: ProjectName, found: ResolvedFile, version: str, links: Links) -> FilePage:
-    file = found.file
-    if not is_sha256(file.hashes.sha256) or not is_safe_filename(file.filename) or file.size <= 0:
-        raise _unfit(name, found, "its facts are malformed")
+_filename = attrgetter("filename")
+
+
+def _version(text: str) -> Version:
+    parsed = parse_version(text)
+    assert parsed is not None  # noqa: S101 - asked before
+    return parsed
+
+
+@lru_cache(maxsize=65536)
+def _sort_key(version: str) -> Any:
+    """Return what is equal for equal versions, and compares as they do among its own kind; ``None`` for no version."""
+    key = version_key(version)
+    if isinstance(key, str):
+        return tuple(map(int, key.split("."))) if parse_version(version) is not None else None
+    return key
+
+
+def _file_page(file: ReleasedFile, version: str, index: IndexName, yanked: str | None, links: Links) -> FilePage:
     return FilePage(
         file.filename,
         version,
-        found.index,
+        index,
         links.file_url(file),
-        Sha256(file.hashes.sha256),
+        Sha256(file.sha256),
         file.size,
         file.upload_time,
         file.requires_python,
-        links.metadata(file),
-        found.yanked,
-        links.provenance(file),
+        None if file.core_metadata is None else links.metadata(file),
+        yanked,
+        None if file.provenance is None else links.provenance(file),
     )
 
 
@@ -208,17 +222,14 @@ def _check(name: ProjectName, steps: Sequence[Step]) -> None:
 
 
 def _check_project(project: Project) -> None:
-    documents = [project.statements, *(project.release(version) for version in project.versions())]
-    for document in documents:
+    for document in (project.statements, *(release.files for release in project.released)):
         if isinstance(document, Unreadable):
             raise CannotRunError(f"{document.path}: {document.problems[0].message}", help=_HELP)
 
 
-def _unfit(name: ProjectName, found: ResolvedFile, problem: str) -> CannotRunError:
-    return CannotRunError(
-        f"{layout.manifest_path(found.index, name, found.version)}: {found.file.filename!r} cannot be shown: {problem}",
-        help=_HELP,
-    )
+def _unfit(name: ProjectName, release: ResolvedRelease, problem: str) -> CannotRunError:
+    path = layout.manifest_path(release.index, name, release.version)
+    return CannotRunError(f"{path}: the release cannot be shown: {problem}", help=_HELP)
 
 
 _HELP = "see: gitindex validate --all"

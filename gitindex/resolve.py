@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from gitindex.model import Manifest, Mirror, ProjectStatements, Stage
+from gitindex.documents import Unreadable
+from gitindex.model import Mirror, ProjectStatements, Stage
 from gitindex.names import IndexName, ProjectName, normalize
+from gitindex.released import ReleasedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from gitindex.model import File
     from gitindex.snapshot import Index, Project, Snapshot
 
 Outcome = Literal["shown", "nothing", "quarantined", "asked", "hidden"]
@@ -36,11 +37,23 @@ class Step:
     project: Project | None = None
 
 
+class ResolvedRelease(NamedTuple):
+    """A release of a project with the index that gives it."""
+
+    index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
+    version: str
+    files: tuple[ReleasedFile, ...]
+    yanked: Mapping[str, str]
+    """The index's yanks of the project: reasons by version or filename."""
+    reason: str | None
+    """Why the release as a whole is yanked, ``None`` where it is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedFile:
     """A file of a project with the index that gives it."""
 
-    file: File
+    file: ReleasedFile
     version: str
     index: IndexName
     yanked: str | None
@@ -78,7 +91,7 @@ def walk(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName) -> Ite
     asked = order[0].definition
     union = isinstance(asked, Stage) and asked.mirror_whitelist_inheritance == "union"
     merge = isinstance(asked, Stage) and asked.merge_mirrors
-    allowed = _whitelist(order[0])
+    allowed = order[0].whitelist
     admitted_by: IndexName | None = None
     private: IndexName | None = None
     answered: IndexName | None = None
@@ -86,7 +99,7 @@ def walk(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName) -> Ite
     owned = False
     for index in order:
         if not index.is_mirror:
-            allowed = allowed | _whitelist(index) if union else allowed & _whitelist(index)
+            allowed = allowed | index.whitelist if union else allowed & index.whitelist
             if allowed & {"*", name}:
                 admitted_by = admitted_by or index.name
             project = index.project(name)
@@ -119,25 +132,40 @@ def is_ours(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName) -> 
     return not any(step.outcome == "asked" for step in walk(snapshot, order, name))
 
 
+def resolved_releases(steps: Iterable[Step]) -> Iterator[ResolvedRelease]:
+    """Yield the releases that the stages of a walk show, in order, with the files that nothing before them has."""
+    seen: set[str] = set()
+    shown = [step for step in steps if step.outcome == "shown"]
+    for step in shown:
+        yanked = _yanked(step)
+        for version, _, files in step.project.released if step.project else ():
+            if isinstance(files, Unreadable):
+                continue
+            if len(shown) > 1:
+                files = tuple(file for file in files if file.filename not in seen)
+                seen.update(file.filename for file in files)
+            yield ResolvedRelease(step.index.name, version, files, yanked, yanked.get(version))
+
+
 def files_of(steps: Iterable[Step]) -> Iterator[ResolvedFile]:
-    """Yield the files that the stages of a walk give, in order; the first of a name wins, the others say what shadows them."""
+    """Yield the files that the stages of a walk give, in order; the first of a name wins, the others say what shadows
+    them."""
     first: dict[str, IndexName] = {}
     for step in steps:
         if step.outcome != "shown" or step.project is None:
             continue
-        statements = step.project.statements
-        yanked = statements.yanked if isinstance(statements, ProjectStatements) else {}
-        for version, manifest in step.project.releases():
-            reason = yanked.get(version)
-            for file in manifest.files:
+        yanked = _yanked(step)
+        for version, _, files in step.project.released:
+            for file in () if isinstance(files, Unreadable) else files:
                 shadow = first.setdefault(file.filename, step.index.name)
-                yield ResolvedFile(
-                    file,
-                    version,
-                    step.index.name,
-                    yanked.get(file.filename, reason),
-                    None if shadow == step.index.name else shadow,
-                )
+                reason = yanked.get(file.filename, yanked.get(version))
+                shadowed_by = None if shadow == step.index.name else shadow
+                yield ResolvedFile(file, version, step.index.name, reason, shadowed_by)
+
+
+def _yanked(step: Step) -> Mapping[str, str]:
+    statements = step.project.statements if step.project else None
+    return statements.yanked if isinstance(statements, ProjectStatements) else {}
 
 
 def project_names(order: tuple[Index, ...]) -> tuple[ProjectName, ...]:
@@ -145,18 +173,16 @@ def project_names(order: tuple[Index, ...]) -> tuple[ProjectName, ...]:
     return tuple(sorted({name for index in order if not index.is_mirror for name in index.project_names()}))
 
 
-def display_name(steps: tuple[Step, ...], name: ProjectName) -> str:
-    """Return the project's name as the newest manifest of the first index that has it spells it."""
+def display_name(steps: tuple[Step, ...], name: ProjectName, version: str | None = None) -> str:
+    """Return the project's name as its authors spell it, in a manifest of *version* or in the last one that is there."""
+    spelled = ""
     for step in steps:
-        manifests = [manifest for _, manifest in step.project.releases()] if step.project else []
-        for manifest in manifests[-1:]:
-            if isinstance(manifest, Manifest) and normalize(manifest.name) == name:
-                return manifest.name
+        for release in step.project.released if step.project else ():
+            if release.name and (not spelled or release.version == version):
+                spelled = release.name
+    if normalize(spelled) == name:
+        return spelled
     return name
-
-
-def _whitelist(index: Index) -> frozenset[str]:
-    return frozenset(index.definition.mirror_whitelist) if isinstance(index.definition, Stage) else frozenset()
 
 
 def _status(project: Project) -> str | None:

@@ -5,30 +5,35 @@ The order is files, project pages, lists, removals, so that a reader never sees 
 
 from __future__ import annotations
 
-import json
-import os
-import stat
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from gitindex import __version__, atomic, layout
+from gitindex import layout
 from gitindex.documents import Unreadable
 from gitindex.errors import CannotRunError, NotThereError
 from gitindex.model import Mirror, Stage, User
-from gitindex.names import IndexName, ProjectName, is_owner_name, is_user_name, parse_version
+from gitindex.names import (
+    IndexName,
+    ProjectName,
+    is_owner_name,
+    is_project_name,
+    is_user_name,
+    normalize,
+    parse_version,
+)
+from gitindex.output import OutputFolder
 from gitindex.pages import Links, ProjectList, ProjectPage, project_page
+from gitindex.parallel import in_shares, shares_for
 from gitindex.render import feed, machine, people
-from gitindex.resolve import Step, display_name, project_names, resolution_order, walk
+from gitindex.resolve import display_name, project_names, resolution_order, walk
 from gitindex.snapshot import Index, Snapshot
 from gitindex.storage import EmbeddedStore, paths_of
 from gitindex.views import FeedEntry, FeedView, IndexCard, IndexView, LandingView, ProjectRow, ProjectView
-
-MARKER = ".gitindex-site"
-"""The file that says that a folder was made by gitindex, and from what."""
-_KEPT = frozenset({".git"})
 
 
 class Report(NamedTuple):
@@ -40,16 +45,68 @@ class Report(NamedTuple):
     projects: int
 
 
+_FEED_LENGTH = feed.MAX_ENTRIES
+
+
+@dataclass
+class _Gathered:
+    """What is gathered for the list, the page and the feed of an index while its projects are written."""
+
+    listed: list[ProjectName] = field(default_factory=list)
+    rows: list[ProjectRow] = field(default_factory=list)
+    entries: list[FeedEntry] = field(default_factory=list)
+    oldest: str = ""
+    """What is older than that is not among the newest."""
+
+    def add(self, other: _Gathered) -> None:
+        """Add what another process has gathered."""
+        self.listed = sorted([*self.listed, *other.listed])
+        self.rows = sorted([*self.rows, *other.rows], key=attrgetter("name"))
+        self.entries += other.entries
+        self.keep_newest()
+
+    def keep_newest(self) -> None:
+        """Put the entries in an order that does not depend on who gathered them; forget those that no feed will show."""
+        self.entries.sort(key=lambda entry: (_moment(entry.updated), entry.project, entry.version), reverse=True)
+        del self.entries[_FEED_LENGTH:]
+        if len(self.entries) == _FEED_LENGTH:
+            self.oldest = _moment(self.entries[-1].updated)
+
+
+def _moment(time: str | None) -> str:
+    """Return a time such that later ones sort later: with the Z, a fraction of a second would sort before its whole."""
+    return (time or "").removesuffix("Z")
+
+
 @dataclass
 class _IndexPages:
-    """What is gathered for the list, the page and the feed of an index while its projects are written."""
+    """An index whose pages are written."""
 
     index: Index
     order: tuple[Index, ...]
     names: frozenset[ProjectName]
-    listed: list[ProjectName] = field(default_factory=list)
-    rows: list[ProjectRow] = field(default_factory=list)
-    entries: list[FeedEntry] = field(default_factory=list)
+    gathered: _Gathered
+
+
+class _Done(NamedTuple):
+    """What a process has done of the work."""
+
+    gathered: list[_Gathered]
+    produced: set[str]
+    folders: set[str]
+    written: int
+    unchanged: int
+
+    def put_into(self, stages: list[_IndexPages], folder: OutputFolder) -> None:
+        """Add it to what is known of the whole."""
+        if self.produced is folder.produced:
+            return  # it was this process
+        for pages, gathered in zip(stages, self.gathered, strict=True):
+            pages.gathered.add(gathered)
+        folder.produced |= self.produced
+        folder.folders |= self.folders
+        folder.written += self.written
+        folder.unchanged += self.unchanged
 
 
 def render(
@@ -76,12 +133,21 @@ def render(
     folder.begin()
     store = EmbeddedStore(snapshot.root, lfs_objects) if settings.storage.is_embedded else None
     names = sorted({name for pages in stages for name in pages.names})
-    for done, name in enumerate(names):
-        if progress is not None:
-            progress(done, len(names))
-        for pages in stages:
-            if name in pages.names:
-                _write_project(snapshot, pages, name, links, folder, store)
+
+    def write_share(share: int, shares: int) -> _Done:
+        mine = names[share::shares]
+        for done, name in enumerate(mine):
+            if progress is not None and share == 0:
+                progress(min(done * shares, len(names)), len(names))
+            for pages in stages:
+                if name in pages.names:
+                    _write_project(snapshot, pages, name, links, folder, store=store)
+        return _Done(
+            [pages.gathered for pages in stages], folder.produced, folder.folders, folder.written, folder.unchanged
+        )
+
+    for done in in_shares(write_share, shares_for(len(names))):
+        done.put_into(stages, folder)
     for pages in stages:
         _write_lists(snapshot, pages, folder)
     for mirror in mirrors:
@@ -111,10 +177,8 @@ def _open_indexes(snapshot: Snapshot, wanted: Collection[IndexName]) -> tuple[li
             mirrors.append(index)
             continue
         order = resolution_order(snapshot, index)
-        reserved = [
-            ProjectName(name) for name in snapshot.settings.names.reserved if "*" not in name and "?" not in name
-        ]
-        stages.append(_IndexPages(index, order, frozenset((*project_names(order), *reserved))))
+        reserved = filter(is_project_name, map(normalize, snapshot.settings.names.reserved))  # patterns are no names
+        stages.append(_IndexPages(index, order, frozenset((*project_names(order), *reserved)), _Gathered()))
     return stages, mirrors
 
 
@@ -124,6 +188,7 @@ def _write_project(
     name: ProjectName,
     links: Links,
     folder: OutputFolder,
+    *,
     store: EmbeddedStore | None,
 ) -> None:
     steps = tuple(walk(snapshot, pages.order, name))
@@ -140,17 +205,20 @@ def _write_project(
         snapshot.settings.site.title,
         pages.index.name,
         page,
-        display_name(steps, name),
+        display_name(steps, name, page.versions[-1] if page.versions else None),
         latest,
         _index_url(snapshot, pages.index),
     )
     folder.write(f"{pages.index.name}/project/{name}/index.html", people.project(view))
     status = page.status.status if page.status and page.status.status != "active" else ""
+    gathered = pages.gathered
     if status != "quarantined":
-        pages.listed.append(name)
+        gathered.listed.append(name)
     origin = next((file.index for file in reversed(page.files) if file.version == latest), None)
-    pages.rows.append(ProjectRow(name, latest, status, origin))
-    pages.entries.extend(_feed_entries(pages.index.name, page))
+    gathered.rows.append(ProjectRow(name, latest, status, origin))
+    gathered.entries.extend(_feed_entries(pages.index.name, page, gathered.oldest))
+    if len(gathered.entries) > 10 * _FEED_LENGTH:
+        gathered.keep_newest()
 
 
 def _write_files(page: ProjectPage, folder: OutputFolder, store: EmbeddedStore) -> None:
@@ -165,39 +233,48 @@ def _write_files(page: ProjectPage, folder: OutputFolder, store: EmbeddedStore) 
 
 def _write_lists(snapshot: Snapshot, pages: _IndexPages, folder: OutputFolder) -> None:
     name = pages.index.name
-    projects = ProjectList(tuple(pages.listed))
+    projects = ProjectList(tuple(pages.gathered.listed))
     folder.write(f"{name}/simple/index.html", machine.list_html(projects))
     folder.write(f"{name}/simple/index.json", machine.list_json(projects))
-    folder.write(f"{name}/index.html", people.index(_index_view(snapshot, pages.index, pages.order, tuple(pages.rows))))
+    folder.write(
+        f"{name}/index.html", people.index(_index_view(snapshot, pages.index, pages.order, tuple(pages.gathered.rows)))
+    )
     definition = pages.index.definition
     title = definition.title if isinstance(definition, Stage) else ""
-    view = FeedView(name, title, snapshot.settings.site.url, tuple(pages.entries))
+    pages.gathered.keep_newest()
+    view = FeedView(name, title, snapshot.settings.site.url, tuple(pages.gathered.entries))
     folder.write(f"{name}/feed.xml", feed.feed(view))
 
 
 def _latest(page: ProjectPage) -> str:
     """Return the newest version: final before pre-release, not yanked before yanked; empty where there is no file."""
-    ranked = []
-    for file in page.files:
+    best: tuple[bool, bool] | None = None
+    latest = ""
+    for file in reversed(page.files):
         version = parse_version(file.version)
-        if version is not None:
-            ranked.append((file.yanked is None, not version.is_prerelease, version, file.version))
-    return max(ranked)[3] if ranked else ""
+        rank = (file.yanked is None, version is not None and not version.is_prerelease)
+        if best is None or rank > best:
+            best, latest = rank, file.version
+        if best == (True, True):
+            break
+    return latest
 
 
-def _feed_entries(index: IndexName, page: ProjectPage) -> Iterator[FeedEntry]:
-    """Yield the releases that the index itself has; what it inherits is in the feeds of its bases."""
-    for version in page.versions:
-        files = [file for file in page.files if file.version == version and file.index == index]
-        if files:
-            updated = max((file.upload_time for file in files if file.upload_time), default=None)
-            yanked = tuple(dict.fromkeys(file.yanked for file in files if file.yanked is not None))
-            yield FeedEntry(page.name, version, index, updated, f"project/{page.name}/#{version}", yanked)
+def _feed_entries(index: IndexName, page: ProjectPage, oldest: str) -> Iterator[FeedEntry]:
+    """Yield the releases that the index itself has, but for those *oldest* says are too old; what it inherits is in the
+    feeds of its bases."""
+    recent = {file.version for file in page.files if file.index == index and _moment(file.upload_time) >= oldest}
+    own = (file for file in page.files if file.index == index and file.version in recent) if recent else ()
+    for version, its_files in groupby(own, key=attrgetter("version")):
+        files = list(its_files)
+        updated = max((file.upload_time for file in files if file.upload_time), default=None)
+        yanked = tuple(dict.fromkeys(file.yanked for file in files if file.yanked is not None))
+        yield FeedEntry(page.name, version, index, updated, f"project/{page.name}/#{version}", yanked)
 
 
 def _index_url(snapshot: Snapshot, index: Index) -> str:
-    site = snapshot.settings.site.url or "https://packages.example.org/"
-    return f"{site.rstrip('/')}/{index.name}/simple/"
+    site = snapshot.settings.site.url
+    return f"{site.rstrip('/')}/{index.name}/simple/" if site else ""
 
 
 def _index_view(snapshot: Snapshot, index: Index, order: tuple[Index, ...], rows: tuple[ProjectRow, ...]) -> IndexView:
@@ -224,7 +301,7 @@ def _index_view(snapshot: Snapshot, index: Index, order: tuple[Index, ...], rows
 
 def _landing(snapshot: Snapshot, stages: Iterable[_IndexPages], mirrors: Iterable[Index]) -> LandingView:
     cards: dict[str, list[IndexCard]] = defaultdict(list)
-    counts = {pages.index.name: len(pages.rows) for pages in stages}
+    counts = {pages.index.name: len(pages.gathered.rows) for pages in stages}
     for index in sorted([*(pages.index for pages in stages), *mirrors], key=lambda index: index.name):
         title = index.definition.title if isinstance(index.definition, (Stage, Mirror)) else ""
         kind = "mirror" if index.is_mirror else "stage"
@@ -234,138 +311,3 @@ def _landing(snapshot: Snapshot, stages: Iterable[_IndexPages], mirrors: Iterabl
         user = snapshot.user(name)
         users.append((name, user.title if isinstance(user, User) else "", tuple(its_cards)))
     return LandingView(snapshot.settings.site.title, tuple(users))
-
-
-class OutputFolder:
-    """The folder that a site is written to. Nothing outside of it is touched, through links neither."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._produced: set[str] = set()
-        self._folders: set[str] = set()
-        self.written = 0
-        self.unchanged = 0
-
-    def begin(self) -> None:
-        """Make the folder, or take the one that an earlier rendering made.
-
-        Raises:
-            CannotRunError: it is something else, or cannot be written to.
-
-        """
-        try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            names = set(os.listdir(self._path)) - _KEPT  # noqa: PTH208 - one level, as the kernel gives it
-        except FileExistsError:
-            raise CannotRunError(f"{self._path}: is not a folder", help="choose another one with --out") from None
-        except OSError as error:
-            raise atomic.cannot_write(self._path, error) from None
-        if names and MARKER not in names:
-            raise CannotRunError(
-                f"{self._path}: has files and was not made by gitindex", help="choose an empty folder with --out"
-            )
-        if not names:
-            self._write_marker(None)
-
-    def finish(self, revision: str | None) -> int:
-        """Remove what was not produced this time, say what was, and return how many files were removed."""
-        removed = self._remove_others()
-        self._write_marker(revision)
-        return removed
-
-    def _write_marker(self, revision: str | None) -> None:
-        made = {"renderer": f"gitindex {__version__}", "revision": revision}
-        atomic.write(self._path / MARKER, [json.dumps(made).encode() + b"\n"])
-
-    def write(self, path: str, data: bytes) -> None:
-        """Put a file there, unless it is there with these very bytes."""
-        target = self._target(path)
-        try:
-            with open(os.open(target, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:  # noqa: PTH123
-                is_same = os.fstat(file.fileno()).st_size == len(data) and file.read() == data
-        except OSError:
-            is_same = False
-        if is_same:
-            self.unchanged += 1
-        else:
-            self._replace(target, [data])
-
-    def copy(self, path: str, sha256: str, store: EmbeddedStore) -> None:
-        """Put a stored file there. One that is there already was checked when it came, and is left alone."""
-        if path in self._produced:
-            return
-        target = self._target(path)
-        if _is_plain_file(target):
-            self.unchanged += 1
-            return
-        pieces, check = store.read(path, sha256)
-        self._replace(target, pieces, check)
-
-    def write_checked(self, path: str, store: EmbeddedStore) -> None:
-        """Put a stored document there whose digest the page does not carry."""
-        with store.open(path, "") as stream:
-            self.write(path, stream.read())
-
-    def _replace(self, target: Path, pieces: Iterable[bytes], check: Callable[[], None] | None = None) -> None:
-        if target.is_dir() and not target.is_symlink():
-            _remove_tree(target)
-        atomic.write(target, pieces, check)
-        self.written += 1
-
-    def _target(self, path: str) -> Path:
-        self._produced.add(path)
-        folder = path.rpartition("/")[0]
-        if folder not in self._folders:
-            self._make_folder(folder)
-        return self._path / path
-
-    def _make_folder(self, path: str) -> None:
-        parent = path.rpartition("/")[0]
-        if parent and parent not in self._folders:
-            self._make_folder(parent)
-        target = self._path / path
-        try:
-            try:
-                target.mkdir()
-            except FileExistsError:
-                if not stat.S_ISDIR(target.lstat().st_mode):
-                    target.unlink()  # a link or a file where a folder belongs: never followed
-                    target.mkdir()
-        except OSError as error:
-            raise atomic.cannot_write(target, error) from None
-        self._folders.add(path)
-
-    def _remove_others(self) -> int:
-        removed = 0
-        try:
-            for folder, folders, files in os.walk(self._path, topdown=False):
-                relative = Path(folder).relative_to(self._path).as_posix().removeprefix(".")
-                if relative.split("/")[0] in _KEPT:
-                    continue
-                links = [name for name in folders if Path(folder, name).is_symlink()]
-                for name in (*files, *links):
-                    path = f"{relative}/{name}" if relative else name
-                    if path not in self._produced and path != MARKER:
-                        Path(folder, name).unlink()
-                        removed += 1
-                if relative and relative not in self._folders:
-                    Path(folder).rmdir()
-        except OSError as error:
-            raise atomic.cannot_write(self._path, error) from None
-        return removed
-
-
-def _is_plain_file(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
-
-
-def _remove_tree(path: Path) -> None:
-    import shutil  # noqa: PLC0415
-
-    try:
-        shutil.rmtree(path)
-    except OSError as error:
-        raise atomic.cannot_write(path, error) from None

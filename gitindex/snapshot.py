@@ -5,7 +5,8 @@ What is there and cannot be read is a value (:class:`Unreadable`); what is not p
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
+from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -14,12 +15,14 @@ from gitindex.documents import Problem, Unreadable
 from gitindex.errors import CannotRunError
 from gitindex.model import Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, User
 from gitindex.names import IndexName, ProjectName, UserName, normalize, parse_index_name
+from gitindex.plain import plain_versions, read as read_plain
+from gitindex.released import ReleasedFile, files_of, is_fit
 from gitindex.tree import EMPTY, find
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from gitindex.documents import KeyPath
+    from gitindex.documents import KeyPath, Lines
     from gitindex.tree import Entry, Folder, Kind
 
 T = TypeVar("T")
@@ -36,6 +39,24 @@ class Stray(NamedTuple):
     """What belongs in that folder, for the message."""
 
 
+class Released(NamedTuple):
+    """One version of a project: its name as its authors spell it, and its files; or why these cannot be read."""
+
+    version: str
+    name: str
+    files: tuple[ReleasedFile, ...] | Unreadable
+
+
+def _released(path: str, version: str, manifest: Manifest | Unreadable | None) -> Released:
+    if isinstance(manifest, Manifest):
+        files = files_of(manifest)
+        unfit = next((file.filename for file in files if not is_fit(file)), None)
+        if unfit is None:
+            return Released(version, manifest.name, files)
+        manifest = Unreadable(path, (Problem(f"the facts of {unfit!r} are malformed"),))
+    return Released(version, "", manifest or ())
+
+
 class Project:
     """A project of one index: its folder, with manifests and statements."""
 
@@ -43,12 +64,8 @@ class Project:
         self.index = index
         self.name = name
         self.folder = folder
+        self.path = layout.project_folder(index, name)
         self._releases: dict[str, Manifest | Unreadable | None] = {}
-
-    @property
-    def path(self) -> str:
-        """The path of the project's folder."""
-        return layout.project_folder(self.index, self.name)
 
     def versions(self) -> Iterator[str]:
         """Return the versions as the names of the manifests spell them, sorted as text."""
@@ -63,12 +80,36 @@ class Project:
             )
         return self._releases[version]
 
+    def plain_versions(self) -> Iterator[str]:
+        """Yield the versions whose manifests are plain: proven to be in order (:mod:`gitindex.plain`)."""
+        return plain_versions(self.folder.files(), self.name)
+
     def releases(self) -> Iterator[tuple[str, Manifest]]:
         """Yield the versions whose manifests can be read, with the manifests."""
         for version in self.versions():
             manifest = self.release(version)
             if isinstance(manifest, Manifest):
                 yield version, manifest
+
+    @cached_property
+    def released(self) -> tuple[Released, ...]:
+        """Each version with its name and files, or why its manifest cannot be read; quicker than :meth:`release`."""
+        suffix = layout.MANIFEST_SUFFIX
+        found: dict[str, Released] = {}
+        for name, data in self.folder.files():
+            if name.endswith(suffix):
+                version = name.removesuffix(suffix)
+                plain = read_plain(data)
+                if plain is not None:
+                    found[version] = Released(version, plain[0], plain[2])
+                else:
+                    found[version] = _released(
+                        self.manifest_path(version), version, documents.read_manifest(f"{self.path}/{name}", data)
+                    )
+        for version in self.versions():
+            if version not in found:  # an executable file, a link: not among the plain ones
+                found[version] = _released(self.manifest_path(version), version, self.release(version))
+        return tuple(found[version] for version in sorted(found))
 
     @cached_property
     def statements(self) -> ProjectStatements | Unreadable | None:
@@ -79,12 +120,22 @@ class Project:
         """Return the path of the manifest of a version."""
         return layout.manifest_path(self.index, self.name, version)
 
-    def strays(self) -> Iterator[Stray]:
-        """Yield what does not belong into the folder of a project."""
+    @cached_property
+    def strays(self) -> tuple[Stray, ...]:
+        """What does not belong into the folder of a project."""
         wanted = "<version>.json and project.toml"
-        for name, entry in self.folder.entries().items():
-            known = name == layout.PROJECT or name.endswith(layout.MANIFEST_SUFFIX)
-            yield from _stray(self.path, name, entry, "file" if known else None, wanted)
+        odd = [
+            (name, entry)
+            for name, entry in self.folder.entries().items()
+            if entry.kind != "file" or not (name.endswith(layout.MANIFEST_SUFFIX) or name == layout.PROJECT)
+        ]
+        return tuple(
+            stray for name, entry in odd for stray in _stray(self.path, name, entry, _document_kind(name), wanted)
+        )
+
+
+def _document_kind(name: str) -> Kind | None:
+    return "file" if name == layout.PROJECT or name.endswith(layout.MANIFEST_SUFFIX) else None
 
 
 class Index:
@@ -123,6 +174,11 @@ class Index:
         names = (parse_index_name(base) for base in self.definition.bases)
         return tuple(dict.fromkeys(name for name in names if name is not None))
 
+    @cached_property
+    def whitelist(self) -> frozenset[str]:
+        """The projects that a mirror may add to although they are ours; `*` stands for all."""
+        return frozenset(self.definition.mirror_whitelist) if isinstance(self.definition, Stage) else frozenset()
+
     def project_names(self) -> Iterator[ProjectName]:
         """Yield the names of the project folders, sorted, whether or not they are valid names."""
         for name, entry in sorted(self.folder.entries().items()):
@@ -143,9 +199,13 @@ class Index:
         entry = self.folder.entries().get(name)
         return entry is not None and entry.kind == "folder"
 
-    def strays(self) -> Iterator[Stray]:
-        """Yield what does not belong into the folder of an index."""
-        for name, entry in self.folder.entries().items():
+    def strays(self, names: Iterable[str] | None = None) -> Iterator[Stray]:
+        """Yield what does not belong into the folder of an index; of *names* alone, where they are given."""
+        entries = self.folder.entries()
+        looked_at = entries.items() if names is None else ((name, entries[name]) for name in names if name in entries)
+        for name, entry in looked_at:
+            if entry.kind == "folder" and name != layout.INDEX:
+                continue
             known: Kind | None = "file" if name == layout.INDEX else "folder"
             if entry.kind == "file" and name != layout.INDEX:
                 known = None
@@ -162,6 +222,7 @@ class Snapshot:
         self.name = name
         """The commit id, ``worktree`` or ``index``; ``None`` for no revision at all."""
         self._indexes: dict[IndexName, Index | None] = {}
+        self._lines: tuple[str, Lines] | None = None
 
     @cached_property
     def settings_or_problem(self) -> Settings | Unreadable | None:
@@ -254,18 +315,21 @@ class Snapshot:
         found = find(self.root, path)
         if found is None:
             return None
-        text = found[0].read(found[1]).decode("utf-8", "replace")
-        locate = documents.locate_json if path.endswith(layout.MANIFEST_SUFFIX) else documents.locate_toml
-        return locate(text, keys)
+        if self._lines is None or self._lines[0] != path:  # the findings of one document come one after the other
+            text = found[0].read(found[1]).decode("utf-8", "replace")
+            self._lines = path, documents.lines_of(path, text)
+        return self._lines[1].of(keys)
+
+    @cached_property
+    def _reserved(self) -> re.Pattern[str] | None:
+        settings = self.settings_or_problem
+        patterns = settings.names.reserved if isinstance(settings, Settings) else ()
+        plain = [pattern if "*" in pattern or "?" in pattern else normalize(pattern) for pattern in patterns]
+        return re.compile("|".join(map(translate, plain))) if plain else None
 
     def is_reserved(self, project: ProjectName) -> bool:
         """Tell whether a name is ours even without a release."""
-        settings = self.settings_or_problem
-        patterns = settings.names.reserved if isinstance(settings, Settings) else ()
-        return any(
-            fnmatchcase(project, pattern if "*" in pattern or "?" in pattern else normalize(pattern))
-            for pattern in patterns
-        )
+        return self._reserved is not None and self._reserved.match(project) is not None
 
     def root_strays(self) -> Iterator[Stray]:
         """Yield what is wrong with the entries of the root that gitindex looks at."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from types import MappingProxyType
 from typing import BinaryIO, Literal, NamedTuple, Protocol
 
@@ -29,6 +29,10 @@ class Folder(Protocol):
     def entries(self) -> Mapping[str, Entry]:
         """Return the names in it. Names that are not UTF-8 carry surrogate escapes."""
 
+    def differing(self, other: Folder) -> set[str] | None:
+        """Return the names whose entries are not equal to *other*'s, or ``None`` where this folder has no quicker way
+        to tell than to compare the entries."""
+
     def folder(self, name: str) -> Folder:
         """Open a folder in it; *name* must be one of kind ``folder``."""
 
@@ -41,6 +45,9 @@ class Folder(Protocol):
     def open(self, name: str) -> BinaryIO:
         """Open a file in it for reading in pieces."""
 
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield name and content of each plain file in it."""
+
 
 class EmptyFolder:
     """A folder with nothing in it."""
@@ -49,6 +56,9 @@ class EmptyFolder:
 
     def entries(self) -> Mapping[str, Entry]:
         return MappingProxyType({})
+
+    def differing(self, other: Folder) -> set[str] | None:  # noqa: ARG002
+        return None
 
     def folder(self, name: str) -> Folder:
         raise KeyError(name)
@@ -61,6 +71,9 @@ class EmptyFolder:
 
     def open(self, name: str) -> BinaryIO:
         raise KeyError(name)
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        return iter(())
 
 
 EMPTY: Folder = EmptyFolder()
@@ -118,6 +131,9 @@ class Overlay:
             self._entries = entries
         return self._entries
 
+    def differing(self, other: Folder) -> set[str] | None:  # noqa: ARG002
+        return None
+
     def _changed_folder(self, name: str) -> Folder:
         if name not in self._folders:
             below = self._below.entries().get(name)
@@ -148,6 +164,9 @@ class Overlay:
         if change is None:
             return self._below.open(name)
         return change.open() if change.open else io.BytesIO(change.read())
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        return ((name, self.read(name)) for name, entry in self.entries().items() if entry.kind == "file")
 
 
 def find(root: Folder, path: str) -> tuple[Folder, str] | None:

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from gitindex.compare import ProjectChange
 from gitindex.finding import Finding, Severity, sort_findings
 from gitindex.model import Settings
+from gitindex.parallel import in_shares, shares_for
 from gitindex.rules import RULES, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gitindex.compare import Change
     from gitindex.rules import Subject
 
 
-def validate(
-    change: Change, *, rules: Sequence[Rule] = RULES, progress: Callable[[Subject], None] | None = None
-) -> list[Finding]:
-    """Return what the rules say about a change, sorted; *progress* is told each subject that is done."""
-    by_subject: dict[type, list[Rule]] = {}
-    findings: list[Finding] = []
+def validate(change: Change, *, rules: Sequence[Rule] = RULES) -> list[Finding]:
+    """Return what the rules say about a change, sorted.
+
+    Where everything is checked and there is much of it, the projects are split over processes.
+    """
     ignored = _ignored(change)
-    for subject in _subjects(change):
-        kind = type(subject)
-        if kind not in by_subject:
-            by_subject[kind] = [rule for rule in rules if kind in rule.scopes and rule.code not in ignored]
-        for rule in by_subject[kind]:
-            findings.extend(
-                Finding(hit.path, hit.line, rule.code, rule.severity, hit.message, hit.help)
-                for hit in rule.check(change, subject)
-            )
-        if progress is not None:
-            progress(subject)
+    applied = [rule for rule in rules if rule.code not in ignored]
+    findings = list(_findings(change, chain((change,), change.concerned_indexes, change.stored), applied))
+    shares = shares_for(change.size) if change.everything else 1
+
+    def projects_of(share: int, shares: int) -> list[Finding]:
+        return list(_findings(change, islice(change.projects(), share, None, shares), applied))
+
+    for found in in_shares(projects_of, shares):
+        findings += found
     return sort_findings(findings)
 
 
-def _subjects(change: Change) -> Iterator[Subject]:
-    return chain((change,), change.concerned_indexes, change.projects(), change.stored)
+def _findings(change: Change, subjects: Iterable[Subject], rules: Sequence[Rule]) -> Iterator[Finding]:
+    by_subject: dict[type, list[Rule]] = {}
+    for subject in subjects:
+        if isinstance(subject, ProjectChange) and subject.is_plain:
+            continue
+        kind = type(subject)
+        if kind not in by_subject:
+            by_subject[kind] = [rule for rule in rules if kind in rule.scopes]
+        for rule in by_subject[kind]:
+            for hit in rule.check(change, subject):
+                yield Finding(hit.path, hit.line, rule.code, rule.severity, hit.message, hit.help)
 
 
 def _ignored(change: Change) -> frozenset[str]:

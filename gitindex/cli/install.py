@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from gitindex.cli.common import IndexOption, current, index_name, open_repository
+from gitindex.cli.output import note
 from gitindex.edits.opened import open_index
 from gitindex.errors import CannotRunError
 
@@ -34,7 +35,8 @@ def install(
 ) -> None:
     """Run pip or uv against this repository, without a server.
 
-    The index is served on the loopback interface until the installer is done. Mirrors answer for names that are not ours.
+    The index is served on the loopback interface until the installer is done. Mirrors answer for names that are not
+    ours.
     Installer options from the environment and configuration that name other indexes are not used.
     """
     from gitindex.loopback import serve
@@ -48,12 +50,12 @@ def install(
         if snapshot.settings.storage.is_embedded
         else None
     )
-    with serve(snapshot, opened, store) as url:
-        command = _uv_command(url, python) if uv else _pip_command(url, python)
-        try:
-            code = subprocess.run([*command, *(arguments or ())], env=_environment(), check=False).returncode  # noqa: S603
-        except OSError as error:
-            raise CannotRunError(f"{command[0]}: cannot be started: {error.strerror}") from None
+    command = _uv(python) if uv else _pip(python)
+    problems: dict[str, None] = {}
+    with serve(snapshot, opened, store, lambda error: problems.setdefault(str(error))) as url:
+        code = _run([*command, url, *(arguments or ())])
+    for problem in problems:
+        note(f"gitindex: {problem}")
     raise typer.Exit(1 if code else 0)
 
 
@@ -67,19 +69,25 @@ def _interpreter(python: str | None) -> str:
     return os.path.join(active, "bin", "python") if active else sys.executable  # noqa: PTH118
 
 
-def _pip_command(url: str, python: str | None) -> list[str]:
+def _pip(python: str | None) -> list[str]:
     interpreter = _interpreter(python)
-    found = subprocess.run([interpreter, "-m", "pip", "--version"], capture_output=True, check=False)  # noqa: S603
-    if found.returncode:
+    if _run([interpreter, "-c", "import pip"], stderr=subprocess.DEVNULL):
         raise CannotRunError(f"{interpreter} has no pip", help="use --uv, or: python -m ensurepip")
-    return [interpreter, "-m", "pip", "install", "--index-url", url]
+    return [interpreter, "-m", "pip", "install", "--index-url"]
 
 
-def _uv_command(url: str, python: str | None) -> list[str]:
+def _uv(python: str | None) -> list[str]:
     uv = shutil.which("uv")
     if uv is None:
         raise CannotRunError("uv is not installed", help="install it, or leave out --uv")
-    return [uv, "pip", "install", "--python", _interpreter(python), "--default-index", url]
+    return [uv, "pip", "install", "--python", _interpreter(python), "--default-index"]
+
+
+def _run(command: list[str], stderr: int | None = None) -> int:
+    try:
+        return subprocess.run(command, env=_environment(), stderr=stderr, check=False).returncode  # noqa: S603
+    except OSError as error:
+        raise CannotRunError(f"{command[0]}: cannot be started: {error.strerror}") from None
 
 
 def _environment() -> dict[str, str]:
@@ -89,6 +97,7 @@ def _environment() -> dict[str, str]:
         "PIP_EXTRA_INDEX_URL",
         "PIP_FIND_LINKS",
         "PIP_NO_INDEX",
+        "UV_CONFIG_FILE",
         "UV_INDEX",
         "UV_DEFAULT_INDEX",
         "UV_INDEX_URL",
@@ -96,5 +105,15 @@ def _environment() -> dict[str, str]:
         "UV_FIND_LINKS",
         "UV_NO_INDEX",
     }
-    environment = {key: value for key, value in os.environ.items() if key not in others}
-    return environment | {"PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
+    environment = {key: value for key, value in os.environ.items() if key.upper() not in others}
+    # A proxy cannot reach our loopback interface.
+    direct = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1"]))
+    return {"UV_LINK_MODE": "copy", **environment} | {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",  # it would ask the index for pip
+        "UV_NO_CONFIG": "1",
+        # uv caches by the index's URL, and ours is a new one each time: copies would pile up that nothing reads.
+        "UV_NO_CACHE": "1",
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+    }

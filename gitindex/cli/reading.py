@@ -66,7 +66,7 @@ def _file_json(found: ResolvedFile) -> dict[str, Any]:
         "filename": found.file.filename,
         "version": found.version,
         "index": str(found.index),
-        "hashes": {"sha256": found.file.hashes.sha256},
+        "hashes": {"sha256": found.file.sha256},
         "yanked": False if found.yanked is None else found.yanked or True,
     }
 

@@ -65,7 +65,7 @@ def create_index(snapshot: Snapshot, name: IndexName, values: Mapping[str, Any],
     data = toml.new_document(dict(values))
     if settings:
         model = Mirror if values.get("type") == "mirror" else Stage
-        data = toml.apply_settings(data.decode(), settings, model)
+        data = toml.apply_settings(data.decode(), settings, model, _defaults(name))
     return Plan({layout.index_path(name): data}, [f"Create index {name}"])
 
 
@@ -73,7 +73,13 @@ def modify_index(snapshot: Snapshot, name: IndexName, settings: Sequence[str]) -
     """Plan a change of an index by ``key=value``, ``key+=value`` and ``key-=value``, as devpi writes them."""
     index = open_index(snapshot, name)
     model = Mirror if index.is_mirror else Stage
-    return Plan({index.path: toml.modify(snapshot, index.path, settings, model)}, [f"Modify index {name}"])
+    data = toml.modify(snapshot, index.path, settings, model, _defaults(name))
+    return Plan({index.path: data}, [f"Modify index {name}"])
+
+
+def _defaults(name: IndexName) -> Mapping[str, Sequence[str]]:
+    """Return the lists that an index has without being told: its owner may release."""
+    return {"acl_upload": (name.user,)}
 
 
 def delete_index(snapshot: Snapshot, name: IndexName) -> Plan:

@@ -86,25 +86,29 @@ def push(snapshot: Snapshot, project: ProjectName, version: str, source: IndexNa
         NotThereError: the source itself has no such release (what it inherits is pushed from where it is).
 
     """
-    found = open_release(snapshot, source, project, version)
-    index = open_stage(snapshot, target)
     if source == target:
         raise UsageError(
             f"{source} is both source and target", help="name two indexes: gitindex push PROJECT==VERSION FROM TO"
         )
+    index = open_stage(snapshot, target)
+    found = open_release(snapshot, source, project, version)
     _check_open(index, project)
     release = release_version(index.project(project), found.version)
     manifest = manifest_data(index, project, release)
     manifest.setdefault("name", found.name)
     manifest.setdefault("version", release)
+    before = list(stored_files(index.project(project), [release]))
     outcomes = [put_file(manifest, file_data(file)) for file in found.files]
     if all(outcome == "Unchanged:" for outcome in outcomes):
         path = layout.manifest_path(target, project, release)
         return Plan({}, [f"Unchanged: {project} {found.version} in {target}"], [path])
-    return Plan(
+    plan = Plan(
         {layout.manifest_path(target, project, release): manifest_bytes(manifest)},
         [f"Push {project} {found.version} from {source} to {target}"],
     )
+    kept = {(file["filename"], file["hashes"]["sha256"]) for file in manifest["files"]}
+    drop_unused_files(snapshot, plan, [file for file in before if (file.filename, file.hashes.sha256) not in kept])
+    return plan
 
 
 def remove(snapshot: Snapshot, name: IndexName, project: ProjectName, version: str | None) -> Plan:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from gitindex.errors import UsageError
 from gitindex.model import Mirror, Stage, User
@@ -26,7 +27,8 @@ def new_document(values: Mapping[str, Any]) -> bytes:
 
 
 def dump(document: tomlkit.TOMLDocument) -> bytes:
-    return document.as_string().encode()
+    text = document.as_string().rstrip("\n")  # a table that was removed leaves an empty line
+    return f"{text}\n".encode() if text else b""
 
 
 def load(snapshot: Snapshot, path: str) -> tomlkit.TOMLDocument:
@@ -36,13 +38,25 @@ def load(snapshot: Snapshot, path: str) -> tomlkit.TOMLDocument:
     return tomlkit.parse(found[0].read(found[1]).decode()) if found else tomlkit.document()
 
 
-def modify(snapshot: Snapshot, path: str, settings: Sequence[str], model: type[Stage | Mirror | User]) -> bytes:
+def modify(
+    snapshot: Snapshot,
+    path: str,
+    settings: Sequence[str],
+    model: type[Stage | Mirror | User],
+    defaults: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> bytes:
     found = find(snapshot.root, path)
     text = found[0].read(found[1]).decode() if found else ""
-    return apply_settings(text, settings, model)
+    return apply_settings(text, settings, model, defaults)
 
 
-def apply_settings(text: str, settings: Sequence[str], model: type[Stage | Mirror | User]) -> bytes:
+def apply_settings(
+    text: str,
+    settings: Sequence[str],
+    model: type[Stage | Mirror | User],
+    defaults: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> bytes:
+    """Return a document with *settings* applied; ``+=`` and ``-=`` start from *defaults* where a key is not given."""
     import tomlkit  # noqa: PLC0415
 
     document = tomlkit.parse(text)
@@ -54,7 +68,7 @@ def apply_settings(text: str, settings: Sequence[str], model: type[Stage | Mirro
         if key not in fields or key == "type":
             known = ", ".join(name for name in fields if name != "type")
             raise UsageError(f"{key!r} cannot be set here", help=f"known are: {known}")
-        current = list(document.get(key, ()) or ()) if _is_list(model, key) else None
+        current = list(document.get(key, defaults.get(key, ()))) if tuple in _types(model, key) else None
         if sign != "=" and current is None:
             raise UsageError(f"{key} is no list, so {sign} does not apply", help=f"write {key}={value}")
         if sign == "+=":
@@ -83,8 +97,22 @@ def _split_setting(setting: str) -> tuple[str, str, str]:
     return left.strip(), sign, value.strip()
 
 
-def _is_list(model: type[Stage | Mirror | User], key: str) -> bool:
-    return "tuple" in str(model.model_fields[key].annotation)
+def _types(model: type[Stage | Mirror | User], key: str) -> frozenset[Any]:
+    """Return the types of which a value of *key* may be."""
+
+    def types(annotation: Any) -> Iterator[Any]:
+        match get_origin(annotation):
+            case origin if origin is Annotated:
+                yield from types(get_args(annotation)[0])
+            case origin if origin in (Union, UnionType):
+                for part in get_args(annotation):
+                    yield from types(part)
+            case origin if origin is Literal:
+                yield str
+            case origin:
+                yield origin or annotation
+
+    return frozenset(types(model.model_fields[key].annotation))
 
 
 def _items(value: str) -> list[str]:
@@ -92,16 +120,16 @@ def _items(value: str) -> list[str]:
 
 
 def _convert(model: type[Stage | Mirror | User], key: str, value: str) -> Any:
-    if _is_list(model, key):
+    kinds = _types(model, key)
+    if tuple in kinds:
         items = _items(value)
         return [normalize(item) if key == "mirror_whitelist" and item != "*" else item for item in items]
-    annotation = str(model.model_fields[key].annotation)
-    if "bool" in annotation:
+    if bool in kinds:
         truth = {"true": True, "yes": True, "false": False, "no": False}.get(value.lower())
         if truth is None:
             raise UsageError(f"{key} is {value!r}, and must be true or false")
         return truth
-    if "int" in annotation:
+    if int in kinds:
         try:
             return int(value)
         except ValueError:

@@ -21,8 +21,8 @@ def _bases_hit(change: Change, index: Index, message: str, help_: str) -> Hit:
 def base_exists(change: Change, index: Index) -> Iterator[Hit]:
     """Each base names an index that is there.
 
-    An index that inherits from nothing shows less than its users think, and would suddenly show more once somebody makes
-    an index of that name.
+    An index that inherits from nothing shows less than its users think, and would suddenly show more once somebody
+    makes an index of that name.
     """
     for text in index.definition.bases if isinstance(index.definition, Stage) else ():
         name = parse_index_name(text)
@@ -103,11 +103,12 @@ def promise_needs_stable_bases(change: Change, index: Index) -> Iterator[Hit]:
     for name in index.bases:
         base = change.head.index(name)
         if base is not None and isinstance(base.definition, Stage) and base.definition.volatile and name != index.name:
+            push = f"gitindex push PROJECT==VERSION {name} {index.name}"
             yield _bases_hit(
                 change,
                 index,
                 f"{index.name} is non-volatile, and its base {name} is volatile",
-                f"use a non-volatile base, and push what is ready into it: gitindex push PROJECT==VERSION {name} {index.name}",
+                f"use a non-volatile base, and push what is ready into it: {push}",
             )
 
 

@@ -158,10 +158,11 @@ def _strays(change: Change, subject: Subject) -> Iterator[Stray]:
                 yield from _that_differ(change, base.user_folder(user), head.user_folder(user), head.user_strays(user))
             for before, after in change.indexes.values():
                 if after is not None:
-                    yield from _that_differ(change, folder_of(before), after.folder, after.strays())
+                    names = None if change.everything else differing(folder_of(before), after.folder)
+                    yield from after.strays(names)
             yield from change.stored_strays
         case ProjectChange():
-            for stray in subject.after.strays() if subject.after else ():
+            for stray in subject.after.strays if subject.after else ():
                 if subject.touches(stray.path.rpartition("/")[2]):
                     yield stray
         case _:

@@ -51,8 +51,8 @@ def files_of(project: ProjectChange) -> Iterator[tuple[str, str, int, File]]:
 def digest_and_size(change: Change, project: ProjectChange) -> Iterator[Hit]:
     """Each file has a sha256 and a size.
 
-    The sha256 is what lock files pin and what the store is addressed by: 64 lower-case hexadecimal digits. The size is a
-    positive number of bytes (PEP 700 demands it).
+    The sha256 is what lock files pin and what the store is addressed by: 64 lower-case hexadecimal digits. The size is
+    a positive number of bytes (PEP 700 demands it).
     """
     for release in project.releases:
         for path, problem in problems_of(release.after):
@@ -101,10 +101,10 @@ def requires_python_is_valid(change: Change, project: ProjectChange) -> Iterator
             )
     for path, place, file, facts in _own_metadata(change, project):
         if not isinstance(facts, Exception) and (facts.requires_python or None) != (file.requires_python or None):
-            message = f"requires-python of {file.filename} is {file.requires_python!r}, and the file says {facts.requires_python!r}"
+            stated = f"requires-python of {file.filename} is {file.requires_python!r}"
             yield Hit(
                 path,
-                message,
+                f"{stated}, and the file says {facts.requires_python!r}",
                 "state what the file says",
                 change.head.line_of(path, ("files", place, "requires-python")),
             )
@@ -113,9 +113,9 @@ def requires_python_is_valid(change: Change, project: ProjectChange) -> Iterator
 def url_is_trustworthy(change: Change, project: ProjectChange) -> Iterator[Hit]:
     """A file that is hosted elsewhere has a plain https URL below one of the project's `sources`.
 
-    The URL ends in the filename (pip reads the name from it) and has no credentials, query or fragment, and no `.` or `..`
-    that could lead out of the source. Which sources are right is written in `project.toml`, so that a new one is seen in
-    review.
+    The URL ends in the filename (pip reads the name from it) and has no credentials, query or fragment, and no `.` or
+    `..` that could lead out of the source. Which sources are right is written in `project.toml`, so that a new one is
+    seen in review.
     """
     statements = project.statements
     path = layout.statements_path(project.index, project.name)
@@ -149,7 +149,7 @@ def url_is_trustworthy(change: Change, project: ProjectChange) -> Iterator[Hit]:
 
 
 def _files_with_url(project: ProjectChange) -> Iterator[tuple[str, str, int, File]]:
-    if project.touches(layout.PROJECT) and project.after is not None:
+    if project.after is not None and project.touches(layout.PROJECT) and not project.is_whole:
         # Other sources concern every file of the project, not only those of the releases that differ.
         for version, manifest in project.after.releases():
             for place, file in enumerate(manifest.files):
@@ -192,7 +192,7 @@ def stored_file_is_right(change: Change, subject: ProjectChange | StoredFile) ->
     if isinstance(subject, StoredFile):
         yield from _stored_bytes(change, subject)
         return
-    if not _is_embedded(change.head):
+    if not is_embedded(change.head):
         return
     for path, _, place, file in files_of(subject):
         if file.url is None and is_sha256(file.hashes.sha256) and is_safe_filename(file.filename):
@@ -231,19 +231,20 @@ def _find_file(snapshot: Snapshot, path: str) -> tuple[Folder, str] | None:
     return found if found and found[0].entries()[found[1]].kind in ("file", "executable") else None
 
 
-def _is_embedded(snapshot: Snapshot) -> bool:
+def is_embedded(snapshot: Snapshot) -> bool:
+    """Tell whether the files are kept in the repository (they are held to be where the settings cannot be read)."""
     settings = snapshot.settings_or_problem
     return not isinstance(settings, Settings) or settings.storage.is_embedded
 
 
 def _stored_bytes(change: Change, stored: StoredFile) -> Iterator[Hit]:
     is_sidecar = stored.filename.endswith(_SIDECARS)
-    if stored.after is not None and not is_sidecar:
-        digest = read_digest(*stored.after)
-        if digest.sha256 != stored.sha256:
-            message = f"the bytes have the sha256 {digest.sha256}, and the path says {stored.sha256}"
-            yield Hit(stored.path, message, "restore the file, or upload it again: gitindex upload")
-    if stored.before is not None and (stored.after is None or is_sidecar):
+    digest = None if stored.after is None or is_sidecar else read_digest(*stored.after)
+    if digest is not None and digest.sha256 != stored.sha256:
+        message = f"the bytes have the sha256 {digest.sha256}, and the path says {stored.sha256}"
+        yield Hit(stored.path, message, "restore the file, or upload it again: gitindex upload")
+    is_proven = digest is not None and not digest.is_pointer  # bytes have a size, a pointer only says one
+    if stored.before is not None and not is_proven and is_embedded(change.head):
         # What a release that the change leaves alone needs has gone or is another: the release is broken by it.
         for project, version, place, file in naming(change.head, stored):
             path = project.manifest_path(version)
@@ -252,26 +253,35 @@ def _stored_bytes(change: Change, stored: StoredFile) -> Iterator[Hit]:
 
 
 def naming(snapshot: Snapshot, stored: StoredFile) -> Iterator[tuple[Project, str, int, File]]:
-    """Yield the files of manifests that need a stored file, in all indexes: project, version, place in the manifest, file."""
-    filename = stored.filename
-    for suffix in _SIDECARS:
-        filename = filename.removesuffix(suffix)
-    parsed = parse_filename(filename)
+    """Yield the files of manifests that need a stored file, in all indexes: project, version, place in it, file."""
+    filename = _without_sidecar(stored)
+    for project, version, manifest in releases_of(snapshot, stored):
+        for place, file in enumerate(manifest.files if isinstance(manifest, Manifest) else ()):
+            if file.url is None and file.filename == filename and file.hashes.sha256 == stored.sha256:
+                yield project, version, place, file
+
+
+def releases_of(snapshot: Snapshot, stored: StoredFile) -> Iterator[tuple[Project, str, Manifest | Unreadable]]:
+    """Yield the releases, in all indexes, that a stored file can be of by its name: project, version, manifest."""
+    parsed = parse_filename(_without_sidecar(stored))
     for name in snapshot.index_names():
         index = snapshot.index(name)
         if index is None:
             continue
         for project_name in index.project_names() if parsed is None else (parsed.project,):
             project = index.project(project_name)
-            if project is None:
-                continue
-            for version in project.versions():
-                if parsed is not None and parse_version(version) != parsed.version:
-                    continue
-                manifest = project.release(version)
-                for place, file in enumerate(manifest.files if isinstance(manifest, Manifest) else ()):
-                    if file.url is None and file.filename == filename and file.hashes.sha256 == stored.sha256:
-                        yield project, version, place, file
+            for version in project.versions() if project else ():
+                is_of_name = parsed is None or parse_version(version) == parsed.version
+                manifest = project.release(version) if project and is_of_name else None
+                if project is not None and manifest is not None:
+                    yield project, version, manifest
+
+
+def _without_sidecar(stored: StoredFile) -> str:
+    filename = stored.filename
+    for suffix in _SIDECARS:
+        filename = filename.removesuffix(suffix)
+    return filename
 
 
 def metadata_agrees(change: Change, project: ProjectChange) -> Iterator[Hit]:
@@ -314,7 +324,7 @@ def metadata_agrees(change: Change, project: ProjectChange) -> Iterator[Hit]:
 @lru_cache(maxsize=1)  # two rules ask for the same project, one after the other
 def _own_metadata(change: Change, project: ProjectChange) -> tuple[OwnMetadata, ...]:
     """Return manifest path, place, file, and the file's own metadata or the error that kept it from being read."""
-    if project.after is None or not _is_embedded(change.head):
+    if project.after is None or not is_embedded(change.head):
         return ()
     found = []
     for release in project.releases:
@@ -347,8 +357,8 @@ def _read_own(head: Snapshot, file: File) -> CoreFacts | DistributionError | Non
 def statement_names_something(change: Change, subject: Index | ProjectChange) -> Iterator[Hit]:
     """A yank names a version or a file that is there, and `mirror_whitelist` holds project names.
 
-    A yank of something that does not exist protects nobody. In `[yanked]` a key is the canonical version or the filename.
-    A `mirror_whitelist` entry is a project name in normal form, or `*`.
+    A yank of something that does not exist protects nobody. In `[yanked]` a key is the canonical version or the
+    filename. A `mirror_whitelist` entry is a project name in normal form, or `*`.
     """
     if isinstance(subject, Index):
         entries = subject.definition.mirror_whitelist if isinstance(subject.definition, Stage) else ()

@@ -1,7 +1,7 @@
 """GI201 to GI212: what a non-volatile index has released is never removed or changed.
 
-All of them ask the base what was promised, and the head whether it still holds. How a change was made (rename, delete and
-add again, another spelling) does not matter: what counts is what stands at its place in the end.
+All of them ask the base what was promised, and the head whether it still holds. How a change was made (rename, delete
+and add again, another spelling) does not matter: what counts is what stands at its place in the end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gitindex.documents import Unreadable
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, Mirror, Settings, Stage
 from gitindex.names import IndexName
-from gitindex.rules.files import naming
+from gitindex.rules.files import is_embedded, naming, releases_of
 from gitindex.rules.rule import Hit, Rule
 from gitindex.snapshot import Index
 from gitindex.tree import Folder
@@ -124,11 +124,14 @@ def file_is_unchanged(change: Change, project: ProjectChange) -> Iterator[Hit]:
 
 
 def _changed_files(change: Change, path: str, before: Manifest, after: Manifest) -> Iterator[Hit]:
+    named: dict[str, tuple[int, File]] = {}
+    for place, file in enumerate(after.files):
+        named.setdefault(file.filename, (place, file))
+    kept = set(after.files)
     for file in before.files:
-        now = [(place, other) for place, other in enumerate(after.files) if other.filename == file.filename]
-        if not now or any(other == file for _, other in now):
+        if file in kept or file.filename not in named:
             continue
-        place, other = now[0]
+        place, other = named[file.filename]
         for key, old, new in _differing_facts(file, other):
             message = f"{key} of the released file {file.filename} was {old!r}, is now {new!r}"
             yield Hit(path, message, _PROMISE, change.head.line_of(path, ("files", place, *key.split("."))))
@@ -192,24 +195,31 @@ def owner_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
 def stored_file_is_kept(change: Change, stored: StoredFile) -> Iterator[Hit]:
     """A stored file that a non-volatile release names is neither deleted nor changed.
 
-    The metadata and provenance beside it count as well. The same content as a Git LFS pointer is the same file.
+    The metadata and provenance beside it count as well. The same content as a Git LFS pointer is the same file. A
+    manifest that cannot be read is held to name every file of its release. Once the settings in force (the base's) say
+    that files are kept in another storage, those in the repository may go: `gitindex verify` looks after the others.
     """
     if stored.before is None or _is_same(stored):
         return
-    settings = change.head.settings_or_problem
-    if isinstance(settings, Settings) and not settings.storage.is_embedded:
-        return  # the files have moved to another storage, where `verify` looks after them
+    if not is_embedded(change.base) and not is_embedded(change.head):
+        return
+    what = "deleted" if stored.after is None else "changed"
+    help_ = f"restore it: git checkout BASE -- {stored.path}"
     for project, version, _, file in naming(change.base, stored):
         if not change.is_frozen(project.index):
             continue
         if stored.filename != file.filename and not _names_sidecar(file, stored.filename):
             continue
-        what = "deleted" if stored.after is None else "changed"
-        message = (
-            f"the stored file of {project.name} {version}, released in the non-volatile {project.index}, is {what}"
-        )
-        yield Hit(stored.path, message, f"restore it: git checkout BASE -- {stored.path}")
+        release = f"{project.name} {version}, released in the non-volatile {project.index}"
+        yield Hit(stored.path, f"the stored file of {release}, is {what}", help_)
         return
+    for project, version, manifest in releases_of(change.base, stored):
+        if isinstance(manifest, Unreadable) and change.is_frozen(project.index) and not change.is_by_admin:
+            release = f"{project.name} {version} of the non-volatile {project.index}"
+            yield Hit(
+                stored.path, f"it may be a file of {release}, whose manifest cannot be read, and is {what}", help_
+            )
+            return
 
 
 def _names_sidecar(file: File, filename: str) -> bool:
@@ -240,8 +250,9 @@ def history_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
 def unreadable_is_not_repaired_silently(change: Change, subject: Change | ProjectChange) -> Iterator[Hit]:
     """What could not be read in the base of a non-volatile index is changed by an admin alone.
 
-    Nobody can tell what it promised, so a repair could put in other hashes. An admin compares it with the history, and
-    names themself with `--actor`. What has the place of a folder (a symlink, a submodule) is unreadable as well.
+    Nobody can tell what it promised, so a repair could put in other hashes. An admin compares it with the history,
+    and names themself with `--actor`. What has the place of a folder (a symlink, a submodule) is unreadable as well:
+    once it is removed, what comes next would be taken for new.
     """
     if change.is_by_admin:
         return
@@ -250,7 +261,7 @@ def unreadable_is_not_repaired_silently(change: Change, subject: Change | Projec
         return
     if not change.is_frozen(subject.index):
         return
-    if subject.base_is_unreadable and subject.after is not None:
+    if subject.base_is_unreadable:
         yield _unreadable_hit(subject.path)
     for release in subject.releases:
         if isinstance(release.before, Unreadable) and release.after is not None and subject.differs(release.version):
@@ -268,7 +279,7 @@ def _replaced_places(change: Change) -> Iterator[Hit]:
     for entry, before, after, path in places:
         was = before.entries().get(entry) if before else None
         now = after.entries().get(entry) if after else None
-        if was and now and was.kind in ("symlink", "submodule") and now.kind == "folder":
+        if was and was.kind in ("symlink", "submodule") and (now is None or now.kind == "folder"):
             yield _unreadable_hit(path)
 
 

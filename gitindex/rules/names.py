@@ -17,6 +17,7 @@ from gitindex.names import (
     normalize,
     parse_filename,
     parse_version,
+    version_key,
 )
 from gitindex.rules.rule import Hit, Rule
 
@@ -24,25 +25,12 @@ from gitindex.rules.rule import Hit, Rule
 def name_is_its_path(change: Change, subject: Change | ProjectChange) -> Iterator[Hit]:
     """Names are in normal form, and a manifest says the name and the version of its path.
 
-    Project folders are named in the normal form of PEP 503 (`Foo.Bar` is `foo-bar`), so that two spellings cannot be two
-    projects. Users and indexes are named `[a-z0-9]+([._-][a-z0-9]+)*`, at most 64 characters. The manifest may spell the
-    project's name as its authors do, as long as it is the same name.
+    Project folders are named in the normal form of PEP 503 (`Foo.Bar` is `foo-bar`), so that two spellings cannot be
+    two projects. Users and indexes are named `[a-z0-9]+([._-][a-z0-9]+)*`, at most 64 characters. The manifest may
+    spell the project's name as its authors do, as long as it is the same name.
     """
     if isinstance(subject, Change):
-        for user in subject.users:
-            if subject.head.user_folder(user) is None:
-                continue
-            if user in RESERVED_USERS:
-                yield Hit(
-                    layout.user_folder(user),
-                    f"a user cannot be named {user!r}: the site has its files there",
-                    "choose another name",
-                )
-            elif not is_owner_name(user):
-                yield Hit(layout.user_folder(user), f"{user!r} is no name of a user", _OWNER_HELP)
-        for name, (_, after) in subject.indexes.items():
-            if after is not None and not is_owner_name(name.name):
-                yield Hit(layout.index_folder(name), f"{name.name!r} is no name of an index", _OWNER_HELP)
+        yield from _owner_names(subject)
         return
     if subject.after is None:
         return
@@ -68,6 +56,23 @@ def name_is_its_path(change: Change, subject: Change | ProjectChange) -> Iterato
             yield Hit(path, message, "name the file as its version", change.head.line_of(path, ("version",)))
 
 
+def _owner_names(change: Change) -> Iterator[Hit]:
+    for user in change.users:
+        if change.head.user_folder(user) is None:
+            continue
+        if user in RESERVED_USERS:
+            yield Hit(
+                layout.user_folder(user),
+                f"a user cannot be named {user!r}: the site has its files there",
+                "choose another name",
+            )
+        elif not is_owner_name(user):
+            yield Hit(layout.user_folder(user), f"{user!r} is no name of a user", _OWNER_HELP)
+    for name, (_, after) in change.indexes.items():
+        if after is not None and not is_owner_name(name.name):
+            yield Hit(layout.index_folder(name), f"{name.name!r} is no name of an index", _OWNER_HELP)
+
+
 _OWNER_HELP = "use lower-case letters and digits, single `.`, `_` or `-` between them, at most 64 characters"
 
 
@@ -80,39 +85,32 @@ def version_is_canonical(change: Change, project: ProjectChange) -> Iterator[Hit
     after = project.after
     if after is None:
         return
-    touched = {release.version for release in project.releases if release.after is not None}
+    present = set(after.versions())
+    touched = [version for version in project.versions if version in present]
     spellings: dict[object, list[str]] = {}
-    for version in after.versions() if touched else ():
-        spellings.setdefault(parse_version(version) or version, []).append(version)
-    for version in sorted(touched):
+    for version in present if touched else ():
+        spellings.setdefault(version_key(version), []).append(version)
+    is_crowded = len(spellings) < len(present)
+    for version in touched:
         canonical = canonical_version(version)
-        path = after.manifest_path(version)
         if canonical is None:
-            yield Hit(
-                path,
-                f"{version!r} is no version",
-                "versions are written as PEP 440 has them, such as 1.4.0 or 2.0rc1",
-            )
+            help_ = "versions are written as PEP 440 has them, such as 1.4.0 or 2.0rc1"
+            yield Hit(after.manifest_path(version), f"{version!r} is no version", help_)
         elif canonical != version:
-            yield Hit(
-                path,
-                f"{version!r} is not in canonical form",
-                f"name it {canonical}{layout.MANIFEST_SUFFIX}, and say so in it",
-            )
-        others = [other for other in spellings.get(parse_version(version) or version, ()) if other != version]
+            help_ = f"name it {canonical}{layout.MANIFEST_SUFFIX}, and say so in it"
+            yield Hit(after.manifest_path(version), f"{version!r} is not in canonical form", help_)
+        others = sorted(other for other in spellings[version_key(version)] if other != version) if is_crowded else ()
         if others:
-            yield Hit(
-                path,
-                f"{version} is the same version as {', '.join(others)}",
-                "add the files to the release that is there, or choose another version",
-            )
+            help_ = "add the files to the release that is there, or choose another version"
+            message = f"{version} is the same version as {', '.join(others)}"
+            yield Hit(after.manifest_path(version), message, help_)
 
 
 def filename_is_of_release(change: Change, project: ProjectChange) -> Iterator[Hit]:
     """Each file is named as a wheel or an sdist of this project and version.
 
-    Installers read name, version and tags from the filename alone (PEP 427, PEP 625): a file that says something else is
-    invisible, or worse, another project's. `foo-1.0-1.tar.gz`, for instance, is version 1 of `foo-1-0`.
+    Installers read name, version and tags from the filename alone (PEP 427, PEP 625): a file that says something else
+    is invisible, or worse, another project's. `foo-1.0-1.tar.gz`, for instance, is version 1 of `foo-1-0`.
     """
     if project.after is None:
         return
@@ -133,7 +131,8 @@ def filename_is_of_release(change: Change, project: ProjectChange) -> Iterator[H
                     line,
                 )
             else:
-                message = f"{file.filename!r} is of {found.project} {found.version}, and this is {project.name} {release.version}"
+                message = f"{file.filename!r} is of {found.project} {found.version}"
+                message += f", and this is {project.name} {release.version}"
                 yield Hit(path, message, "put it into the manifest of its own project and version", line)
 
 

@@ -1,0 +1,173 @@
+"""The folder that a site is written to: files replaced in one step, and what is no longer produced removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from gitindex import __version__, atomic
+from gitindex.errors import CannotRunError
+from gitindex.storage import EmbeddedStore
+
+MARKER = ".gitindex-site"
+"""The file that says that a folder was made by gitindex, and from what."""
+_KEPT = frozenset({".git"})
+"""What may lie beside a site: a folder to publish from is often a working tree of Git's."""
+
+
+class OutputFolder:
+    """The folder of a site. Nothing outside of it is touched, through links neither.
+
+    Paths are strings below it, with ``/``: a site has so many that pathlib would cost more than writing them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._prefix = f"{path}{os.sep}"
+        self.produced: set[str] = set()
+        self.folders: set[str] = {""}
+        self._new: set[str] = set()
+        self.written = 0
+        self.unchanged = 0
+
+    def begin(self) -> None:
+        """Make the folder, or take the one that an earlier rendering made.
+
+        Raises:
+            CannotRunError: it is something else, or cannot be written to.
+
+        """
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            names = set(os.listdir(self._path)) - _KEPT  # noqa: PTH208 - one level, as the kernel gives it
+        except FileExistsError:
+            raise CannotRunError(f"{self._path}: is not a folder", help="choose another one with --out") from None
+        except OSError as error:
+            raise atomic.cannot_write(self._path, error) from None
+        if names and MARKER not in names:
+            raise CannotRunError(
+                f"{self._path}: has files and was not made by gitindex", help="choose an empty folder with --out"
+            )
+        if not names:
+            self._write_marker(None)
+
+    def finish(self, revision: str | None) -> int:
+        """Remove what was not produced this time, say what was, and return how many files were removed."""
+        try:
+            removed = self._remove_others(self._prefix, "")
+        except OSError as error:
+            raise atomic.cannot_write(self._path, error) from None
+        self._write_marker(revision)
+        return removed
+
+    def _write_marker(self, revision: str | None) -> None:
+        made = {"renderer": f"gitindex {__version__}", "revision": revision}
+        atomic.write(f"{self._prefix}{MARKER}", [json.dumps(made).encode() + b"\n"])
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put a file there, unless it is there with these very bytes."""
+        target = self._target(path)
+        if path.rpartition("/")[0] not in self._new and _holds(target, data):
+            self.unchanged += 1
+        else:
+            self._replace(target, lambda: ([data], None))
+
+    def copy(self, path: str, sha256: str, store: EmbeddedStore) -> None:
+        """Put a stored file there. One that is there already was checked when it came, and is left alone."""
+        if path in self.produced:
+            return
+        target = self._target(path)
+        if _is_plain_file(target):
+            self.unchanged += 1
+            return
+        self._replace(target, lambda: store.read(path, sha256))
+
+    def write_checked(self, path: str, store: EmbeddedStore) -> None:
+        """Put a stored document there whose digest the page does not carry."""
+        with store.open(path, "") as stream:
+            self.write(path, stream.read())
+
+    def _replace(self, target: str, read: Callable[[], tuple[Iterable[bytes], Callable[[], None] | None]]) -> None:
+        try:
+            atomic.write(target, *read())
+        except CannotRunError:
+            if not os.path.isdir(target) or os.path.islink(target):  # noqa: PTH112, PTH114
+                raise
+            _remove_tree(target)  # a folder where a file belongs
+            atomic.write(target, *read())
+        self.written += 1
+
+    def _target(self, path: str) -> str:
+        self.produced.add(path)
+        folder = path.rpartition("/")[0]
+        if folder not in self.folders:
+            self._make_folder(folder)
+        return self._prefix + path
+
+    def _make_folder(self, path: str) -> None:
+        parent = path.rpartition("/")[0]
+        if parent not in self.folders:
+            self._make_folder(parent)
+        target = self._prefix + path
+        try:
+            try:
+                os.mkdir(target)  # noqa: PTH102
+                self._new.add(path)
+            except FileExistsError:
+                if not stat.S_ISDIR(os.lstat(target).st_mode):
+                    os.unlink(target)  # noqa: PTH108 - a link or a file where a folder belongs: never followed
+                    os.mkdir(target)  # noqa: PTH102
+        except OSError as error:
+            raise atomic.cannot_write(target, error) from None
+        self.folders.add(path)
+
+    def _remove_others(self, folder: str, relative: str) -> int:
+        """Remove what is below *folder* and was not produced; links are removed, and not followed."""
+        removed = 0
+        with os.scandir(folder) as scanned:
+            entries = list(scanned)
+        for entry in entries:
+            path = f"{relative}{entry.name}"
+            if path == MARKER or path in _KEPT:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                removed += self._remove_others(entry.path, f"{path}/")
+                if path not in self.folders:
+                    os.rmdir(entry.path)  # noqa: PTH106
+            elif path not in self.produced:
+                os.unlink(entry.path)  # noqa: PTH108
+                removed += 1
+        return removed
+
+
+def _holds(path: str, data: bytes) -> bool:
+    """Tell whether a plain file is there with these very bytes."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        size = len(data)
+        return os.fstat(descriptor).st_size == size and os.read(descriptor, size + 1) == data
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _remove_tree(path: str) -> None:
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise atomic.cannot_write(path, error) from None
+
+
+def _is_plain_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
