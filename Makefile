@@ -1,0 +1,52 @@
+# One virtual environment, made once (and again when pyproject.toml changes); everything else runs in it.
+PYTHON ?= python3
+BIN := .venv/bin
+# The revision that example-repo/ is validated against; empty: where this branch left the protected one.
+BASE ?=
+
+.PHONY: help demo test lint bench example clean
+
+help:
+	@echo 'make demo      see it work: validate, render, install, and a refused change'
+	@echo 'make test      the tests, with branch coverage'
+	@echo 'make lint      style, types, layers, and the promise of example-repo/'
+	@echo 'make bench     measure, and write benchmarks/'
+	@echo 'make example   build example-repo/ again from its sources'
+	@echo 'make clean     remove what these made'
+
+.venv: .venv/installed
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.3'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+.venv/installed-bench: .venv/installed
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+demo: .venv/installed
+	@demo/run.sh
+
+test: .venv/installed
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-branch --cov-report=term
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy example-repo/build.py
+	$(BIN)/lint-imports
+	$(BIN)/gitindex -C example-repo validate --all $(if $(BASE),--base '$(BASE)')
+
+bench: .venv/installed-bench
+	$(BIN)/python benchmarks/run.py --write
+
+example: .venv/installed
+	$(BIN)/python example-repo/build.py
+
+clean:
+	rm -rf .venv build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
