@@ -1,0 +1,81 @@
+"""The entry of ``make bench``: make the repositories, measure everything, print one table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from measure import memory_folder, python
+from render import measure_full_render
+from report import Row, table
+from startup import measure_help, measure_one_release
+from validate import measure_full_validate
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.md"
+PACKAGES = ("typer", "pydantic", "pygit2", "jinja2", "dumb-pypi")
+FULL = ((50, 1_000), (500, 10_000), (5_000, 100_000))
+"""Projects and files of the repositories; the full validation and the full render use the last."""
+SMALL = ((50, 500), (200, 2_000))
+
+
+def measured(folder: Path, sizes: tuple[tuple[int, int], ...], runs: int) -> Iterator[Row]:
+    yield from measure_help(max(runs, 5))
+    for projects, files in sizes:
+        repository = folder / f"index-{files}"
+        # In a process of its own: a child's peak memory is counted from what its parent had.
+        words = ["--out", str(repository), "--projects", str(projects), "--files", str(files)]
+        print(f"{files:,} files: generating ...", file=sys.stderr)
+        subprocess.run(python(str(HERE / "generate.py"), *words), check=True, stdout=sys.stderr)
+        case = f"{projects:,} projects, {files:,} files"
+        yield from measure_one_release(case, repository, max(runs, 5))
+    yield from measure_full_validate(case, repository, runs)
+    yield from measure_full_render(case, repository, Path(f"{repository}.packages.jsonl"), runs)
+
+
+def surroundings(place: str) -> str:
+    """Return a paragraph on when and on what the figures were taken; nothing that names the machine."""
+    git = subprocess.run(["git", "--version"], check=True, capture_output=True, text=True).stdout.split()[2]
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {_cpu_model()}, {os.cpu_count()} cores, {platform.system()}, "
+        f"Python {platform.python_version()}, git {git}, {versions}. "
+        f"Repositories and sites on {place}; CPU of a process and the children it waited for, medians.\n"
+    )
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a quick run: 200 projects, 2,000 files")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each command, after one to warm up")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {RESULTS.name}")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    parent = memory_folder()
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
+        rows.extend(measured(Path(folder), SMALL if options.small else FULL, options.runs))
+    text = f"{surroundings('a tmpfs' if parent else 'disk')}\n{table(rows)}"
+    print(text)
+    if options.write:
+        RESULTS.write_text(f"# Results\n\n{text}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
