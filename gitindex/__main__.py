@@ -13,7 +13,7 @@ def main() -> None:
     Exit codes: 0 done and clean, 1 findings of severity error (or the thing asked for is not there), 2 wrong usage,
     3 could not run, 130 interrupted.
     """
-    # A command makes many small values and hardly a cycle: the default (700) would look at the whole heap again and again.
+    # A command makes many small values and hardly a cycle: the default (700) looks at the whole heap again and again.
     gc.set_threshold(100_000, 20, 100)
     # To look for pydantic's plugins is to read the metadata of every installed distribution, at each start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -46,7 +46,7 @@ def main() -> None:
             raise
         message = " ".join(str(error).split())[:300]
         _stop(
-            f"unexpected {type(error).__name__}: {message}; run it again with GITINDEX_DEBUG=1 and report what it prints",
+            f"unexpected {type(error).__name__}: {message}; run it with GITINDEX_DEBUG=1, and report what it prints",
             3,
         )
 

@@ -115,7 +115,7 @@ class ProjectChange:
 
     @cached_property
     def versions(self) -> tuple[str, ...]:
-        """The versions that the change touches (all, where everything is checked), as the manifests' names spell them."""
+        """The versions that the change touches (all, where everything is checked), as manifests' names spell them."""
         suffix = layout.MANIFEST_SUFFIX
         return tuple(name.removesuffix(suffix) for name in self._touched if name.endswith(suffix))
 

@@ -1,4 +1,4 @@
-"""Users, indexes and projects in the shapes of devpi's JSON, so that what people have written for `getjson` keeps working."""
+"""Users, indexes and projects in the shapes of devpi's JSON: what people have written for `getjson` keeps working."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ _TREE = re.compile(rb"(?:[0-7]+ [^\0]+\0.{20})*+", re.DOTALL)
 
 
 def _parse_tree(data: bytes) -> _TreeEntries | None:
-    """Return the entries of a tree object, ``None`` where it is malformed or has a name twice (then readers disagree)."""
+    """Return the entries of a tree object, ``None`` where it is malformed or names one twice: readers disagree then."""
     found = _TREE_ENTRY.findall(data)
     raw = {name: (mode, object_id) for mode, name, object_id in found}
     return _TreeEntries(raw) if len(raw) == len(found) and _TREE.fullmatch(data) else None
@@ -372,8 +372,8 @@ class Repository:
     def published(self, head: str | None = None) -> Snapshot | None:
         """Open what a change is compared with by default: what is published.
 
-        That is the newest commit that *head* (the checked out commit, where it is not given) shares with the protected branch
-        of the remote, else the checked out commit; ``None`` before the first commit.
+        That is the newest commit that *head* (the checked out commit, where it is not given) shares with the protected
+        branch of the remote, else the checked out commit; ``None`` before the first commit.
 
         Raises:
             CannotRunError: the two share no history.
@@ -466,8 +466,8 @@ def configured_identity() -> tuple[str, str]:
         config = pygit2.Config.get_global_config()
     except OSError:
         return "", ""
-    values = [config[key] if key in config else "" for key in ("user.name", "user.email")]
-    return values[0] or "", values[1] or ""
+    name, email = (next(iter(config.get_multivar(key)), None) or "" for key in ("user.name", "user.email"))
+    return name, email
 
 
 def _nearest(repository: pygit2.Repository, directory: Path) -> str:

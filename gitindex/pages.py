@@ -129,7 +129,7 @@ class Links:
         return find(self._root, layout.stored_path(file.sha256, file.filename) + layout.METADATA_SUFFIX) is not None
 
     def provenance(self, file: ReleasedFile) -> str | None:
-        """Return the absolute URL of the provenance document, ``None`` where there is none that may be stated (PEP 740)."""
+        """Return the absolute URL of the provenance document, ``None`` where none may be stated (PEP 740)."""
         if file.provenance is None or file.url is not None:
             return None
         prefix = self._public or (self._site and self._site + "files/")

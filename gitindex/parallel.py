@@ -26,8 +26,8 @@ def shares_for(pieces: int) -> int:
 def in_shares(work: Callable[[int, int], T], shares: int) -> list[T]:
     """Return what ``work(share, shares)`` returns for each share; the first runs here, each other one in a fork.
 
-    What *work* returns must be picklable. A fork sees what was there when it started, and nothing that it changes is seen
-    outside of it but files.
+    What *work* returns must be picklable. A fork sees what was there when it started, and nothing that it changes is
+    seen outside of it but files.
 
     Raises:
         GitindexError: what stopped a share.
@@ -50,7 +50,7 @@ def _start(work: Callable[[int, int], T], share: int, shares: int) -> tuple[int,
     process = os.fork()
     if process:
         os.close(writing)
-        return process, open(reading, "rb")  # noqa: PTH123, SIM115 - closed by the caller
+        return process, open(reading, "rb")  # noqa: PTH123 - closed by the caller
     status = 1
     try:
         os.close(reading)

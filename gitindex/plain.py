@@ -1,7 +1,7 @@
 """Reads manifests in the very form that gitindex writes, and proves in one pass that no rule can object to them.
 
-It exists for speed alone: nearly all manifests are plain, and reading all of them need not build a model of each. Whatever
-is not recognised takes the ordinary way. Property tests hold the two against each other.
+It exists for speed alone: nearly all manifests are plain, and reading all of them need not build a model of each.
+Whatever is not recognised takes the ordinary way. Property tests hold the two against each other.
 """
 
 from __future__ import annotations

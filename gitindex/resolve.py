@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from gitindex.snapshot import Index, Project, Snapshot
 
 Outcome = Literal["shown", "nothing", "quarantined", "asked", "hidden"]
-"""What became of an index on the way: its files are shown; it has none; they are quarantined; it is a mirror and is asked;
-it is a mirror and is not."""
+"""What became of an index on the way: its files are shown; it has none; they are quarantined; it is a mirror and is
+asked; it is a mirror and is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ def resolution_order(snapshot: Snapshot, index: Index) -> tuple[Index, ...]:
 def walk(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName) -> Iterator[Step]:
     """Yield what each index of the *order* has to do with the project *name*.
 
-    The whitelist is combined as devpi does it: the running set starts as the asked index's own list, each stage on the way
-    joins or cuts it (the asked index says which), and a project that was once admitted stays admitted.
+    The whitelist is combined as devpi does it: the running set starts as the asked index's own list, each stage on the
+    way joins or cuts it (the asked index says which), and a project that was once admitted stays admitted.
     """
     asked = order[0].definition
     union = isinstance(asked, Stage) and asked.mirror_whitelist_inheritance == "union"
@@ -142,14 +142,18 @@ def resolved_releases(steps: Iterable[Step]) -> Iterator[ResolvedRelease]:
             if isinstance(files, Unreadable):
                 continue
             if len(shown) > 1:
-                files = tuple(file for file in files if file.filename not in seen)
-                seen.update(file.filename for file in files)
-            yield ResolvedRelease(step.index.name, version, files, yanked, yanked.get(version))
+                mine = tuple(file for file in files if file.filename not in seen)
+                seen.update(file.filename for file in mine)
+            else:
+                mine = files
+            yield ResolvedRelease(step.index.name, version, mine, yanked, yanked.get(version))
 
 
 def files_of(steps: Iterable[Step]) -> Iterator[ResolvedFile]:
-    """Yield the files that the stages of a walk give, in order; the first of a name wins, the others say what shadows
-    them."""
+    """Yield the files that the stages of a walk give, in order.
+
+    The first of a name wins, the others say what shadows them.
+    """
     first: dict[str, IndexName] = {}
     for step in steps:
         if step.outcome != "shown" or step.project is None:
@@ -174,7 +178,7 @@ def project_names(order: tuple[Index, ...]) -> tuple[ProjectName, ...]:
 
 
 def display_name(steps: tuple[Step, ...], name: ProjectName, version: str | None = None) -> str:
-    """Return the project's name as its authors spell it, in a manifest of *version* or in the last one that is there."""
+    """Return the project's name as its authors spell it, in a manifest of *version* or the last one that is there."""
     spelled = ""
     for step in steps:
         for release in step.project.released if step.project else ():

@@ -66,7 +66,7 @@ class _Gathered:
         self.keep_newest()
 
     def keep_newest(self) -> None:
-        """Put the entries in an order that does not depend on who gathered them; forget those that no feed will show."""
+        """Put the entries in an order that does not depend on who gathered them; forget what no feed will show."""
         self.entries.sort(key=lambda entry: (_moment(entry.updated), entry.project, entry.version), reverse=True)
         del self.entries[_FEED_LENGTH:]
         if len(self.entries) == _FEED_LENGTH:
@@ -261,8 +261,10 @@ def _latest(page: ProjectPage) -> str:
 
 
 def _feed_entries(index: IndexName, page: ProjectPage, oldest: str) -> Iterator[FeedEntry]:
-    """Yield the releases that the index itself has, but for those *oldest* says are too old; what it inherits is in the
-    feeds of its bases."""
+    """Yield the releases that the index itself has, less those that are older than *oldest*.
+
+    What it inherits is in the feeds of its bases.
+    """
     recent = {file.version for file in page.files if file.index == index and _moment(file.upload_time) >= oldest}
     own = (file for file in page.files if file.index == index and file.version in recent) if recent else ()
     for version, its_files in groupby(own, key=attrgetter("version")):

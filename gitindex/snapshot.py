@@ -163,7 +163,7 @@ class Index:
 
     @property
     def is_volatile(self) -> bool:
-        """Whether releases may be replaced or removed. One whose definition cannot be read is held to be non-volatile."""
+        """Whether releases may be replaced or removed; an index that cannot be read is held to be non-volatile."""
         return isinstance(self.definition, Stage) and self.definition.volatile
 
     @property

@@ -30,8 +30,10 @@ class Folder(Protocol):
         """Return the names in it. Names that are not UTF-8 carry surrogate escapes."""
 
     def differing(self, other: Folder) -> set[str] | None:
-        """Return the names whose entries are not equal to *other*'s, or ``None`` where this folder has no quicker way
-        to tell than to compare the entries."""
+        """Return the names whose entries are not equal to *other*'s.
+
+        ``None`` where this folder has no quicker way to tell than to compare the entries.
+        """
 
     def folder(self, name: str) -> Folder:
         """Open a folder in it; *name* must be one of kind ``folder``."""

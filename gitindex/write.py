@@ -1,4 +1,4 @@
-"""Carries out a plan: validated as the change it would be, written files before manifests, committed where that is asked."""
+"""Carries out a plan: validated as the change it would be, files before manifests, committed where that is asked."""
 
 from __future__ import annotations
 

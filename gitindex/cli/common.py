@@ -27,7 +27,7 @@ def open_repository(ctx: typer.Context) -> Repository:
 
 
 def current(repository: Repository) -> Snapshot:
-    """Open what there is now: the working tree, or the last commit of a bare repository; its settings must be readable."""
+    """Open what there is now: the working tree, or the last commit of a bare repository. Settings must be readable."""
     snapshot = repository.at("HEAD") if repository.is_bare else repository.worktree()
     _ = snapshot.settings
     return snapshot

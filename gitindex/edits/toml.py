@@ -1,4 +1,7 @@
-"""TOML edited so that comments and order stay; settings are given as devpi takes them: ``key=value``, ``+=``, ``-=``."""
+"""TOML edited so that comments and order stay; settings are given as devpi takes them: ``key=value``, ``+=``, ``-=``.
+
+Nothing here knows which settings there are: the models do.
+"""
 
 from __future__ import annotations
 
