@@ -7,7 +7,6 @@ import io
 import os
 import re
 import stat
-import subprocess
 from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -376,26 +375,31 @@ class Repository:
         branch of the remote, else the checked out commit; ``None`` before the first commit.
 
         Raises:
-            CannotRunError: the two share no history.
+            CannotRunError: the two share no history, or the protected branch of the remote was not fetched.
 
         """
         checked_out = self.head()
         if checked_out is None:
             return None
-        settings = self.at(checked_out).settings_or_problem
-        branch = (
-            settings.policy.protected_branch
-            if isinstance(settings, Settings)
-            else Settings(format=1).policy.protected_branch
-        )
+        branch = self._published_branch(checked_out)
         remote = f"refs/remotes/origin/{branch}"
         if not self.has_revision(remote):
+            if any(name.startswith("refs/remotes/origin/") for name in self._git.references):
+                # What a commit says of the protected branch must not make the comparison with it go away.
+                hint = f"git fetch origin {branch}, or name what is published with --base"
+                raise CannotRunError(f"origin/{branch}, the protected branch, is not here", help=hint)
             return self.at(checked_out)
         shared = self.merge_base(head or checked_out, remote)
         if shared is None:
             hint = "the clone is shallow: git fetch --unshallow" if self.is_shallow else "name one with --base"
             raise CannotRunError(f"{head or 'HEAD'} and origin/{branch} share no commit to compare with", help=hint)
         return self.at(shared)
+
+    def _published_branch(self, checked_out: str) -> str:
+        """Return the protected branch as origin's default branch states it, else as the checked out commit does."""
+        default = "refs/remotes/origin/HEAD"
+        settings = self.at(default if self.has_revision(default) else checked_out).settings_or_problem
+        return (settings if isinstance(settings, Settings) else Settings(format=1)).policy.protected_branch
 
     def commit(self, paths: Sequence[str], message: str) -> str | None:
         """Commit the working tree's state of *paths* (of the index repository) alone, and return the commit's id.
@@ -425,6 +429,8 @@ class Repository:
             self._run_git(*arguments, "--pathspec-from-file=-", "--pathspec-file-nul", data=listed)
 
     def _run_git(self, *arguments: str, data: str = "", cwd: Path | None = None) -> str:
+        import subprocess  # noqa: PLC0415 - only what commits needs it
+
         try:
             done = subprocess.run(  # noqa: S603
                 ["git", *arguments],  # noqa: S607
@@ -462,12 +468,16 @@ def create(directory: Path, branch: str) -> Repository:
 
 def configured_identity() -> tuple[str, str]:
     """Return name and e-mail from the user's Git configuration, empty where they are not set."""
+    import subprocess  # noqa: PLC0415
+
     try:
-        config = pygit2.Config.get_global_config()
+        found = [
+            subprocess.run(["git", "config", "--get", key], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603, S607
+            for key in ("user.name", "user.email")
+        ]
     except OSError:
         return "", ""
-    name, email = (next(iter(config.get_multivar(key)), None) or "" for key in ("user.name", "user.email"))
-    return name, email
+    return found[0], found[1]
 
 
 def _nearest(repository: pygit2.Repository, directory: Path) -> str:

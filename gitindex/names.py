@@ -38,7 +38,10 @@ _COMMON_SPECIFIERS = re.compile(
 )
 
 MAX_NAME = 64
-RESERVED_USERS = frozenset({"files"})
+MAX_PROJECT_NAME = 200
+MAX_FILENAME = 240
+"""A name in a folder has at most 255 bytes on most file systems, and what lies beside a file has a longer one."""
+RESERVED_USERS = frozenset({"files", "index.html", "404.html", "favicon.ico", "robots.txt"})
 """Names that the site's own URLs use (design 6)."""
 
 
@@ -67,7 +70,7 @@ def normalize(name: str) -> ProjectName:
 
 def is_project_name(text: str) -> bool:
     """Tell whether *text* is a project name in normal form."""
-    return _PROJECT.fullmatch(text) is not None and "--" not in text
+    return len(text) <= MAX_PROJECT_NAME and _PROJECT.fullmatch(text) is not None and "--" not in text
 
 
 def is_display_name(text: str) -> bool:
@@ -100,7 +103,7 @@ def is_sha256(text: str) -> bool:
 
 def is_safe_filename(text: str) -> bool:
     """Tell whether *text* can stand in a path and a URL: ASCII, no separator, no leading dot, no blank."""
-    return len(text) <= 255 and _SAFE_FILENAME.fullmatch(text) is not None  # noqa: PLR2004 - what file systems take
+    return len(text) <= MAX_FILENAME and _SAFE_FILENAME.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=65536)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
@@ -46,6 +45,8 @@ def in_shares(work: Callable[[int, int], T], shares: int) -> list[T]:
 
 
 def _start(work: Callable[[int, int], T], share: int, shares: int) -> tuple[int, BinaryIO]:
+    import pickle  # noqa: PLC0415 - nearly all runs have one share
+
     reading, writing = os.pipe()
     process = os.fork()
     if process:
@@ -71,6 +72,8 @@ def _result_or_error(work: Callable[[int, int], T], share: int, shares: int) -> 
 
 
 def _receive(pipe: BinaryIO) -> T:  # type: ignore[type-var]
+    import pickle  # noqa: PLC0415
+
     try:
         result, error = pickle.load(pipe)  # noqa: S301 - written by our own fork
     except (EOFError, pickle.UnpicklingError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from gitindex.layout import MANIFEST_SUFFIX, MAX_DOCUMENT
 from gitindex.names import canonical_version, is_display_name, is_specifier_set, normalize
@@ -17,7 +17,7 @@ from gitindex.released import ReleasedFile
 _DATE = r"[12]\d{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 _TIME = _DATE + r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
 _FILE = (
-    r'    \{\n      "filename": "([A-Za-z0-9][A-Za-z0-9._+!-]{0,254})",\n'
+    r'    \{\n      "filename": "([A-Za-z0-9][A-Za-z0-9._+!-]{0,239})",\n'
     r'      "hashes": \{\n        "sha256": "([0-9a-f]{64})"\n      \},\n'
     r'      "size": ([1-9]\d{0,17})'
     r'(?:,\n      "upload-time": "(' + _TIME + r')")?'
@@ -26,17 +26,34 @@ _FILE = (
     r"\n    \}"
 )
 _UNGROUPED = re.sub(r"\((?!\?)", "(?:", _FILE)
-# Nearly all releases have one or two files: their facts are groups, and those of others are found in a second pass.
-_MANIFEST = re.compile(
-    r'\{\n  "name": "([A-Za-z0-9._-]+)",\n  "version": "([A-Za-z0-9.!+]+)",\n  "files": \[\n'
-    + _FILE + r"(?:,\n" + _FILE + r")?((?:,\n" + _UNGROUPED + r")*)\n  \]\n\}\n",
-    re.ASCII,
-)  # fmt: skip
-_MORE = re.compile(_FILE, re.ASCII)
-_SIMPLE_VERSION = re.compile(r"(?:0|[1-9]\d{0,17})(?:\.(?:0|[1-9]\d{0,17}))*", re.ASCII)
 _TAG = r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*"
 _PYTHON_TAG = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
-_WHEEL_END = re.compile(rf"(?:-[0-9][A-Za-z0-9_.]*)?-{_PYTHON_TAG}-{_TAG}-{_TAG}\.whl", re.ASCII)
+
+
+# Compiled when they are used first: a change of one release does without.
+@cache
+def _manifest() -> re.Pattern[str]:
+    """Return the pattern of a manifest: the facts of two files are groups, and those of others are found by `_more`.
+
+    Nearly all releases have one or two.
+    """
+    head = r'\{\n  "name": "([A-Za-z0-9._-]+)",\n  "version": "([A-Za-z0-9.!+]+)",\n  "files": \[\n'
+    return re.compile(rf"{head}{_FILE}(?:,\n{_FILE})?((?:,\n{_UNGROUPED})*)\n  \]\n\}}\n", re.ASCII)
+
+
+@cache
+def _more() -> re.Pattern[str]:
+    return re.compile(_FILE, re.ASCII)
+
+
+@cache
+def _simple_version() -> re.Pattern[str]:
+    return re.compile(r"(?:0|[1-9]\d{0,17})(?:\.(?:0|[1-9]\d{0,17}))*", re.ASCII)
+
+
+@cache
+def _wheel_end() -> re.Pattern[str]:
+    return re.compile(rf"(?:-[0-9][A-Za-z0-9_.]*)?-{_PYTHON_TAG}-{_TAG}-{_TAG}\.whl", re.ASCII)
 
 
 def read(data: bytes) -> tuple[str, str, tuple[ReleasedFile, ...]] | None:
@@ -47,7 +64,7 @@ def read(data: bytes) -> tuple[str, str, tuple[ReleasedFile, ...]] | None:
     """
     if not data.isascii() or len(data) > MAX_DOCUMENT:
         return None
-    match = _MANIFEST.fullmatch(data.decode("ascii"))
+    match = _manifest().fullmatch(data.decode("ascii"))
     if match is None:
         return None
     name, version, f1, h1, s1, t1, p1, m1, f2, h2, s2, t2, p2, m2, more = match.groups()
@@ -62,7 +79,7 @@ def read(data: bytes) -> tuple[str, str, tuple[ReleasedFile, ...]] | None:
 
 
 def _facts_of(more: str) -> Iterator[tuple[str, str, str, str | None, str | None, str | None]]:
-    for match in _MORE.finditer(more):
+    for match in _more().finditer(more):
         yield match.groups()  # type: ignore[misc] # six groups, as the pattern says
 
 
@@ -72,7 +89,7 @@ def plain_versions(files: Iterable[tuple[str, bytes]], project: str) -> Iterator
     Plain: in the written form, files in the storage, all facts in order, filenames in normal form. *project* must be in
     normal form. Whether stored files are there is not asked. Of what is not yielded nothing is said.
     """
-    is_simple = _SIMPLE_VERSION.fullmatch
+    is_simple = _simple_version().fullmatch
     prefix = f"{project.replace('-', '_')}-"
     for filename, data in files:
         found = read(data)
@@ -105,4 +122,4 @@ def _is_name_of(name: str, project: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _ends_filename(end: str) -> bool:
-    return end == ".tar.gz" or _WHEEL_END.fullmatch(end) is not None
+    return end == ".tar.gz" or _wheel_end().fullmatch(end) is not None

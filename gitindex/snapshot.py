@@ -53,7 +53,7 @@ def _released(path: str, version: str, manifest: Manifest | Unreadable | None) -
         unfit = next((file.filename for file in files if not is_fit(file)), None)
         if unfit is None:
             return Released(version, manifest.name, files)
-        manifest = Unreadable(path, (Problem(f"the facts of {unfit!r} are malformed"),))
+        manifest = Unreadable(path, (Problem(f"{unfit!r} cannot be shown: its facts are malformed"),))
     return Released(version, "", manifest or ())
 
 

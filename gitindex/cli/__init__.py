@@ -86,7 +86,11 @@ def _main(
     directory: Annotated[
         Path,
         typer.Option(
-            "--directory", "-C", metavar="DIR", help="Work as if started in DIR.", envvar="GITINDEX_DIRECTORY"
+            "--directory",
+            "-C",
+            metavar="DIR",
+            help="The index repository, or a folder in it.",
+            envvar="GITINDEX_DIRECTORY",
         ),
     ] = Path(),
     folder: Annotated[

@@ -45,7 +45,7 @@ def valid_document(change: Change, subject: Subject) -> Iterator[Hit]:
                     "correct the file; `gitindex schema` prints what it may hold",
                     problem.line,
                 )
-    if isinstance(subject, Change) and subject.touches_settings:
+    if isinstance(subject, Change):
         yield from _settings(subject)
 
 
@@ -78,7 +78,7 @@ def _settings(change: Change) -> Iterator[Hit]:
     if settings.format != FORMAT:
         message = f"format is {settings.format}, and this gitindex reads format {FORMAT}"
         yield Hit(path, message, "use the gitindex that wrote it, or a newer one", line_of(path, ("format",)))
-    for code in settings.policy.ignore:
+    for code in settings.policy.ignore if change.touches_settings else ():
         severity = SEVERITIES.get(code)
         if severity is not Severity.WARNING:
             found = "there is no such rule" if severity is None else "it is an error, and errors cannot be ignored"

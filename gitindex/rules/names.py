@@ -9,6 +9,7 @@ from gitindex.compare import Change, ProjectChange
 from gitindex.finding import Severity
 from gitindex.model import Manifest
 from gitindex.names import (
+    MAX_PROJECT_NAME,
     RESERVED_USERS,
     canonical_version,
     is_display_name,
@@ -93,6 +94,8 @@ def version_is_canonical(change: Change, project: ProjectChange) -> Iterator[Hit
     is_crowded = len(spellings) < len(present)
     for version in touched:
         canonical = canonical_version(version)
+        if len(version) > MAX_PROJECT_NAME:
+            yield Hit(after.manifest_path(version), f"a version of {len(version)} characters", "use a shorter one")
         if canonical is None:
             help_ = "versions are written as PEP 440 has them, such as 1.4.0 or 2.0rc1"
             yield Hit(after.manifest_path(version), f"{version!r} is no version", help_)

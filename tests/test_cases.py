@@ -1,0 +1,315 @@
+"""Runs the cases of `tests/cases`: each is a change, made of real Git commits, and the findings that it must give.
+
+`tests/cases/README.md` says how a case is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import pygit2
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from gitindex.compare import Change
+from gitindex.finding import Finding, Severity
+from gitindex.git import Repository
+from gitindex.model import User
+from gitindex.report.json import findings_json
+from gitindex.report.text import findings_text
+from gitindex.tree import Kind
+from gitindex.validate import validate
+
+CASES = Path(__file__).parent / "cases"
+COMMON = CASES / "common"
+FOLDERS = sorted(path.parent for path in CASES.glob("GI*/*/case.toml"))
+MODES: dict[Kind, int] = {"file": 0o100644, "executable": 0o100755, "symlink": 0o120000, "submodule": 0o160000}
+TREE = 0o040000
+COMMIT_OF_SUBMODULE = bytes(range(20))
+AUTHOR = pygit2.Signature("Emilie", "emilie@example.org", 1795332300, 0)
+
+
+class Strict(BaseModel):
+    """What is spelled wrong in a case.toml fails its test."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Write(Strict):
+    """A file that is better told than kept: its path in percent-encoding, and what it holds."""
+
+    path: str
+    text: str = ""
+    repeat: str = ""
+    times: int = 0
+    end: str = ""
+    hex: str = ""
+
+    @property
+    def data(self) -> bytes:
+        return (self.text + self.repeat * self.times + self.end).encode() + bytes.fromhex(self.hex)
+
+
+class Side(Strict):
+    """How base or head differs from what it starts as, beside the files in its folder."""
+
+    copies: dict[str, str] = Field({}, alias="copy")
+    move: dict[str, str] = {}
+    remove: tuple[str, ...] = ()
+    write: tuple[Write, ...] = ()
+    kinds: dict[str, Kind] = {}
+
+
+class Expected(Strict):
+    """A finding that must be there; *message* is a part of its message."""
+
+    code: str
+    path: str
+    line: int | None = None
+    message: str
+
+    def is_in(self, findings: list[Finding]) -> bool:
+        return any(
+            (self.code, self.path) == (found.code, found.path)
+            and self.message in found.message
+            and self.line in (None, found.line)
+            for found in findings
+        )
+
+
+class Case(Strict):
+    """A case.toml."""
+
+    title: str
+    expected: tuple[str, ...]
+    """The codes of all findings, sorted, each once."""
+    findings: tuple[Expected, ...] = ()
+    base: Side = Side()
+    head: Side = Side()
+    actor: str | None = None
+    all: bool = False
+    no_base: bool = False
+    descends: bool = True
+    base_is_sound: bool = True
+    worktree: bool = True
+    """Whether file systems take the names that are in it."""
+
+
+class Node(NamedTuple):
+    """What stands at a path."""
+
+    mode: int
+    data: bytes
+
+
+class Files(dict[bytes, Node]):
+    """The content of a commit, by path."""
+
+    def put(self, path: bytes, node: Node) -> None:
+        """Put a file at a path, in place of what stands there, below it, or in its way."""
+        parts = path.split(b"/")
+        for depth in range(1, len(parts)):
+            self.pop(b"/".join(parts[:depth]), None)
+        self.remove(path)
+        self[path] = node
+
+    def remove(self, path: bytes) -> Files:
+        """Remove a file or a folder, and return what it was, with paths below its own."""
+        gone = Files()
+        for known in [known for known in self if known == path or known.startswith(path + b"/")]:
+            gone[known.removeprefix(path)] = self.pop(known)
+        return gone
+
+    def overlay(self, folder: Path) -> None:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                self.put(os.fsencode(file.relative_to(folder).as_posix()), Node(MODES["file"], file.read_bytes()))
+
+    def changed(self, folder: Path, side: Side) -> Files:
+        """Return the content that a side of a case has, which starts as this one."""
+        files = Files(self)
+        for source, target in side.copies.items():
+            files[target.encode()] = files[source.encode()]
+        for source, target in side.move.items():
+            for below, node in files.remove(source.encode()).items():
+                files[target.encode() + below] = node
+        for path in side.remove:
+            assert files.remove(path.encode()), f"{path}: there is nothing to remove"
+        files.overlay(folder)
+        for write in side.write:
+            files.put(unquote_to_bytes(write.path), Node(MODES["file"], write.data))
+        for path, kind in side.kinds.items():
+            at = path.encode()
+            files.put(at, Node(MODES[kind], COMMIT_OF_SUBMODULE if kind == "submodule" else files[at].data))
+        return files
+
+
+def read_case(folder: Path) -> Case:
+    return Case.model_validate(tomllib.loads((folder / "case.toml").read_text("utf-8")))
+
+
+@cache
+def common() -> Files:
+    files = Files()
+    files.overlay(COMMON)
+    return files
+
+
+def contents(folder: Path) -> tuple[Case, Files, Files]:
+    """Return a case with the content of its base and of its head."""
+    case = read_case(folder)
+    base = common().changed(folder / "base", case.base)
+    return case, base, base.changed(folder / "head", case.head)
+
+
+def write_tree(git: pygit2.Repository, files: Files) -> pygit2.Oid:
+    """Write a tree as raw as Git has it, so that any name and any mode can be in it."""
+    entries: dict[bytes, tuple[int, bytes]] = {}
+    below: dict[bytes, Files] = {}
+    for path, node in files.items():
+        name, slash, rest = path.partition(b"/")
+        if slash:
+            below.setdefault(name, Files())[rest] = node
+        else:
+            is_blob = node.mode != MODES["submodule"]
+            entries[name] = node.mode, git.create_blob(node.data).raw if is_blob else node.data
+    for name, inside in below.items():
+        entries[name] = TREE, write_tree(git, inside).raw
+    ordered = sorted(entries.items(), key=lambda entry: entry[0] + b"/" * (entry[1][0] == TREE))
+    data = b"".join(b"%o %s\0%s" % (mode, name, object_id) for name, (mode, object_id) in ordered)
+    return git.odb.write(int(pygit2.enums.ObjectType.TREE), data)
+
+
+class Store:
+    """A bare repository for the commits of all cases."""
+
+    def __init__(self, path: Path) -> None:
+        self.git = pygit2.init_repository(str(path), bare=True)
+        self.repository = Repository.open(path)
+
+    def commit(self, files: Files, *parents: str, message: str = "Change") -> str:
+        tree = write_tree(self.git, files)
+        return str(self.git.create_commit(None, AUTHOR, AUTHOR, message, tree, [pygit2.Oid(hex=p) for p in parents]))
+
+    def change(self, folder: Path, *, everything: bool = False) -> Change:
+        """Return the change of a case between two commits."""
+        case, base, head = contents(folder)
+        before = self.commit(base)
+        parent = before if case.descends else self.commit(common(), message="Another beginning")
+        after = self.commit(head, parent)
+        if case.no_base:
+            return Change(None, self.repository.at(after))
+        at_base = self.repository.at(before)
+        actor = at_base.user(case.actor) if case.actor else None
+        assert case.actor is None or isinstance(actor, User)
+        return Change(
+            at_base,
+            self.repository.at(after),
+            everything=everything or case.all,
+            actor=actor if isinstance(actor, User) else None,
+            descends=self.repository.descends(after, before),
+        )
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("cases"))
+
+
+def codes(findings: list[Finding]) -> tuple[str, ...]:
+    return tuple(sorted({finding.code for finding in findings}))
+
+
+def name_of(folder: Path) -> str:
+    return folder.relative_to(CASES).as_posix()
+
+
+each_case = pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+
+
+@each_case
+def test_case_gives_exactly_the_expected_findings(folder: Path, store: Store) -> None:
+    case = read_case(folder)
+    findings = validate(store.change(folder))
+    assert codes(findings) == case.expected, findings
+    missing = [expected for expected in case.findings if not expected.is_in(findings)]
+    assert not missing, findings
+    assert_reports_carry(findings)
+
+
+def assert_reports_carry(findings: list[Finding]) -> None:
+    """Check that each finding says something, and that it gets through both reports whole and on its own lines."""
+    for finding in findings:
+        assert finding.message.strip(), finding
+        assert finding.help.strip(), finding
+        assert finding.line is None or finding.line > 0
+    text = findings_text(findings, colour=False)
+    lines = text.splitlines()
+    assert len(lines) == 2 * len(findings)
+    assert all(line.isprintable() for line in lines)
+    assert [re.search(r": (GI\d{3}) ", line) is not None for line in lines] == [True, False] * len(findings)
+    text.encode("utf-8")
+    listed = json.loads(findings_json(findings, "a" * 40, "worktree").encode("utf-8"))["findings"]
+    assert [found["code"] for found in listed] == [finding.code for finding in findings]
+
+
+@each_case
+def test_full_validation_of_a_case_finds_no_less(folder: Path, store: Store) -> None:
+    """Where the base is sound, checking everything and checking what differs say the same."""
+    case = read_case(folder)
+    found = codes(validate(store.change(folder, everything=True)))
+    assert set(case.expected) <= set(found) if not case.base_is_sound else case.expected == found
+
+
+@each_case
+def test_accepted_head_of_a_case_is_sound_from_scratch(folder: Path, store: Store) -> None:
+    """What step by step validation lets pass must not be refused once there is no base to compare with."""
+    case, base, head = contents(folder)
+    if case.base_is_sound and not case.no_base:
+        assert codes(validate(Change(None, store.repository.at(store.commit(base))))) == ()
+        if not case.expected:
+            assert codes(validate(Change(None, store.repository.at(store.commit(head))))) == ()
+
+
+def on_disk() -> Iterator[Path]:
+    for folder in FOLDERS:
+        case = read_case(folder)
+        is_comparable = case.worktree and case.descends and not case.no_base and not case.all
+        if is_comparable and "submodule" not in case.head.kinds.values():
+            yield folder
+
+
+@pytest.mark.parametrize("folder", list(on_disk()), ids=name_of)
+def test_working_tree_of_a_case_gives_the_same_codes(folder: Path, tmp_path: Path) -> None:
+    case, base, head = contents(folder)
+    git = pygit2.init_repository(str(tmp_path))
+    tree = write_tree(git, base)
+    git.create_commit("HEAD", AUTHOR, AUTHOR, "Base", tree, [])
+    git.index.read_tree(tree)
+    git.index.write()
+    for path, node in head.items():
+        target = tmp_path / os.fsdecode(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if node.mode == MODES["symlink"]:
+            target.symlink_to(os.fsdecode(node.data))
+        else:
+            target.write_bytes(node.data)
+            target.chmod(node.mode & 0o777)
+    repository = Repository.open(tmp_path, "")
+    before = repository.at("HEAD")
+    actor = before.user(case.actor) if case.actor else None
+    change = Change(before, repository.worktree(), actor=actor if isinstance(actor, User) else None)
+    assert codes(validate(change)) == case.expected
+
+
+def test_all_findings_of_the_cases_are_errors(store: Store) -> None:
+    folder = CASES / "GI202" / "index-deleted-and-created-again-empty-is-refused"
+    assert {finding.severity for finding in validate(store.change(folder))} == {Severity.ERROR}

@@ -1,0 +1,262 @@
+"""The JSON Schemas: generated from the models, valid themselves, and of one mind with the models."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+
+from gitindex import documents
+from gitindex.documents import Unreadable
+from gitindex.model import SCHEMAS, Manifest, Mirror, ProjectStatements, Settings, Stage, User, json_schema
+from tests.repositories import small_content, toml
+
+FOLDER = Path(__file__).parent.parent / "schemas"
+
+# The examples of the description of the format, filled in where they leave something out.
+EXAMPLES: dict[str, Any] = {
+    "gitindex": """\
+format = 1
+[site]
+url = "https://packages.example.org/"     # where the rendered site is served; pages use relative links all the same
+title = "Example packages"
+[storage]
+url = "files/"                            # in the repository; or s3://…, gs://…, az://…, file:///…
+public_url = ""                           # where stored files are downloaded from; empty: the site's own files/
+[groups]
+release-team = ["emilie", "bob"]
+[policy]
+protected_branch = "main"
+require_signed_commits = false
+ignore = []                               # rule codes; only warnings may be ignored, never an error
+[names]
+reserved = ["acme-*", "billing"]          # ours even before a release exists: never asked of, or answered by, a mirror
+""",
+    "user": """\
+email = "emilie@example.org"
+title = "Emilie"
+identities = ["github:emilie", "ssh:SHA256:4b825dc642cb6eb9a060e54bf8d69288fbee4904"]
+admin = false
+""",
+    "stage": """\
+type = "stage"
+title = "Releases"
+description = "What customers install"
+volatile = true
+bases = ["root/pypi"]
+acl_upload = ["emilie", ":release-team"]
+mirror_whitelist = ["*"]
+mirror_whitelist_inheritance = "intersection"
+merge_mirrors = true
+require_tests = false
+""",
+    "mirror": """\
+type = "mirror"
+title = "A curated mirror"
+description = "What we have looked at"
+mirror_url = "https://simple.example.org/simple/"
+mirror_cache_expiry = 1800
+mirror_use_external_urls = false
+allow = ["django<5", "flask"]
+deny = ["evil"]
+mirror_min_age = "7d"
+mirror_min_age_exempt = ["ours"]
+""",
+    "manifest": {
+        "name": "Example_Devpi",
+        "version": "0.0.1",
+        "files": [
+            {
+                "filename": "example_devpi-0.0.1-py3-none-any.whl",
+                "hashes": {"sha256": "a" * 64},
+                "size": 1482,
+                "upload-time": "2026-11-22T07:25:00Z",
+                "requires-python": ">=3.8",
+                "core-metadata": {"sha256": "b" * 64},
+            },
+            {
+                "filename": "example_devpi-0.0.1.tar.gz",
+                "hashes": {"sha256": "c" * 64},
+                "size": 1,
+                "url": "https://files.example.org/example_devpi-0.0.1.tar.gz",
+                "provenance": "d" * 64,
+            },
+        ],
+    },
+    "project": """\
+status = "archived"
+status-reason = "moved"
+sources = ["https://files.example.org/"]
+[yanked]
+"0.0.1" = "broken"
+"example_devpi-0.0.1.tar.gz" = ""
+""",
+}
+
+
+def values_of(example: Any) -> Any:
+    return tomllib.loads(example) if isinstance(example, str) else example
+
+
+def test_the_committed_schemas_are_the_generated_ones() -> None:
+    """When this fails, run `gitindex schema --out schemas`, and see what changed for the users of the format."""
+    committed = {path.name: path.read_text() for path in FOLDER.iterdir()}
+    assert committed == {
+        f"{name}.schema.json": json.dumps(json_schema(model), indent=2) + "\n" for name, model in SCHEMAS.items()
+    }
+
+
+@pytest.mark.parametrize("name", list(SCHEMAS))
+def test_a_schema_is_a_json_schema(name: str) -> None:
+    Draft202012Validator.check_schema(json_schema(SCHEMAS[name]))
+
+
+@pytest.mark.parametrize("name", list(SCHEMAS))
+def test_the_example_of_the_description_is_valid_for_schema_and_model(name: str) -> None:
+    values = values_of(EXAMPLES[name])
+    schema = json_schema(SCHEMAS[name])
+    Draft202012Validator(schema).validate(values)
+    SCHEMAS[name].model_validate(values)
+    assert set(values) == set(schema["properties"]) - {"bases"} | ({"bases"} & set(values)), "it shows every key"
+
+
+READERS: dict[str, Callable[[str, bytes], object]] = {
+    "gitindex": documents.read_settings,
+    "user": documents.read_user,
+    "stage": documents.read_definition,
+    "mirror": documents.read_definition,
+    "manifest": documents.read_manifest,
+    "project": documents.read_statements,
+}
+
+
+@pytest.mark.parametrize("name", list(SCHEMAS))
+def test_the_example_is_read_as_the_model(name: str) -> None:
+    example = EXAMPLES[name]
+    data = example.encode() if isinstance(example, str) else json.dumps(example).encode()
+    read = READERS[name]("x.json" if name == "manifest" else "x.toml", data)
+    assert read == SCHEMAS[name].model_validate(values_of(example))
+
+
+@pytest.mark.parametrize("name", list(SCHEMAS))
+def test_an_unknown_key_is_refused_by_schema_and_model(name: str) -> None:
+    values = {**values_of(EXAMPLES[name]), "nonsense": 1}
+    assert not Draft202012Validator(json_schema(SCHEMAS[name])).is_valid(values)
+    with pytest.raises(ValidationError):
+        SCHEMAS[name].model_validate(values)
+
+
+def file(**facts: Any) -> dict[str, Any]:
+    entry = {"filename": "x-1.tar.gz", "hashes": {"sha256": "a" * 64}, "size": 1, **facts}
+    return {"name": "x", "version": "1", "files": [{key: value for key, value in entry.items() if value is not ...}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("gitindex", {}),
+        ("gitindex", {"format": "1"}),
+        ("gitindex", {"format": 1.5}),
+        ("gitindex", {"format": True}),
+        ("gitindex", {"format": 1, "site": {"title": 1}}),
+        ("gitindex", {"format": 1, "storage": {"url": "elsewhere/"}}),
+        ("gitindex", {"format": 1, "groups": {"team": "emilie"}}),
+        ("gitindex", {"format": 1, "names": {"reserved": ["Acme"]}}),
+        ("gitindex", {"format": 1, "names": {"reserved": [""]}}),
+        ("user", {"admin": "yes"}),
+        ("user", {"identities": [1]}),
+        ("stage", {"type": "mirror"}),
+        ("stage", {"volatile": 0}),
+        ("stage", {"bases": "root/pypi"}),
+        ("stage", {"mirror_whitelist_inheritance": "both"}),
+        ("mirror", {}),
+        ("mirror", {"type": "mirror", "mirror_cache_expiry": -1}),
+        ("mirror", {"type": "mirror", "mirror_cache_expiry": "1800"}),
+        ("mirror", {"type": "mirror", "mirror_min_age": "week"}),
+        ("mirror", {"type": "mirror", "acl_upload": ["emilie"]}),
+        ("manifest", {"name": "x", "version": "1"}),
+        ("manifest", {"name": "x", "version": "1", "files": []}),
+        ("manifest", file(size="1")),
+        ("manifest", file(size=...)),
+        ("manifest", file(hashes={})),
+        ("manifest", file(hashes={"sha256": 1})),
+        ("manifest", file(hashes={"sha256": "a", "md5": "b"})),
+        ("manifest", file(yanked=True)),
+        ("manifest", file(**{"core-metadata": True})),
+        ("manifest", file(requires_python=">=3")),
+        ("project", {"status": "gone"}),
+        ("project", {"yanked": {"1.0": True}}),
+        ("project", {"yanked": ["1.0"]}),
+    ],
+    ids=str,
+)
+def test_schema_and_model_refuse_the_same(name: str, values: dict[str, Any]) -> None:
+    assert not Draft202012Validator(json_schema(SCHEMAS[name])).is_valid(values)
+    with pytest.raises(ValidationError):
+        SCHEMAS[name].model_validate(values)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-11-22T07:25:00",
+        "2026-11-22T07:25:00+00:00",
+        "2026-11-22 07:25:00Z",
+        "2026-11-22",
+        "2026-11-22T07:25Z",
+        "2026-11-22T07:25:00.1234567Z",
+        "2026-11-22T07:25:00Z\n",
+        "٢٠٢٦-11-22T07:25:00Z",
+        "",
+    ],
+)
+def test_points_24_and_86_an_upload_time_is_utc_and_nothing_else(time: str) -> None:
+    values = file(**{"upload-time": time})
+    with pytest.raises(ValidationError):
+        Manifest.model_validate(values)
+    assert isinstance(documents.read_manifest("x.json", json.dumps(values).encode()), Unreadable)
+
+
+@pytest.mark.parametrize("time", ["2026-13-22T07:25:00Z", "2026-02-30T07:25:00Z", "2026-11-22T25:25:00Z"])
+def test_points_24_and_86_an_upload_time_is_a_time(time: str) -> None:
+    with pytest.raises(ValidationError):
+        Manifest.model_validate(file(**{"upload-time": time}))
+
+
+@pytest.mark.parametrize("time", ["2026-11-22T07:25:00Z", "2026-11-22T07:25:00.123456Z", "2024-02-29T23:59:59.1Z"])
+def test_points_24_and_86_an_upload_time_may_have_a_fraction(time: str) -> None:
+    Draft202012Validator(json_schema(Manifest)).validate(file(**{"upload-time": time}))
+    assert Manifest.model_validate(file(**{"upload-time": time})).files[0].upload_time == time
+
+
+def test_what_init_and_the_tests_write_is_valid_for_the_schemas() -> None:
+    content = small_content()
+    content.release("emilie/dev", "demo", "1.0", requires_python=">=3.11")
+    content.statements("emilie/dev", "demo", yanked={"1.0": ""})
+    for path, data in content.items():
+        if path.startswith("files/"):
+            continue
+        values = json.loads(data) if path.endswith(".json") else tomllib.loads(data.decode())
+        name = Path(path).stem if not path.endswith(".json") else "manifest"
+        model = SCHEMAS.get(values.get("type", name), SCHEMAS.get(name))
+        assert model is not None, path
+        Draft202012Validator(json_schema(model)).validate(values)
+
+
+def test_defaults_are_those_of_the_description() -> None:
+    stage, mirror, settings = Stage(), Mirror(type="mirror"), Settings(format=1)
+    assert (stage.volatile, stage.bases, stage.acl_upload) == (True, (), None)
+    assert (stage.mirror_whitelist, stage.mirror_whitelist_inheritance) == ((), "intersection")
+    assert (stage.merge_mirrors, stage.require_tests) == (False, False)
+    assert (mirror.mirror_url, mirror.mirror_cache_expiry, mirror.mirror_use_external_urls) == (None, 1800, False)
+    assert (mirror.allow, mirror.deny, mirror.mirror_min_age) == (None, (), None)
+    assert (settings.storage.url, settings.policy.protected_branch) == ("files/", "main")
+    assert settings.policy.require_signed_commits is False
+    assert (User().admin, ProjectStatements().status) == (False, None)
+    assert toml({}) == b""
