@@ -24,7 +24,8 @@ def write(path: Path | str, pieces: Iterable[bytes], check: Callable[[], None] |
         CannotRunError: the folder cannot be written to, or the disk is full; nothing is changed.
 
     """
-    temporary = os.path.join(os.path.dirname(path), f"{TEMPORARY_PREFIX}{_RUN}-{next(_COUNT)}")  # noqa: PTH118, PTH120
+    folder, separator, _ = os.fspath(path).rpartition(os.sep)
+    temporary = f"{folder}{separator}{TEMPORARY_PREFIX}{_RUN}-{next(_COUNT)}"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
         try:

@@ -33,6 +33,11 @@ _KINDS: dict[bytes, Kind] = {
 }
 
 
+# Objects are hashed when they come into the repository, and by git fsck. Git itself does not hash them again at each
+# read, and to do so costs a quarter of reading.
+pygit2.settings.enable_strict_hash_verification(False)
+
+
 class _BrokenObjectError(CannotRunError):
     def __init__(self, object_id: object, error: Exception) -> None:
         super().__init__(

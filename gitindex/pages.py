@@ -107,16 +107,13 @@ class Links:
         site = settings.site.url
         self._site = site if site.endswith("/") or not site else site + "/"
 
-    def file_url(self, file: ReleasedFile) -> str:
-        """Return the URL of a file: its own, the storage's, or one relative to a project page."""
-        return file.url or self._stored(file, self._prefix)
-
-    def _stored(self, file: ReleasedFile, prefix: str) -> str:
+    def stored_url(self, file: ReleasedFile, prefix: str = "") -> str:
+        """Return the URL of a stored file: the storage's, or one relative to a project page."""
         sha256, filename = file.sha256, file.filename
         # Object stores read a bare `+` as a blank; nothing else of a safe filename needs to be encoded.
         if "+" in filename or "!" in filename:
             filename = quote(filename, safe="")
-        return f"{prefix}{sha256[:2]}/{sha256[2:]}/{filename}"
+        return f"{prefix or self._prefix}{sha256[:2]}/{sha256[2:]}/{filename}"
 
     def metadata(self, file: ReleasedFile) -> Sha256 | None:
         """Return the sha256 of the `.metadata` file, ``None`` where it is not known to be there."""
@@ -135,7 +132,7 @@ class Links:
         prefix = self._public or (self._site and self._site + "files/")
         parts = urlsplit(prefix)
         is_secure = parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
-        return self._stored(file, prefix) + layout.PROVENANCE_SUFFIX if is_secure else None
+        return self.stored_url(file, prefix) + layout.PROVENANCE_SUFFIX if is_secure else None
 
 
 def project_page(name: ProjectName, steps: Sequence[Step], links: Links) -> ProjectPage:
@@ -153,6 +150,7 @@ def project_page(name: ProjectName, steps: Sequence[Step], links: Links) -> Proj
         return ProjectPage(name, (), (), status)
     files: dict[str, list[FilePage]] = {}
     keys: dict[object, str] = {}
+    file_url, metadata = links.stored_url, links.metadata
     for found in resolved_releases(steps):
         key = _sort_key(found.version)
         if key is None:
@@ -160,9 +158,23 @@ def project_page(name: ProjectName, steps: Sequence[Step], links: Links) -> Proj
         # Two indexes may spell one version differently; a page lists no two that are equal.
         version = keys.setdefault(key, found.version)
         listed = files.setdefault(version, [])
+        index, yanked, reason = found.index, found.yanked, found.reason
         for file in found.files:
-            reason = found.yanked.get(file.filename, found.reason) if found.yanked else None
-            listed.append(_file_page(file, version, found.index, reason, links))
+            listed.append(
+                FilePage(
+                    file.filename,
+                    version,
+                    index,
+                    file.url or file_url(file),
+                    Sha256(file.sha256),
+                    file.size,
+                    file.upload_time,
+                    file.requires_python,
+                    None if file.core_metadata is None else metadata(file),
+                    yanked.get(file.filename, reason) if yanked else None,
+                    None if file.provenance is None else links.provenance(file),
+                )
+            )
     # Versions of one form compare as tuples; where the forms are mixed, as packaging's versions.
     are_simple = all(type(key) is tuple for key in keys)
     order = sorted(files, key=_sort_key if are_simple else _version)
@@ -186,22 +198,6 @@ def _sort_key(version: str) -> Any:
     if isinstance(key, str):
         return tuple(map(int, key.split("."))) if parse_version(version) is not None else None
     return key
-
-
-def _file_page(file: ReleasedFile, version: str, index: IndexName, yanked: str | None, links: Links) -> FilePage:
-    return FilePage(
-        file.filename,
-        version,
-        index,
-        links.file_url(file),
-        Sha256(file.sha256),
-        file.size,
-        file.upload_time,
-        file.requires_python,
-        None if file.core_metadata is None else links.metadata(file),
-        yanked,
-        None if file.provenance is None else links.provenance(file),
-    )
 
 
 def _status(steps: Sequence[Step]) -> Status | None:

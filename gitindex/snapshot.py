@@ -96,7 +96,8 @@ class Project:
         """Each version with its name and files, or why its manifest cannot be read; quicker than :meth:`release`."""
         suffix = layout.MANIFEST_SUFFIX
         found: dict[str, Released] = {}
-        for name, data in self.folder.files():
+        seen = 0
+        for seen, (name, data) in enumerate(self.folder.files(), 1):  # noqa: B007 - counted for after the loop
             if name.endswith(suffix):
                 version = name.removesuffix(suffix)
                 plain = read_plain(data)
@@ -106,9 +107,10 @@ class Project:
                     found[version] = _released(
                         self.manifest_path(version), version, documents.read_manifest(f"{self.path}/{name}", data)
                     )
-        for version in self.versions():
-            if version not in found:  # an executable file, a link: not among the plain ones
-                found[version] = _released(self.manifest_path(version), version, self.release(version))
+        if seen < len(self.folder.entries()):  # an executable file, a link: not among the plain ones
+            for version in self.versions():
+                if version not in found:
+                    found[version] = _released(self.manifest_path(version), version, self.release(version))
         return tuple(found[version] for version in sorted(found))
 
     @cached_property
