@@ -36,9 +36,13 @@ def main() -> None:
         _stop(f"{printable(error.message)}; {lines}" if error.help else printable(error.message), error.exit_code)
     except KeyboardInterrupt:
         _stop("interrupted", 130)
+    except UnicodeEncodeError:
+        _stop("an argument or a name is not UTF-8 here; run it in a UTF-8 locale, such as LC_ALL=C.UTF-8", 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        _stop(f"{error.filename or 'the answer'}: {error.strerror or error}", 3)
     except MemoryError:
         _stop("there is not enough memory for this", 3)
     except Exception as error:

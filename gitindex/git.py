@@ -471,6 +471,11 @@ def create(directory: Path, branch: str) -> Repository:
     return Repository.open(directory, _relative(directory.resolve(), repository.root.resolve()))
 
 
+def is_branch_name(name: str) -> bool:
+    """Tell whether a branch may have that name."""
+    return not name.startswith("-") and pygit2.reference_is_valid_name(f"refs/heads/{name}")
+
+
 def configured_identity() -> tuple[str, str]:
     """Return name and e-mail from the user's Git configuration, empty where they are not set."""
     import subprocess  # noqa: PLC0415

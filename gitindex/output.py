@@ -15,8 +15,13 @@ from gitindex.storage import EmbeddedStore
 
 MARKER = ".gitindex-site"
 """The file that says that a folder was made by gitindex, and from what."""
-_KEPT = frozenset({".git"})
-"""What may lie beside a site: a folder to publish from is often a working tree of Git's."""
+
+
+def _is_kept(path: str) -> bool:
+    """Tell whether a path is a host's or Git's business: `.git`, `.nojekyll`, `.well-known`, `CNAME` at the top."""
+    return path == "CNAME" or (
+        path.startswith(".") and "/" not in path and not path.startswith(atomic.TEMPORARY_PREFIX)
+    )
 
 
 class OutputFolder:
@@ -43,11 +48,12 @@ class OutputFolder:
         """
         try:
             self._path.mkdir(parents=True, exist_ok=True)
-            names = set(os.listdir(self._path)) - _KEPT  # noqa: PTH208 - one level, as the kernel gives it
+            found = os.listdir(self._path)  # noqa: PTH208 - one level, as the kernel gives it
         except FileExistsError:
             raise CannotRunError(f"{self._path}: is not a folder", help="choose another one with --out") from None
         except OSError as error:
             raise atomic.cannot_write(self._path, error) from None
+        names = [name for name in found if name != ".git"]
         if names and MARKER not in names:
             raise CannotRunError(
                 f"{self._path}: has files and was not made by gitindex", help="choose an empty folder with --out"
@@ -77,11 +83,12 @@ class OutputFolder:
             self._replace(target, lambda: ([data], None))
 
     def copy(self, path: str, sha256: str, store: EmbeddedStore) -> None:
-        """Put a stored file there. One that is there already was checked when it came, and is left alone."""
+        """Put a stored file there. One of that size that is there was checked when it came, and is left alone."""
         if path in self.produced:
             return
+        size = store.size(path)
         target = self._target(path)
-        if _is_plain_file(target):
+        if _size(target) == size:
             self.unchanged += 1
             return
         self._replace(target, lambda: store.read(path, sha256))
@@ -132,7 +139,7 @@ class OutputFolder:
             entries = list(scanned)
         for entry in entries:
             path = f"{relative}{entry.name}"
-            if path == MARKER or path in _KEPT:
+            if path == MARKER or _is_kept(path):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 removed += self._remove_others(entry.path, f"{path}/")
@@ -166,8 +173,10 @@ def _remove_tree(path: str) -> None:
         raise atomic.cannot_write(path, error) from None
 
 
-def _is_plain_file(path: str) -> bool:
+def _size(path: str) -> int | None:
+    """Return the size in bytes of a plain file, ``None`` where there is none."""
     try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
+        found = os.lstat(path)
     except OSError:
-        return False
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None

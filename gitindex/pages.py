@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from gitindex import layout
-from gitindex.documents import Unreadable
 from gitindex.errors import CannotRunError
 from gitindex.model import ProjectStatements
 from gitindex.names import (
@@ -23,7 +22,7 @@ from gitindex.names import (
     parse_version,
     version_key,
 )
-from gitindex.resolve import Step, resolved_releases
+from gitindex.resolve import Step, resolved_releases, unreadable_in
 from gitindex.tree import find
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from gitindex.released import ReleasedFile
     from gitindex.resolve import ResolvedRelease
-    from gitindex.snapshot import Project, Snapshot
+    from gitindex.snapshot import Snapshot
 
 API_VERSION = "1.4"
 """PEP 833 freezes HTML there; PEP 708 was rejected and PEP 752 (1.5) is not implemented, so neither is claimed."""
@@ -212,15 +211,8 @@ def _status(steps: Sequence[Step]) -> Status | None:
 def _check(name: ProjectName, steps: Sequence[Step]) -> None:
     if not is_project_name(name):
         raise CannotRunError(f"{name!r} is no project name in normal form", help=_HELP)
-    for step in steps:
-        if step.project is not None:
-            _check_project(step.project)
-
-
-def _check_project(project: Project) -> None:
-    for document in (project.statements, *(release.files for release in project.released)):
-        if isinstance(document, Unreadable):
-            raise CannotRunError(f"{document.path}: {document.problems[0].message}", help=_HELP)
+    if document := unreadable_in(steps):
+        raise CannotRunError(f"{document.path}: {document.problems[0].message}", help=_HELP)
 
 
 def _unfit(name: ProjectName, release: ResolvedRelease, problem: str) -> CannotRunError:

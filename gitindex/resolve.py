@@ -127,6 +127,19 @@ def walk(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName) -> Ite
             yield Step(index, "asked", why)
 
 
+def unreadable_in(steps: Iterable[Step]) -> Unreadable | None:
+    """Return the first document on the way that cannot be read; what is shown without it is not the whole."""
+    for step in steps:
+        if isinstance(step.index.definition, Unreadable):
+            return step.index.definition
+        if step.project is not None:
+            documents = (step.project.statements, *(release.files for release in step.project.released))
+            for document in documents:
+                if isinstance(document, Unreadable):
+                    return document
+    return None
+
+
 def is_ours(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName) -> bool:
     """Tell whether no mirror is asked for *name*: the guard against dependency confusion."""
     return not any(step.outcome == "asked" for step in walk(snapshot, order, name))

@@ -206,7 +206,7 @@ def _write_project(
         pages.index.name,
         page,
         display_name(steps, name, page.versions[-1] if page.versions else None),
-        latest,
+        latest if any(file.yanked is None for file in page.files) else "",
         _index_url(snapshot, pages.index),
     )
     folder.write(f"{pages.index.name}/project/{name}/index.html", people.project(view))

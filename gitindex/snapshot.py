@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from gitindex import documents, layout
 from gitindex.documents import Problem, Unreadable
 from gitindex.errors import CannotRunError
-from gitindex.model import Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, User
+from gitindex.model import FORMAT, Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, User
 from gitindex.names import IndexName, ProjectName, UserName, normalize, parse_index_name
 from gitindex.plain import plain_versions, read as read_plain
 from gitindex.released import ReleasedFile, files_of, is_fit
@@ -236,12 +236,17 @@ class Snapshot:
         """What `gitindex.toml` says.
 
         Raises:
-            CannotRunError: there is none, or it cannot be read.
+            CannotRunError: there is none, it cannot be read, or it is of another format.
 
         """
         match self.settings_or_problem:
-            case Settings() as settings:
+            case Settings() as settings if settings.format == FORMAT:
                 return settings
+            case Settings() as settings:
+                raise CannotRunError(
+                    f"{layout.SETTINGS}: format is {settings.format}, and this gitindex reads format {FORMAT}",
+                    help="use the gitindex that wrote it, or a newer one",
+                )
             case Unreadable(path, problems):
                 raise CannotRunError(f"{path}: {problems[0].message}", help="mend it first")
             case None:

@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from gitindex import layout
 from gitindex.errors import CannotRunError
-from gitindex.stored import is_pointer
-from gitindex.tree import Folder, find
+from gitindex.stored import is_pointer, read_size
+from gitindex.tree import EMPTY, Folder, find
 
 _PIECE = 1 << 20
 
@@ -21,10 +21,35 @@ class EmbeddedStore:
     def __init__(self, root: Folder, lfs_objects: Path | None = None) -> None:
         self._root = root
         self._lfs_objects = lfs_objects
+        self._folders: dict[str, Folder] = {}
+
+    def _find(self, path: str) -> tuple[Folder, str] | None:
+        folder, _, name = path.rpartition("/")
+        prefix, _, digest = folder.rpartition("/")
+        if prefix not in self._folders:
+            found = find(self._root, prefix)
+            self._folders[prefix] = found[0].folder(found[1]) if found and _is_folder(found) else EMPTY
+        opened = find(self._folders[prefix], f"{digest}/{name}")
+        return opened if opened and opened[0].entries()[opened[1]].kind in ("file", "executable") else None
 
     def has(self, path: str) -> bool:
         """Tell whether there is a file at *path* (such as :func:`gitindex.layout.stored_path`)."""
-        return find(self._root, path) is not None
+        return self._find(path) is not None
+
+    def size(self, path: str) -> int:
+        """Return the size in bytes of the stored file at *path*, which Git LFS may keep.
+
+        Raises:
+            CannotRunError: it is not there.
+
+        """
+        return read_size(*self._must_find(path))
+
+    def _must_find(self, path: str) -> tuple[Folder, str]:
+        found = self._find(path)
+        if found is None:
+            raise CannotRunError(f"{path}: the stored file is missing", help="see: gitindex validate --all")
+        return found
 
     def open(self, path: str, sha256: str) -> BinaryIO:
         """Open the stored file at *path* for reading.
@@ -33,9 +58,7 @@ class EmbeddedStore:
             CannotRunError: it is not there, or only its Git LFS pointer is.
 
         """
-        found = find(self._root, path)
-        if found is None:
-            raise CannotRunError(f"{path}: the stored file is missing", help="see: gitindex validate --all")
+        found = self._must_find(path)
         if not is_pointer(*found):
             return found[0].open(found[1])
         if self._lfs_objects is not None:
@@ -65,6 +88,10 @@ class EmbeddedStore:
                 )
 
         return pieces(), check
+
+
+def _is_folder(found: tuple[Folder, str]) -> bool:
+    return found[0].entries()[found[1]].kind == "folder"
 
 
 def paths_of(sha256: str, filename: str, metadata: str | None, provenance: str | None) -> Iterator[tuple[str, str]]:

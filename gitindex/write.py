@@ -55,8 +55,17 @@ def carry_out(repository: Repository, worktree: Snapshot, plan: Plan, *, commit:
             _write(root / path, change)
     for path in sorted((path for path in changes if changes[path] is None), reverse=True):
         _remove(root, path)
-    committed = repository.commit(paths, f"{plan.summary}\n") if paths else None
+    committed = _commit(repository, paths, plan.summary) if paths else None
     return Outcome(tuple(sorted(changes)), tuple(findings), committed)
+
+
+def _commit(repository: Repository, paths: tuple[str, ...], summary: str) -> str | None:
+    try:
+        return repository.commit(paths, f"{summary}\n")
+    except CannotRunError as error:
+        # The files are there, and right: what Git has against the commit is the user's to settle.
+        message = f"written, and not committed: {error.message}"
+        raise CannotRunError(message, help=error.help or "settle it, and run the same command again") from None
 
 
 def _paths_to_commit(repository: Repository, worktree: Snapshot, plan: Plan) -> tuple[str, ...]:

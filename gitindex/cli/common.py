@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +19,7 @@ from gitindex.snapshot import Snapshot
 from gitindex.write import carry_out
 
 IndexOption = Annotated[str, typer.Option("--index", metavar="USER/INDEX", help="The index.", envvar="GITINDEX_INDEX")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.", show_default=False)]
 CommitOption = Annotated[bool, typer.Option("--commit", help="Commit what is written.")]
 
 
@@ -37,7 +40,9 @@ def index_name(text: str) -> IndexName:
     """Return the index that an argument names."""
     name = parse_index_name(text.strip("/"))
     if name is None:
-        raise UsageError(f"{text!r} is no name of an index", help="write it as user/name, such as emilie/prod")
+        raise UsageError(
+            f"{text!r} is no name of an index", help="write it as user/name in lower case, such as emilie/prod"
+        )
     return name
 
 
@@ -69,7 +74,16 @@ def write(repository: Repository, worktree: Snapshot, plan: Plan, *, commit: boo
     if outcome.commit:
         note(f"Committed as {outcome.commit[:12]}.")
     elif outcome.paths:
-        note(f"To publish it: git add {_places(prefix, outcome.paths)} && git commit -m {_quoted(plan.summary)}")
+        git = _git(repository)
+        note(f"To publish it: {git} add {_places(prefix, outcome.paths)} && {git} commit -m {_quoted(plan.summary)}")
+
+
+def _git(repository: Repository) -> str:
+    """Return how to call Git from where the user is."""
+    top = repository.root.resolve()
+    for _ in repository.folder.split("/") if repository.folder else ():
+        top = top.parent
+    return "git" if Path.cwd() == top else f"git -C {_quoted(os.path.relpath(top))}"
 
 
 def _places(prefix: str, paths: tuple[str, ...]) -> str:
@@ -78,6 +92,4 @@ def _places(prefix: str, paths: tuple[str, ...]) -> str:
 
 
 def _quoted(text: str) -> str:
-    import shlex
-
     return shlex.quote(text)

@@ -13,7 +13,7 @@ import typer
 from gitindex.cli.common import IndexOption, current, index_name, open_repository
 from gitindex.cli.output import note
 from gitindex.edits.opened import open_index
-from gitindex.errors import CannotRunError
+from gitindex.errors import CannotRunError, UsageError
 
 
 def install(
@@ -36,9 +36,10 @@ def install(
     """Run pip or uv against this repository, without a server.
 
     The index is served on the loopback interface until the installer is done. Mirrors answer for names that are not
-    ours.
-    Installer options from the environment and configuration that name other indexes are not used.
+    ours. Installer options from the environment and configuration that name other indexes are not used.
     """
+    arguments = arguments or []
+    _check_arguments(arguments)
     from gitindex.loopback import serve
     from gitindex.storage import EmbeddedStore
 
@@ -50,37 +51,64 @@ def install(
         if snapshot.settings.storage.is_embedded
         else None
     )
-    command = _uv(python) if uv else _pip(python)
+    command = _uv(python, arguments) if uv else _pip(python, arguments)
     problems: dict[str, None] = {}
     with serve(snapshot, opened, store, lambda error: problems.setdefault(str(error))) as url:
-        code = _run([*command, url, *(arguments or ())])
+        code = _run([*command, url, *arguments])
     for problem in problems:
         note(f"gitindex: {problem}")
     raise typer.Exit(1 if code else 0)
 
 
+_OTHER_INDEXES = (
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "--index",
+    "--default-index",
+    "--no-index",
+)
+_OTHER_PLACES = ("-t", "--target", "--prefix", "--root", "--user", "--dry-run")
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Refuse other indexes beside ours: that is how names get confused."""
+    words = {argument.partition("=")[0] for argument in arguments}
+    if others := sorted(words & set(_OTHER_INDEXES)):
+        raise UsageError(
+            f"{others[0]} names another index beside ours", help="leave it out: mirrors answer for other names"
+        )
+
+
 install.context_settings = {"allow_extra_args": False}  # type: ignore[attr-defined]
 
 
-def _interpreter(python: str | None) -> str:
+def _interpreter(python: str | None, arguments: list[str]) -> str:
     if python is not None:
         return python
-    active = os.environ.get("VIRTUAL_ENV")
-    return os.path.join(active, "bin", "python") if active else sys.executable  # noqa: PTH118
+    if active := os.environ.get("VIRTUAL_ENV"):
+        return os.path.join(active, "bin", "python")  # noqa: PTH118
+    # Never into the environment that gitindex happens to run in.
+    if not {argument.partition("=")[0] for argument in arguments} & set(_OTHER_PLACES):
+        help_ = "activate one, name an interpreter with --python, or add: -- --target DIR"
+        raise UsageError("no environment is active", help=help_)
+    return sys.executable
 
 
-def _pip(python: str | None) -> list[str]:
-    interpreter = _interpreter(python)
+def _pip(python: str | None, arguments: list[str]) -> list[str]:
+    interpreter = _interpreter(python, arguments)
     if _run([interpreter, "-c", "import pip"], stderr=subprocess.DEVNULL):
         raise CannotRunError(f"{interpreter} has no pip", help="use --uv, or: python -m ensurepip")
     return [interpreter, "-m", "pip", "install", "--index-url"]
 
 
-def _uv(python: str | None) -> list[str]:
+def _uv(python: str | None, arguments: list[str]) -> list[str]:
     uv = shutil.which("uv")
     if uv is None:
         raise CannotRunError("uv is not installed", help="install it, or leave out --uv")
-    return [uv, "pip", "install", "--python", _interpreter(python), "--default-index"]
+    return [uv, "pip", "install", "--python", _interpreter(python, arguments), "--default-index"]
 
 
 def _run(command: list[str], stderr: int | None = None) -> int:

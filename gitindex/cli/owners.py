@@ -13,6 +13,7 @@ from gitindex.devpi import index_config, user_config
 from gitindex.documents import Unreadable
 from gitindex.edits import opened, owners
 from gitindex.model import Mirror, Stage, User
+from gitindex.snapshot import Index
 
 user = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Create, list, show, modify and delete users.")
 index = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Create, list, show, modify and delete indexes.")
@@ -130,6 +131,15 @@ def create_index(
         )
     if kind is Type.STAGE and mirror_url is not None:
         raise UsageError("--mirror-url is for mirrors", help="add --type mirror")
+    given = {
+        "bases": bool(base),
+        "volatile": volatile is not None,
+        "title": bool(title),
+        "mirror_url": mirror_url is not None,
+    }
+    for key in (setting.partition("=")[0].rstrip("+-").strip() for setting in settings or ()):
+        if given.get(key):
+            raise UsageError(f"{key} is given twice, as an option and as a setting", help="give it once")
     values: dict[str, Any] = {"type": kind.value}
     if title:
         values["title"] = title
@@ -153,9 +163,9 @@ def list_indexes(
     snapshot = current(open_repository(ctx))
     if owner is not None:
         opened.open_user(snapshot, owner)
-    listed = [
-        i for n in snapshot.index_names(owner) if (i := snapshot.index(n)) and not isinstance(i.definition, Unreadable)
-    ]
+    listed = [found for name in snapshot.index_names(owner) if (found := snapshot.index(name))]
+    for broken in (found.definition for found in listed if isinstance(found.definition, Unreadable)):
+        raise opened.cannot_read(broken)
     if as_json:
         print_json({str(i.name): index_config(i) for i in listed})
     elif listed:
@@ -181,6 +191,7 @@ def show_index(ctx: typer.Context, name: _IndexName, as_json: JsonOption = False
     rows = [
         ("index", str(found.name)),
         *_rows(found.definition),
+        *_default_uploader(found),
         ("order", " > ".join(str(step.name) for step in order)),
     ]
     rows.append(("projects", f"{sum(1 for _ in found.project_names()):,} of its own"))
@@ -207,6 +218,11 @@ def delete_index(
     repository = open_repository(ctx)
     worktree = current(repository)
     write(repository, worktree, owners.delete_index(worktree, index_name(name)), commit=commit, as_json=as_json)
+
+
+def _default_uploader(index: Index) -> list[tuple[str, str]]:
+    is_default = isinstance(index.definition, Stage) and index.definition.acl_upload is None
+    return [("acl_upload", f"{index.name.user} (the owner)")] if is_default else []
 
 
 def _promise(definition: object) -> str:

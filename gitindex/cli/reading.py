@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from gitindex.cli.common import IndexOption, JsonOption, current, index_name, open_repository, project_name
-from gitindex.cli.output import print_json, say, table
+from gitindex.cli.output import note, print_json, say, table
 from gitindex.devpi import index_config, project_config, user_config
-from gitindex.edits.opened import open_index, open_user
-from gitindex.errors import NotThereError
+from gitindex.edits.opened import cannot_read, open_index, open_user
+from gitindex.errors import NotThereError, UsageError
 from gitindex.names import ProjectName, parse_version
 from gitindex.report.text import count
-from gitindex.resolve import ResolvedFile, Step, files_of, project_names, resolution_order, walk
+from gitindex.resolve import ResolvedFile, Step, files_of, project_names, resolution_order, unreadable_in, walk
 from gitindex.snapshot import Index, Snapshot
 
 
@@ -45,10 +45,14 @@ def _list_projects(snapshot: Snapshot, index: Index, *, as_json: bool) -> None:
         )
     elif found:
         say(table((name, " ".join(map(str, indexes))) for name, indexes in found.items()))
+    elif index.is_mirror:
+        note(f"{index.name} is a mirror: its projects are the upstream's, and are not listed here.")
+    else:
+        note(f"{index.name} has no projects yet.")
 
 
 def _list_files(snapshot: Snapshot, index: Index, project: ProjectName, *, as_json: bool) -> None:
-    steps = tuple(walk(snapshot, resolution_order(snapshot, index), project))
+    steps = _walk(snapshot, index, project)
     _must_be_there(index, project, steps)
     shown = sorted((found for found in files_of(steps) if found.shadowed_by is None), key=_newest_last)
     if as_json:
@@ -77,6 +81,14 @@ def _file_rows(shown: list[ResolvedFile]) -> Iterator[tuple[str, str, str, str]]
         yield found.version, found.file.filename, str(found.index), yanked
 
 
+def _walk(snapshot: Snapshot, index: Index, project: ProjectName) -> tuple[Step, ...]:
+    """Walk the order; what is there and cannot be read is an error, not something to leave out."""
+    steps = tuple(walk(snapshot, resolution_order(snapshot, index), project))
+    if document := unreadable_in(steps):
+        raise cannot_read(document)
+    return steps
+
+
 def _must_be_there(index: Index, project: ProjectName, steps: tuple[Step, ...]) -> None:
     if not any(step.project for step in steps):
         raise NotThereError(
@@ -103,12 +115,17 @@ def show(
         users = {user: user_config(snapshot, user) for user in snapshot.user_names()}
         print_json({"type": "list:userconfig", "result": users})
     elif "/" not in name.strip("/"):
+        if project is not None:
+            raise UsageError(
+                f"{name!r} is a user, and projects belong to indexes", help=f"write {name}/INDEX {project}"
+            )
         open_user(snapshot, name.strip("/"))
         print_json({"type": "userconfig", "result": user_config(snapshot, name.strip("/"))})
     elif project is None:
         print_json({"type": "indexconfig", "result": index_config(open_index(snapshot, index_name(name)))})
     else:
         index, normal = open_index(snapshot, index_name(name)), project_name(project)
+        _walk(snapshot, index, normal)
         versions = project_config(snapshot, index, normal)
         if not versions:
             raise NotThereError(
@@ -129,7 +146,7 @@ def why(
     """
     snapshot = current(open_repository(ctx))
     opened, name = open_index(snapshot, index_name(index)), project_name(project)
-    steps = tuple(walk(snapshot, resolution_order(snapshot, opened), name))
+    steps = _walk(snapshot, opened, name)
     files = tuple(files_of(steps))
     if as_json:
         print_json(

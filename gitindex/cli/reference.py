@@ -10,7 +10,7 @@ import typer
 
 from gitindex import atomic
 from gitindex.cli.common import JsonOption
-from gitindex.cli.output import print_json, say, table
+from gitindex.cli.output import note, print_json, say, table
 from gitindex.errors import NotThereError
 from gitindex.model import SCHEMAS, json_schema
 from gitindex.rules import RULES
@@ -56,3 +56,4 @@ def schema(
         raise atomic.cannot_write(out, error) from None
     for name, content in schemas.items():
         atomic.write(out / f"{name}.schema.json", [json.dumps(content, indent=2).encode() + b"\n"])
+    note(f"{len(schemas)} schemas are in {out}.")

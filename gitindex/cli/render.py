@@ -9,8 +9,11 @@ from typing import Annotated
 
 import typer
 
+from gitindex import layout
 from gitindex.cli.common import JsonOption, current, index_name, open_repository
 from gitindex.cli.output import print_json, say
+from gitindex.errors import UsageError
+from gitindex.git import Repository
 from gitindex.report.text import count
 from gitindex.site import render as write_site
 
@@ -36,6 +39,7 @@ def render(
     repository = open_repository(ctx)
     snapshot = repository.at(rev) if rev is not None else current(repository)
     names = [index_name(name) for name in index or ()]
+    _check_place(repository, out)
     lfs = repository.git_directory / "lfs" / "objects"
     report = write_site(snapshot, out, indexes=names, lfs_objects=lfs, progress=_progress())
     if as_json:
@@ -43,6 +47,16 @@ def render(
         return
     done = f"{count(report.written, 'file')} written, {report.unchanged:,} as they were, {report.removed:,} removed"
     say(f"{count(report.projects, 'project')} in {out}: {done}.")
+
+
+def _check_place(repository: Repository, out: Path) -> None:
+    """Refuse a folder that is the repository's own: the site would be taken for releases, or for Git's objects."""
+    target = out.resolve()
+    own = [repository.git_directory]
+    if not repository.is_bare:
+        own += [repository.root / name for name in (layout.INDEXES, layout.FILES)]
+    if any(target.is_relative_to(folder.resolve()) for folder in own):
+        raise UsageError(f"{out} lies in the repository's own folders", help="choose another one with --out")
 
 
 def _progress() -> Callable[[int, int], None] | None:

@@ -9,13 +9,16 @@ from typing import Annotated
 
 import typer
 
+from gitindex import layout
 from gitindex.cli import Place
 from gitindex.cli.common import IndexOption, JsonOption, current, index_name, open_repository
 from gitindex.cli.output import note, print_json, say
+from gitindex.documents import Unreadable, read_settings
 from gitindex.edits.opened import open_index
-from gitindex.edits.setup import new_repository
+from gitindex.edits.plan import Plan
+from gitindex.edits.setup import PRE_COMMIT, new_repository, pre_commit_config
 from gitindex.errors import UsageError
-from gitindex.git import configured_identity, create
+from gitindex.git import configured_identity, create, is_branch_name
 from gitindex.names import IndexName, UserName, is_user_name
 from gitindex.write import carry_out
 
@@ -43,18 +46,21 @@ def init(
     target = place.directory if directory is None else place.directory / directory
     full_name, email = configured_identity()
     name = user or re.sub(r"[^a-z0-9]+", "-", full_name.lower()).strip("-")
+    if name == "root":
+        raise UsageError("root owns the mirrors", help="name the first user: gitindex init --user emilie")
     if not is_user_name(name):
         problem = f"{user!r} cannot name a user" if user else "Git does not know your name"
         raise UsageError(problem, help="give the first user's name: gitindex init --user emilie")
-    if any(ord(character) < 32 or character in '"\\' for text in (title, url, branch, email) for character in text):  # noqa: PLR2004
-        raise UsageError("title, url, branch and e-mail must have no quotes, backslashes or control characters")
-    repository = create(target, branch)
     plan = new_repository(UserName(name), email=email, branch=branch, title=title, url=url)
-    there = [path for path in plan.changes if (repository.root / path).exists()]
-    if there:
+    _check_new(target, plan, branch)
+    if commit and not (full_name and email):
         raise UsageError(
-            f"{repository.root / there[0]} is there already", help="choose an empty folder; nothing was written"
+            "Git does not know your name and e-mail",
+            help="git config --global user.name and user.email, or --no-commit",
         )
+    repository = create(target, branch)
+    if repository.folder:
+        del plan.changes[PRE_COMMIT]  # pre-commit reads only the one at the top
     outcome = carry_out(repository, repository.worktree(), plan, commit=commit)
     if as_json:
         print_json(
@@ -63,6 +69,31 @@ def init(
         return
     say(f"An index repository with {name}/prod, {name}/dev and root/pypi is in {repository.root}.")
     note(f"Release to it: gitindex -C {target} upload dist/* --index {name}/dev --commit")
+    if repository.folder:
+        note(
+            f"In the .pre-commit-config.yaml at the top of the Git repository:\n{pre_commit_config(repository.folder)}"
+        )
+    else:
+        note("Have each commit checked: pre-commit install")
+
+
+def _check_new(target: Path, plan: Plan, branch: str) -> None:
+    """Refuse what cannot become an index repository, before anything is made."""
+    settings = plan.changes[layout.SETTINGS]
+    read = read_settings(layout.SETTINGS, settings) if isinstance(settings, bytes) else None
+    if isinstance(read, Unreadable):
+        raise UsageError(read.problems[0].message, help="correct --title, --url or --branch; nothing was written")
+    if not is_branch_name(branch):
+        raise UsageError(f"{branch!r} cannot name a branch", help="nothing was written")
+    above = target.resolve()
+    for folder in (above, *above.parents):
+        if (folder / layout.SETTINGS).exists():
+            raise UsageError(
+                f"{folder} is an index repository already", help="choose another folder; nothing was written"
+            )
+    there = [path for path in plan.changes if (target / path).exists()]
+    if there:
+        raise UsageError(f"{target / there[0]} is there already", help="choose an empty folder; nothing was written")
 
 
 class Tool(StrEnum):

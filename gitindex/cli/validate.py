@@ -64,7 +64,7 @@ def validate(
     repository = Repository.open(place.directory, place.folder)
     after = _head(repository, head, staged=staged)
     before = _base(repository, base, after, is_revision=head is not None)
-    if before is None and after.settings_or_problem is None:
+    if after.settings_or_problem is None and (before is None or before.settings_or_problem is None):
         _ = after.settings  # says that this is no index repository
     descends = (
         repository.descends(after.name, before.name)

@@ -60,7 +60,11 @@ def open_project(snapshot: Snapshot, name: IndexName, project: ProjectName) -> P
         NotThereError: it has none of that name; the help says which of its bases has it.
 
     """
-    index = open_stage(snapshot, name)
+    index = open_index(snapshot, name)
+    if index.is_mirror:
+        raise UsageError(
+            f"{name} is a mirror: it has no releases of its own", help="name a stage; see: gitindex index list"
+        )
     found = index.project(project)
     if found is None or not (any(found.versions()) or found.statements):
         bases = [base.name for base in resolution_order(snapshot, index)[1:] if base.has_project(project)]

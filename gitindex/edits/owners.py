@@ -14,6 +14,7 @@ from gitindex.errors import UsageError
 from gitindex.model import Mirror, Stage, User
 from gitindex.names import IndexName, is_owner_name, is_user_name
 from gitindex.snapshot import Snapshot
+from gitindex.tree import find
 
 _NAME_HELP = "use lower-case letters and digits, with single `.`, `_` or `-` between them, at most 64 characters"
 
@@ -40,7 +41,14 @@ def modify_user(snapshot: Snapshot, name: str, settings: Sequence[str]) -> Plan:
     """Plan a change of a user by ``key=value``, ``key+=value`` and ``key-=value``."""
     open_user(snapshot, name)
     path = layout.user_path(name)
-    return Plan({path: toml.modify(snapshot, path, settings, User)}, [f"Modify user {name}"])
+    return _modified(snapshot, path, toml.modify(snapshot, path, settings, User), f"user {name}")
+
+
+def _modified(snapshot: Snapshot, path: str, data: bytes, what: str) -> Plan:
+    found = find(snapshot.root, path)
+    if found is not None and found[0].read(found[1]) == data:
+        return Plan({}, [f"Unchanged: {what}"], [path])
+    return Plan({path: data}, [f"Modify {what}"])
 
 
 def delete_user(snapshot: Snapshot, name: str) -> Plan:
@@ -74,7 +82,7 @@ def modify_index(snapshot: Snapshot, name: IndexName, settings: Sequence[str]) -
     index = open_index(snapshot, name)
     model = Mirror if index.is_mirror else Stage
     data = toml.modify(snapshot, index.path, settings, model, _defaults(name))
-    return Plan({index.path: data}, [f"Modify index {name}"])
+    return _modified(snapshot, index.path, data, f"index {name}")
 
 
 def _defaults(name: IndexName) -> Mapping[str, Sequence[str]]:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from gitindex.tree import Leaf, leaf
 
+UNCHANGED = "Unchanged:"
+"""How the note of what is already as it should be starts."""
+
 
 @dataclass
 class Plan:
@@ -23,8 +26,11 @@ class Plan:
 
     @property
     def summary(self) -> str:
-        """What the plan does, for a commit message."""
-        return self.notes[0] if len(self.notes) == 1 else f"{self.notes[0]} and {len(self.notes) - 1} more"
+        """What the plan does, for a commit message; what is unchanged is told where nothing else is."""
+        done = [note for note in self.notes if not note.startswith(UNCHANGED)]
+        # What is as it should be, and in no commit yet, was brought by an earlier command.
+        told = done or [note.replace(UNCHANGED, "Keep", 1) for note in self.notes]
+        return told[0] if len(told) == 1 else f"{told[0]} and {len(told) - 1} more"
 
 
 def _leaf(change: bytes | Path | None) -> Leaf | None:

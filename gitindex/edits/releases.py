@@ -14,7 +14,7 @@ from gitindex.edits.manifests import drop_unused_files, file_data, manifest_byte
 from gitindex.edits.opened import cannot_read, open_project, open_release, open_stage, paths_below, release_version
 from gitindex.edits.plan import Plan
 from gitindex.errors import CannotRunError, NotThereError, UsageError
-from gitindex.model import File, ProjectStatements
+from gitindex.model import File, Manifest, ProjectStatements
 from gitindex.names import IndexName, ProjectName
 from gitindex.snapshot import Index, Project, Snapshot
 
@@ -93,6 +93,7 @@ def push(snapshot: Snapshot, project: ProjectName, version: str, source: IndexNa
     index = open_stage(snapshot, target)
     found = open_release(snapshot, source, project, version)
     _check_open(index, project)
+    _check_not_yanked(snapshot, source, found, project)
     release = release_version(index.project(project), found.version)
     manifest = manifest_data(index, project, release)
     manifest.setdefault("name", found.name)
@@ -134,6 +135,18 @@ def remove(snapshot: Snapshot, name: IndexName, project: ProjectName, version: s
     return plan
 
 
+def _check_not_yanked(snapshot: Snapshot, source: IndexName, manifest: Manifest, project: ProjectName) -> None:
+    """Refuse to promote what is yanked: the yank would stay behind, and the release would look sound."""
+    statements = open_project(snapshot, source, project).statements
+    yanked = statements.yanked if isinstance(statements, ProjectStatements) else {}
+    for key in (manifest.version, *(file.filename for file in manifest.files)):
+        if key in yanked:
+            raise UsageError(
+                f"{key} of {project} is yanked in {source}: {yanked[key] or 'no reason given'}",
+                help=f"push a sound release, or: gitindex unyank {project}=={manifest.version} --index {source}",
+            )
+
+
 def yank(
     snapshot: Snapshot, name: IndexName, project: ProjectName, version: str, *, reason: str, filename: str | None = None
 ) -> Plan:
@@ -146,7 +159,7 @@ def yank(
         )
     document, path = _statements(snapshot, name, project)
     table = document.setdefault("yanked", {})
-    if table.get(key) == reason:
+    if table.get(key) == reason or (key in table and not reason):
         return Plan({}, [f"Unchanged: {project} {key} is yanked in {name}"])
     table[key] = reason
     return Plan({path: toml.dump(document)}, [f"Yank {key if filename else f'{project} {key}'} in {name}"])
@@ -160,6 +173,11 @@ def unyank(
     key = filename or manifest.version
     document, path = _statements(snapshot, name, project)
     table = document.get("yanked", {})
+    if filename is not None and filename not in table and manifest.version in table:
+        raise UsageError(f"{project} {manifest.version} is yanked as a whole in {name}", help="leave out --file")
+    yanked_files = [file.filename for file in manifest.files if file.filename in table]
+    if filename is None and key not in table and yanked_files:
+        raise UsageError(f"{yanked_files[0]} alone is yanked in {name}", help=f"add --file {yanked_files[0]}")
     if key not in table:
         return Plan({}, [f"Unchanged: {project} {key} is not yanked in {name}"])
     del table[key]
@@ -179,7 +197,10 @@ def _drop_yanks(snapshot: Snapshot, project: Project, versions: Sequence[str], p
         document, path = _statements(snapshot, project.index, project.name)
         for key in gone:
             del document["yanked"][key]
-        plan.changes[path] = toml.dump(document)
+        if not document["yanked"]:
+            del document["yanked"]
+        data = toml.dump(document)
+        plan.changes[path] = data if data.strip() else None
 
 
 def _statements(snapshot: Snapshot, name: IndexName, project: ProjectName) -> tuple[Any, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from string import Template
 
 from gitindex import layout
@@ -13,8 +16,8 @@ _SETTINGS = Template("""\
 format = 1
 
 [site]
-url = "$url"  # where the rendered site is served
-title = "$title"
+url = $url  # where the rendered site is served
+title = $title
 
 [storage]
 url = "files/"  # released files are kept in this repository
@@ -22,24 +25,33 @@ url = "files/"  # released files are kept in this repository
 [groups]
 
 [policy]
-protected_branch = "$branch"
+protected_branch = $branch
 
 [names]
 reserved = []  # names that are ours even before a release exists, such as "acme-*"
 """)
 
-_PRE_COMMIT = """\
+_HOOK = Template("""\
 # pre-commit install: refuses a commit that breaks a promise of an index.
 repos:
   - repo: local
     hooks:
       - id: gitindex-validate
         name: gitindex validate
-        entry: gitindex validate --staged
+        entry: gitindex ${option}validate --staged
         language: system
         pass_filenames: false
-        files: ^(indexes/|files/|gitindex\\.toml$)
-"""
+        files: ^${prefix}(indexes/|files/|gitindex\\.toml$$)
+""")
+
+PRE_COMMIT = ".pre-commit-config.yaml"
+
+
+def pre_commit_config(folder: str) -> str:
+    """Return the configuration of pre-commit for an index repository in *folder* of a Git repository, or at its top."""
+    option = f"-C {shlex.quote(folder)} " if folder else ""
+    return _HOOK.substitute(option=option, prefix=f"{re.escape(folder)}/" if folder else "")
+
 
 _ATTRIBUTES = """\
 # Released files are bytes that a sha256 was taken of: nothing may convert them.
@@ -51,7 +63,7 @@ gitindex.toml text eol=lf
 _README = Template("""\
 # $title
 
-A Python package index that lives in this Git repository, kept by [gitindex].
+A Python package index that lives in this Git repository, kept by gitindex.
 
 | index | what it is for |
 |---|---|
@@ -65,20 +77,21 @@ gitindex push PROJECT==VERSION $user/dev $user/prod --commit   # promote to prod
 gitindex list --index $user/prod
 gitindex install --index $user/prod -- PROJECT         # pip install, no server needed
 gitindex validate                                      # what a pull request is checked with
-gitindex render --out site                             # the pages that pip and uv install from
+gitindex render --out ../site                          # the pages that pip and uv install from
 ```
 
-[gitindex]: https://gitindex.example.org/
+`pre-commit install` has each commit checked.
 """)
 
 
 def new_repository(user: UserName, *, email: str, branch: str, title: str, url: str) -> Plan:
     """Plan a repository with a mirror of PyPI and a first user, an admin, who has a dev and a prod index."""
     pypi, prod, dev = IndexName(UserName("root"), "pypi"), IndexName(user, "prod"), IndexName(user, "dev")
-    person = (f'email = "{email}"\n' if email else "") + "admin = true\n"
+    # A JSON string is a TOML string where nothing in it is forbidden there; the settings are read before they are used.
+    person = (f"email = {json.dumps(email)}\n" if email else "") + "admin = true\n"
     texts = {
-        layout.SETTINGS: _SETTINGS.substitute(url=url, title=title, branch=branch),
-        ".pre-commit-config.yaml": _PRE_COMMIT,
+        layout.SETTINGS: _SETTINGS.substitute(url=json.dumps(url), title=json.dumps(title), branch=json.dumps(branch)),
+        PRE_COMMIT: pre_commit_config(""),
         ".gitattributes": _ATTRIBUTES,
         "README.md": _README.substitute(title=title, user=user),
         layout.user_path("root"): 'title = "Mirrors"\n',

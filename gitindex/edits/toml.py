@@ -65,8 +65,12 @@ def apply_settings(
     document = tomlkit.parse(text)
     if not settings:
         raise UsageError("nothing to modify", help="name settings: key=value, key+=value or key-=value")
+    assigned: set[str] = set()
     for setting in settings:
         key, sign, value = _split_setting(setting)
+        if sign == "=" and key in assigned:
+            raise UsageError(f"{key} is set twice", help="set it once")
+        assigned.add(key)
         fields = model.model_fields
         if key not in fields or key == "type":
             known = ", ".join(name for name in fields if name != "type")

@@ -16,7 +16,7 @@ from gitindex.model import File, Manifest, Mirror, Settings, Stage
 from gitindex.names import IndexName
 from gitindex.rules.files import is_embedded, naming, releases_of
 from gitindex.rules.rule import Hit, Rule
-from gitindex.snapshot import Index
+from gitindex.snapshot import Index, Snapshot
 from gitindex.tree import Folder
 
 _PROMISE = "released files stay: yank them (gitindex yank), or release a new version"
@@ -204,7 +204,7 @@ def stored_file_is_kept(change: Change, stored: StoredFile) -> Iterator[Hit]:
     if not is_embedded(change.base) and not is_embedded(change.head):
         return
     what = "deleted" if stored.after is None else "changed"
-    help_ = f"restore it: git checkout BASE -- {stored.path}"
+    help_ = f"restore it: git checkout {_short(change.base)} -- {stored.path}"
     for project, version, _, file in naming(change.base, stored):
         if not change.is_frozen(project.index):
             continue
@@ -236,6 +236,10 @@ def _is_same(stored: StoredFile) -> bool:
     return read_digest(*stored.before)[:2] == read_digest(*stored.after)[:2]
 
 
+def _short(snapshot: Snapshot) -> str:
+    return (snapshot.name or "BASE")[:12]
+
+
 def history_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
     """The head comes after the base.
 
@@ -243,8 +247,8 @@ def history_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
     """
     del subject
     if change.descends is False:
-        message = f"the head {change.head.name} does not come after the base {change.base.name}"
-        yield Hit(layout.SETTINGS, message, "rebase onto the base, or merge it: git merge BASE")
+        message = f"the head {_short(change.head)} does not come after the base {_short(change.base)}"
+        yield Hit(layout.SETTINGS, message, f"rebase onto it, or merge it: git merge {_short(change.base)}")
 
 
 def unreadable_is_not_repaired_silently(change: Change, subject: Change | ProjectChange) -> Iterator[Hit]:

@@ -140,7 +140,10 @@ def test_a_revision_is_installed_as_it_was(tools: Tools, shop: Site) -> None:
     ("arguments", "message"),
     [
         (["--index", "emilie/nope"], "gitindex: emilie/nope: no such index; see: gitindex index list"),
-        (["--index", "nope"], "gitindex: 'nope' is no name of an index; write it as user/name, such as emilie/prod"),
+        (
+            ["--index", "nope"],
+            "gitindex: 'nope' is no name of an index; write it as user/name in lower case, such as emilie/prod",
+        ),
         (
             ["--index", "emilie/prod", "--python", "/nonexistent/python"],
             "gitindex: /nonexistent/python: cannot be started: No such file or directory",

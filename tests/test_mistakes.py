@@ -1,0 +1,222 @@
+"""What people get wrong, and what they are told: each was tried by somebody who knew the README alone."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.builders import make_wheel
+from tests.conftest import Run
+from tests.repositories import IndexRepository, files_below
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    name, data = make_wheel("demo", "1.0")
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.fixture
+def released(repository: IndexRepository, run: Run, wheel: Path) -> IndexRepository:
+    """The repository with demo 1.0 in dev."""
+    assert run("-C", repository.root, "upload", wheel, "--index", "emilie/dev", "--commit").code == 0
+    return repository
+
+
+@pytest.mark.parametrize(
+    "command", [["validate"], ["validate", "--all"], ["validate", "--head", "HEAD"], ["index", "list"]]
+)
+def test_a_git_repository_without_an_index_is_not_valid_but_none(tmp_path: Path, run: Run, command: list[str]) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    subprocess.run(["git", "-C", tmp_path, "commit", "--quiet", "--allow-empty", "--message", "x"], check=True)
+    result = run("-C", tmp_path, *command)
+    assert (result.code, result.out) == (3, "")
+    assert "there is no gitindex.toml here" in result.err
+
+
+def test_nothing_is_written_to_a_format_that_is_not_known(released: IndexRepository, run: Run, wheel: Path) -> None:
+    settings = released.root / "gitindex.toml"
+    settings.write_text(settings.read_text().replace("format = 1", "format = 2"))
+    before = files_below(released.root)
+    for command in (
+        ["user", "create", "kim"],
+        ["upload", str(wheel), "--index", "emilie/prod"],
+        ["list", "--index", "emilie/dev"],
+    ):
+        result = run("-C", released.root, *command)
+        assert result.code == 3
+        assert "format is 2, and this gitindex reads format 1" in result.err
+    assert files_below(released.root) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["list", "demo", "--index", "emilie/dev"],
+        ["why", "demo", "--index", "emilie/dev"],
+        ["show", "emilie/dev", "demo"],
+    ],
+)
+def test_a_broken_manifest_is_said_and_not_left_out(released: IndexRepository, run: Run, command: list[str]) -> None:
+    (released.root / "indexes/emilie/dev/demo/1.0.json").write_text("{")
+    result = run("-C", released.root, *command)
+    assert (result.code, result.out) == (3, "")
+    assert "indexes/emilie/dev/demo/1.0.json" in result.err
+
+
+def test_a_broken_index_is_said_and_not_left_out_of_the_list(released: IndexRepository, run: Run) -> None:
+    (released.root / "indexes/emilie/dev/index.toml").write_text("volatile =")
+    result = run("-C", released.root, "index", "list")
+    assert (result.code, result.out) == (3, "")
+    assert "indexes/emilie/dev/index.toml" in result.err
+
+
+def test_what_is_yanked_is_not_promoted(released: IndexRepository, run: Run) -> None:
+    assert run("-C", released.root, "yank", "demo==1.0", "--index", "emilie/dev", "--reason", "breaks").code == 0
+    before = files_below(released.root)
+    result = run("-C", released.root, "push", "demo==1.0", "emilie/dev", "emilie/prod")
+    assert result.code == 2
+    assert "1.0 of demo is yanked in emilie/dev: breaks" in result.err
+    assert files_below(released.root) == before
+
+
+def test_a_yank_without_a_reason_keeps_the_one_that_was_given(released: IndexRepository, run: Run) -> None:
+    for arguments in (["--reason", "breaks"], []):
+        assert run("-C", released.root, "yank", "demo==1.0", "--index", "emilie/dev", *arguments).code == 0
+    assert "breaks" in (released.root / "indexes/emilie/dev/demo/project.toml").read_text()
+
+
+def test_unyank_says_which_yank_there_is(released: IndexRepository, run: Run, wheel: Path) -> None:
+    run("-C", released.root, "yank", "demo==1.0", "--index", "emilie/dev")
+    whole = run("-C", released.root, "unyank", "demo==1.0", "--index", "emilie/dev", "--file", wheel.name)
+    assert (whole.code, "is yanked as a whole" in whole.err) == (2, True)
+    run("-C", released.root, "unyank", "demo==1.0", "--index", "emilie/dev")
+    run("-C", released.root, "yank", "demo==1.0", "--index", "emilie/dev", "--file", wheel.name)
+    one = run("-C", released.root, "unyank", "demo==1.0", "--index", "emilie/dev")
+    assert (one.code, f"add --file {wheel.name}" in one.err) == (2, True)
+
+
+def test_what_an_earlier_command_wrote_is_committed_under_a_title_that_says_so(
+    repository: IndexRepository, run: Run, wheel: Path
+) -> None:
+    for arguments in ([], ["--commit"]):
+        assert run("-C", repository.root, "upload", wheel, "--index", "emilie/dev", *arguments).code == 0
+    assert repository.git("log", "-1", "--format=%s") == f"Keep {wheel.name} in emilie/dev"
+    assert repository.git("status", "--porcelain") == ""
+
+
+def test_a_commit_that_a_hook_refuses_leaves_the_files_and_says_so(
+    repository: IndexRepository, run: Run, wheel: Path
+) -> None:
+    hook = repository.root / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho no >&2\nexit 1\n")
+    hook.chmod(0o755)
+    result = run("-C", repository.root, "upload", wheel, "--index", "emilie/dev", "--commit")
+    assert (result.code, "written, and not committed" in result.err) == (3, True)
+
+
+def test_a_change_that_changes_nothing_is_unchanged(repository: IndexRepository, run: Run) -> None:
+    assert run("-C", repository.root, "user", "modify", "emilie", "title=T", "--commit").code == 0
+    assert run("-C", repository.root, "user", "modify", "emilie", "title=T").out == "Unchanged: user emilie\n"
+    assert (
+        run("-C", repository.root, "index", "modify", "emilie/dev", "volatile=true").out
+        == "Unchanged: index emilie/dev\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings", [["--volatile", "volatile=false"], ["title=a", "title=b"], ["--title", "a", "title=b"]]
+)
+def test_what_is_given_twice_is_refused(repository: IndexRepository, run: Run, settings: list[str]) -> None:
+    result = run("-C", repository.root, "index", "create", "emilie/new", *settings)
+    assert (result.code, "twice" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("argument", ["--index-url=http://127.0.0.1/", "--extra-index-url", "-f"])
+def test_install_takes_no_other_index(released: IndexRepository, run: Run, argument: str) -> None:
+    result = run("-C", released.root, "install", "--index", "emilie/dev", "--", argument, "demo")
+    assert (result.code, "names another index beside ours" in result.err) == (2, True)
+
+
+def test_install_needs_an_environment_that_somebody_named(
+    released: IndexRepository, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    result = run("-C", released.root, "install", "--index", "emilie/dev", "--", "demo")
+    assert (result.code, "no environment is active" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("out", ["indexes/emilie/site", "files/site", ".git/site"])
+def test_a_site_is_not_written_into_the_repositorys_own_folders(released: IndexRepository, run: Run, out: str) -> None:
+    result = run("-C", released.root, "render", "--out", released.root / out)
+    assert (result.code, "lies in the repository's own folders" in result.err) == (2, True)
+    assert not (released.root / out).exists()
+
+
+def test_what_a_host_needs_in_the_site_stays(released: IndexRepository, run: Run, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert run("-C", released.root, "render", "--out", site).code == 0
+    for name in ("CNAME", ".nojekyll", "other.txt"):
+        (site / name).write_text("x")
+    assert run("-C", released.root, "render", "--out", site).code == 0
+    assert {name for name in ("CNAME", ".nojekyll", "other.txt") if (site / name).exists()} == {"CNAME", ".nojekyll"}
+
+
+def test_a_missing_stored_file_stops_a_second_rendering_too(
+    released: IndexRepository, run: Run, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    assert run("-C", released.root, "render", "--out", site).code == 0
+    next((released.root / "files").glob("*/*/*.whl")).unlink()
+    result = run("-C", released.root, "render", "--out", site)
+    assert (result.code, "the stored file is missing" in result.err) == (3, True)
+
+
+def test_a_file_of_the_site_that_was_cut_is_mended(released: IndexRepository, run: Run, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert run("-C", released.root, "render", "--out", site).code == 0
+    file = next((site / "files").glob("*/*/*.whl"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    assert run("-C", released.root, "render", "--out", site).code == 0
+    assert file.read_bytes() == whole
+
+
+def test_init_in_an_index_repository_is_refused(released: IndexRepository, run: Run) -> None:
+    before = files_below(released.root)
+    result = run("init", released.root / "indexes/q", "--user", "bob")
+    assert (result.code, "is an index repository already" in result.err) == (2, True)
+    assert files_below(released.root) == before
+
+
+@pytest.mark.parametrize("arguments", [["--url", "foo"], ["--branch", "a b"], ["--user", "root"], ["--title", 'a"\n']])
+def test_a_refused_init_makes_nothing(tmp_path: Path, run: Run, arguments: list[str]) -> None:
+    result = run("init", tmp_path / "new", "--user", "emilie", *arguments)
+    if arguments[0] == "--title":  # any title can be written
+        assert result.code == 0
+    else:
+        assert result.code == 2
+        assert not (tmp_path / "new").exists()
+
+
+def test_init_in_a_folder_of_a_repository_says_where_the_hook_belongs(tmp_path: Path, run: Run) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    result = run("init", tmp_path / "pk", "--user", "emilie")
+    assert result.code == 0
+    assert not (tmp_path / "pk/.pre-commit-config.yaml").exists()
+    assert "entry: gitindex -C pk validate --staged" in result.err
+    assert "files: ^pk/(indexes/" in result.err
+
+
+def test_the_hint_to_commit_works_from_where_the_user_is(
+    repository: IndexRepository, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository.root / "indexes")
+    result = run("user", "create", "kim")
+    hint = result.err.partition("To publish it: ")[2]
+    subprocess.run(["bash", "-ec", hint], check=True, capture_output=True)
+    assert repository.git("log", "-1", "--format=%s") == "Create user kim"
