@@ -15,7 +15,7 @@ HELP_BOUND = 1.2
 VALIDATE_BOUND = 1.5
 TYPER = "import typer"
 LITERAL_IMPORTS = "import typer, pydantic, pygit2"
-USED_IMPORTS = "import typer, pygit2; from pydantic import BaseModel, TypeAdapter"
+USED_IMPORTS = "import typer, pygit2; from pydantic import BaseModel, Field, TypeAdapter"
 """``import pydantic`` alone imports almost none of it; these names are what a user of it imports."""
 ONE_RELEASE = "validate --base main~1 --head main"
 
