@@ -20,6 +20,11 @@ def main() -> None:
     from gitindex.errors import GitindexError, RefusedError  # noqa: PLC0415 - the interpreter's own errors come first
 
     try:
+        if "validate" in sys.argv:
+            from gitindex import check  # noqa: PLC0415
+
+            if words := check.read_words(sys.argv[1:], os.environ):
+                sys.exit(check.run(words.directory, words.folder, **words.values))
         from gitindex.cli import command  # noqa: PLC0415
 
         command()(prog_name="gitindex")

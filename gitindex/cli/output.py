@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from gitindex.finding import Finding
-from gitindex.report.text import findings_text, printable
-
-
-def has_colour(stream: TextIO) -> bool:
-    """Tell whether to colour: on a terminal alone, and `NO_COLOR` is honoured."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+from gitindex.report.text import findings_text, has_colour, printable
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

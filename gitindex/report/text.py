@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from typing import TextIO
 
 from gitindex.finding import Finding, Severity
 
@@ -17,6 +19,13 @@ def printable(text: str) -> str:
         else c.encode("utf-8", "surrogateescape").decode("latin-1").encode("unicode_escape").decode()
         for c in text
     )
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Tell whether to colour: on a terminal alone, and `NO_COLOR` is honoured."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
 
 def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:
