@@ -164,6 +164,14 @@ class ProjectChange:
             return True
         return not self.differs(version)
 
+    def files(self) -> Iterator[tuple[str, str, int, File]]:
+        """Yield manifest path, version, place and file for each file of the releases that are checked."""
+        for release in self.releases:
+            if isinstance(release.after, Manifest):
+                path = layout.manifest_path(self.index, self.name, release.version)
+                for place, file in enumerate(release.after.files):
+                    yield path, release.version, place, file
+
     @property
     def statements(self) -> ProjectStatements:
         """The statements of the head; empty ones where there are none that can be read."""

@@ -13,7 +13,7 @@ from gitindex.edits.opened import cannot_read
 from gitindex.edits.plan import Plan
 from gitindex.model import File, Manifest
 from gitindex.names import ProjectName
-from gitindex.rules.files import naming
+from gitindex.rules.stored import naming
 from gitindex.snapshot import Index, Project, Snapshot
 from gitindex.tree import find
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from gitindex.rules import bases, documents, files, history, names
+from operator import attrgetter
+
+from gitindex.rules import bases, documents, files, history, names, stored
 from gitindex.rules.rule import Hit, Rule, Subject
 
-RULES: tuple[Rule, ...] = (*documents.RULES, *names.RULES, *files.RULES, *bases.RULES, *history.RULES)
+_TOPICS = (documents, names, files, stored, bases, history)
+RULES: tuple[Rule, ...] = tuple(sorted((rule for topic in _TOPICS for rule in topic.RULES), key=attrgetter("code")))
 SEVERITIES = {rule.code: rule.severity for rule in RULES}
 
 __all__ = ["RULES", "SEVERITIES", "Hit", "Rule", "Subject"]

@@ -14,8 +14,8 @@ from gitindex.documents import Unreadable
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, Mirror, Settings, Stage
 from gitindex.names import IndexName
-from gitindex.rules.files import is_embedded, naming, releases_of
 from gitindex.rules.rule import Hit, Rule
+from gitindex.rules.stored import is_embedded, naming, releases_of
 from gitindex.snapshot import Index, Snapshot
 from gitindex.tree import Folder
 

@@ -1,0 +1,199 @@
+"""What a Git repository holds, as folders: tree objects, staged blobs, files on disk."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from collections.abc import ItemsView, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import pygit2
+
+from gitindex.errors import CannotRunError
+from gitindex.tree import Entry, Folder, Kind, Leaf
+
+_KINDS: dict[bytes, Kind] = {
+    b"40000": "folder",
+    b"040000": "folder",  # what some old writers of trees put
+    b"100644": "file",
+    b"100664": "file",  # what old versions of Git wrote
+    b"100755": "executable",
+    b"120000": "symlink",
+    b"160000": "submodule",
+}
+
+
+# Objects are hashed when they come into the repository, and by git fsck. Git itself does not hash them again at each
+# read, and to do so costs a quarter of reading.
+pygit2.settings.enable_strict_hash_verification(False)
+
+
+class _BrokenObjectError(CannotRunError):
+    def __init__(self, object_id: object, error: Exception) -> None:
+        super().__init__(
+            f"the Git object {object_id} is missing or broken ({reason(error)})",
+            help="fetch it again (a partial clone lacks files: git fetch --refetch --no-filter), or run: git fsck",
+        )
+
+
+class GitFolder:
+    """A tree object. Its entries are read from its bytes: as objects of pygit2 they would cost five times as much."""
+
+    def __init__(self, repository: pygit2.Repository, tree_id: bytes) -> None:
+        self._repository = repository
+        self.id = tree_id
+        self._entries: _TreeEntries | None = None
+
+    def entries(self) -> Mapping[str, Entry]:
+        return self._parsed()
+
+    def _parsed(self) -> _TreeEntries:
+        if self._entries is None:
+            kind, data = _read_object(self._repository, self.id)
+            if kind != pygit2.GIT_OBJECT_TREE:
+                raise _BrokenObjectError(self.id.hex(), TypeError("not a tree"))
+            self._entries = _parse_tree(data)
+            if self._entries is None:
+                raise _BrokenObjectError(self.id.hex(), ValueError("not a well-formed tree"))
+        return self._entries
+
+    def differing(self, other: Folder) -> set[str] | None:
+        if not isinstance(other, GitFolder):
+            return None
+        return {_decoded(name) for name, _ in self._parsed().raw.items() ^ other._parsed().raw.items()}  # noqa: SLF001
+
+    def folder(self, name: str) -> Folder:
+        return GitFolder(self._repository, self._id(name))
+
+    def _id(self, name: str) -> bytes:
+        return self._parsed().raw[_encoded(name)][1]
+
+    def size(self, name: str) -> int:
+        return _object_size(self._repository, self._id(name))
+
+    def read(self, name: str) -> bytes:
+        return _read_object(self._repository, self._id(name))[1]
+
+    def open(self, name: str) -> BinaryIO:
+        # libgit2 has no seekable stream of a packed object; one file at a time is held in memory.
+        return io.BytesIO(self.read(name))
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        entries = self._parsed().raw.items()
+        try:
+            # Objects that come out of a tree are read a fifth faster than by their ids.
+            tree = self._repository[pygit2.Oid(raw=self.id)].peel(pygit2.Tree)
+            for (name, (mode, _)), item in zip(entries, tree, strict=True):
+                if _KINDS.get(mode) == "file":
+                    yield _decoded(name), item.read_raw()
+        except (KeyError, ValueError, TypeError, pygit2.GitError) as error:
+            raise _BrokenObjectError(self.id.hex(), error) from None
+
+
+_TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+"""An entry of a tree object: mode, name and the bytes of the id, each entry right after the one before."""
+_TREE = re.compile(rb"(?:[0-7]+ [^\0]+\0.{20})*+", re.DOTALL)
+
+
+def _parse_tree(data: bytes) -> _TreeEntries | None:
+    """Return the entries of a tree object, ``None`` where it is malformed or names one twice: readers disagree then."""
+    found = _TREE_ENTRY.findall(data)
+    raw = {name: (mode, object_id) for mode, name, object_id in found}
+    return _TreeEntries(raw) if len(raw) == len(found) and _TREE.fullmatch(data) else None
+
+
+class _TreeEntries(Mapping[str, Entry]):
+    """The entries of a tree object, each made when it is looked at: a folder may have 30,000, of which one differs."""
+
+    def __init__(self, raw: dict[bytes, tuple[bytes, bytes]]) -> None:
+        self.raw = raw
+
+    def __getitem__(self, name: str) -> Entry:
+        mode, object_id = self.raw[_encoded(name)]
+        return Entry(_KINDS.get(mode, "submodule"), object_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(_decoded, self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def items(self) -> ItemsView[str, Entry]:
+        kinds = _KINDS
+        return {_decoded(n): Entry(kinds.get(mode, "submodule"), i) for n, (mode, i) in self.raw.items()}.items()
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _read_object(repository: pygit2.Repository, object_id: bytes) -> tuple[int, bytes]:
+    try:
+        return repository.odb.read(pygit2.Oid(raw=object_id))
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise _BrokenObjectError(object_id.hex(), error) from None
+
+
+def _object_size(repository: pygit2.Repository, object_id: bytes) -> int:
+    try:
+        return repository.odb.read_header(pygit2.Oid(raw=object_id))[1]
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise _BrokenObjectError(object_id.hex(), error) from None
+
+
+def is_gone(flags: int) -> bool:
+    status = pygit2.enums.FileStatus
+    return bool(flags & status.WT_DELETED or (flags & status.INDEX_DELETED and not flags & status.WT_NEW))
+
+
+def path_of(side: pygit2.DiffFile) -> str:
+    return side.raw_path.decode("utf-8", "surrogateescape")
+
+
+def blob_leaf(repository: pygit2.Repository, object_id: pygit2.Oid, mode: int) -> Leaf:
+    raw = object_id.raw
+
+    def read() -> bytes:
+        return _read_object(repository, raw)[1]
+
+    return Leaf(_KINDS.get(b"%o" % mode, "submodule"), read, raw, lambda: _object_size(repository, raw))
+
+
+def disk_leaf(path: Path, *, keeps_modes: bool) -> Leaf | None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return None
+    except OSError as error:
+        raise CannotRunError(f"{path.name}: cannot be read: {reason(error)}") from None
+    mode = found.st_mode
+    if stat.S_ISLNK(mode):
+        return Leaf("symlink", lambda: os.fsencode(path.readlink()))
+    if stat.S_ISDIR(mode):
+        return Leaf("submodule", lambda: b"")  # a repository in the repository: Git would add it as a submodule
+    if not stat.S_ISREG(mode):
+        return Leaf("submodule", lambda: b"")
+
+    def read() -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise CannotRunError(f"{path.name}: cannot be read: {reason(error)}") from None
+
+    kind: Kind = "executable" if keeps_modes and mode & stat.S_IXUSR else "file"
+    return Leaf(kind, read, None, lambda: found.st_size, lambda: path.open("rb"))
+
+
+def reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error.args[0]) if error.args else type(error).__name__

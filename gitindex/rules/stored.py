@@ -1,0 +1,216 @@
+"""GI011 and GI012: the stored bytes behind the manifests, and what they say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from gitindex import layout
+from gitindex.compare import Change, ProjectChange, StoredFile
+from gitindex.documents import Unreadable
+from gitindex.errors import DistributionError
+from gitindex.finding import Severity
+from gitindex.model import File, Manifest, Settings
+from gitindex.names import is_safe_filename, is_sha256, normalize, parse_filename, parse_version
+from gitindex.rules.rule import Hit, Rule
+from gitindex.snapshot import Project, Snapshot
+from gitindex.stored import is_pointer, read_digest, read_size
+from gitindex.tree import Folder, find
+
+if TYPE_CHECKING:
+    from gitindex.facts import CoreFacts
+
+    OwnMetadata = tuple[str, int, File, CoreFacts | DistributionError]
+
+_SIDECARS = (layout.METADATA_SUFFIX, layout.PROVENANCE_SUFFIX)
+
+
+def stored_file_is_right(change: Change, subject: ProjectChange | StoredFile) -> Iterator[Hit]:
+    """Each stored file is there, and its bytes are what the manifest says.
+
+    The store is addressed by content: a path names the sha256 of the bytes below it. Files that a change adds or alters
+    are read; the others were checked when they came. Git LFS pointers count by the sha256 they carry. With an external
+    storage, `gitindex verify` checks the files.
+    """
+    if isinstance(subject, StoredFile):
+        yield from _stored_bytes(change, subject)
+        return
+    if not is_embedded(change.head):
+        return
+    for path, _, place, file in subject.files():
+        if file.url is None and is_sha256(file.hashes.sha256) and is_safe_filename(file.filename):
+            for problem in _missing_or_other(change.head, file):
+                yield Hit(
+                    path,
+                    problem,
+                    "upload the file again: gitindex upload",
+                    change.head.line_of(path, ("files", place)),
+                )
+
+
+def _missing_or_other(head: Snapshot, file: File) -> Iterator[str]:
+    stored = layout.stored_path(file.hashes.sha256, file.filename)
+    found = _find_file(head, stored)
+    if found is None:
+        yield f"the stored file {stored} is missing"
+    elif (size := read_size(*found)) != file.size:
+        yield f"size of {file.filename} is {file.size:,}, and the stored file has {size:,} bytes"
+    sidecars: list[tuple[str, str | None]] = [
+        (layout.METADATA_SUFFIX, None if file.core_metadata is None else file.core_metadata.sha256),
+        (layout.PROVENANCE_SUFFIX, file.provenance),
+    ]
+    for suffix, digest in sidecars:
+        if digest is None:
+            continue
+        sidecar = _find_file(head, stored + suffix)
+        if sidecar is None:
+            yield f"the stored file {stored}{suffix} is missing"
+        elif read_digest(*sidecar).sha256 != digest:
+            yield f"{stored}{suffix} does not have the sha256 that the manifest says"
+
+
+def _find_file(snapshot: Snapshot, path: str) -> tuple[Folder, str] | None:
+    found = find(snapshot.root, path)
+    return found if found and found[0].entries()[found[1]].kind in ("file", "executable") else None
+
+
+def is_embedded(snapshot: Snapshot) -> bool:
+    """Tell whether the files are kept in the repository (they are held to be where the settings cannot be read)."""
+    settings = snapshot.settings_or_problem
+    return not isinstance(settings, Settings) or settings.storage.is_embedded
+
+
+def _stored_bytes(change: Change, stored: StoredFile) -> Iterator[Hit]:
+    is_sidecar = stored.filename.endswith(_SIDECARS)
+    digest = None if stored.after is None or is_sidecar else read_digest(*stored.after)
+    if digest is not None and digest.sha256 != stored.sha256:
+        message = f"the bytes have the sha256 {digest.sha256}, and the path says {stored.sha256}"
+        yield Hit(stored.path, message, "restore the file, or upload it again: gitindex upload")
+    is_proven = digest is not None and not digest.is_pointer  # bytes have a size, a pointer only says one
+    if stored.before is not None and not is_proven and is_embedded(change.head):
+        # What a release that the change leaves alone needs has gone or is another: the release is broken by it.
+        for project, version, place, file in naming(change.head, stored):
+            path = project.manifest_path(version)
+            for problem in _missing_or_other(change.head, file):
+                yield Hit(path, problem, "restore the stored file", change.head.line_of(path, ("files", place)))
+
+
+def naming(snapshot: Snapshot, stored: StoredFile) -> Iterator[tuple[Project, str, int, File]]:
+    """Yield the files of manifests that need a stored file, in all indexes: project, version, place in it, file."""
+    filename = _without_sidecar(stored)
+    for project, version, manifest in releases_of(snapshot, stored):
+        for place, file in enumerate(manifest.files if isinstance(manifest, Manifest) else ()):
+            if file.url is None and file.filename == filename and file.hashes.sha256 == stored.sha256:
+                yield project, version, place, file
+
+
+def releases_of(snapshot: Snapshot, stored: StoredFile) -> Iterator[tuple[Project, str, Manifest | Unreadable]]:
+    """Yield the releases, in all indexes, that a stored file can be of by its name: project, version, manifest."""
+    parsed = parse_filename(_without_sidecar(stored))
+    for name in snapshot.index_names():
+        index = snapshot.index(name)
+        if index is None:
+            continue
+        for project_name in index.project_names() if parsed is None else (parsed.project,):
+            project = index.project(project_name)
+            for version in project.versions() if project else ():
+                is_of_name = parsed is None or parse_version(version) == parsed.version
+                manifest = project.release(version) if project and is_of_name else None
+                if project is not None and manifest is not None:
+                    yield project, version, manifest
+
+
+def _without_sidecar(stored: StoredFile) -> str:
+    filename = stored.filename
+    for suffix in _SIDECARS:
+        filename = filename.removesuffix(suffix)
+    return filename
+
+
+def metadata_agrees(change: Change, project: ProjectChange) -> Iterator[Hit]:
+    """What a stored wheel or sdist says of itself is what its manifest says.
+
+    Name, version and requires-python of METADATA (or PKG-INFO), and the sha256 of that very file where `core-metadata`
+    promises it: pip stops when the promised metadata and the wheel's own disagree.
+    """
+    for path, place, file, facts in own_metadata(change, project):
+        line = change.head.line_of(path, ("files", place))
+        if isinstance(facts, Exception):
+            yield Hit(
+                path,
+                f"the metadata of {file.filename} cannot be read: {facts}",
+                "build it again, and upload that",
+                line,
+            )
+            continue
+        import hashlib  # noqa: PLC0415
+
+        differences = []
+        if normalize(facts.name) != project.name:
+            differences.append(f"name {facts.name!r}")
+        version = parse_filename(file.filename)
+        if version is None or parse_version(facts.version) != version.version:
+            differences.append(f"version {facts.version!r}")
+        if (facts.requires_python or None) != (file.requires_python or None):
+            differences.append(f"requires-python {facts.requires_python!r}")
+        if file.core_metadata is not None and hashlib.sha256(facts.metadata).hexdigest() != file.core_metadata.sha256:
+            differences.append("other core metadata than the manifest's sha256 is of")
+        if differences:
+            yield Hit(
+                path,
+                f"{file.filename} says of itself: {', '.join(differences)}",
+                "build it again, or upload it as what it is",
+                line,
+            )
+
+
+@lru_cache(maxsize=1)  # two rules ask for the same project, one after the other
+def own_metadata(change: Change, project: ProjectChange) -> tuple[OwnMetadata, ...]:
+    """Return manifest path, place, file, and the file's own metadata or the error that kept it from being read."""
+    if project.after is None or not is_embedded(change.head):
+        return ()
+    found = []
+    for release in project.releases:
+        if not isinstance(release.after, Manifest):
+            continue
+        path = project.after.manifest_path(release.version)
+        new = {place for place, _ in release.new_files()}
+        for place, file in enumerate(release.after.files):
+            if file.url is None and is_safe_filename(file.filename):
+                is_changed = layout.stored_path(file.hashes.sha256, file.filename) in change.stored_paths
+                facts = _read_own(change.head, file) if place in new or is_changed else None
+                if facts is not None:
+                    found.append((path, place, file, facts))
+    return tuple(found)
+
+
+def _read_own(head: Snapshot, file: File) -> CoreFacts | DistributionError | None:
+    from gitindex.facts import read_core_facts  # noqa: PLC0415 - only where a stored file is read
+
+    found = _find_file(head, layout.stored_path(file.hashes.sha256, file.filename))
+    if found is None or is_pointer(*found):
+        return None
+    try:
+        with found[0].open(found[1]) as stream:
+            return read_core_facts(file.filename, stream)
+    except DistributionError as error:
+        return error
+
+
+RULES = (
+    Rule(
+        "GI011",
+        Severity.ERROR,
+        "a stored file that is missing, or whose bytes are not what the manifest says",
+        (ProjectChange, StoredFile),
+        stored_file_is_right,
+    ),
+    Rule(
+        "GI012",
+        Severity.ERROR,
+        "a stored wheel or sdist whose own metadata disagrees with the manifest",
+        (ProjectChange,),
+        metadata_agrees,
+    ),
+)
