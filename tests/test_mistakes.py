@@ -220,3 +220,18 @@ def test_the_hint_to_commit_works_from_where_the_user_is(
     hint = result.err.partition("To publish it: ")[2]
     subprocess.run(["bash", "-ec", hint], check=True, capture_output=True)
     assert repository.git("log", "-1", "--format=%s") == "Create user kim"
+
+
+def test_point_76_the_same_bytes_under_another_name_are_refused(
+    released: IndexRepository, run: Run, wheel: Path
+) -> None:
+    other = wheel.with_name("demo-1.0-1-py3-none-any.whl")
+    other.write_bytes(wheel.read_bytes())
+    before = files_below(released.root)
+    for files in ([other], [wheel, other]):
+        result = run("-C", released.root, "upload", *files, "--index", "emilie/dev")
+        assert (result.code, result.out) == (2, "")
+        assert f"{other.name} has the very bytes of {wheel.name}" in result.err
+    assert files_below(released.root) == before
+    # In another index, where the other name is not known, it stands alone; the same name again changes nothing.
+    assert run("-C", released.root, "upload", wheel, "--index", "emilie/dev").code == 0

@@ -36,8 +36,10 @@ def upload(snapshot: Snapshot, name: IndexName, distributions: Iterable[tuple[Di
     plan = Plan()
     releases: dict[tuple[ProjectName, str], dict[str, Any]] = {}
     replaced: list[File] = []
+    twins: dict[tuple[ProjectName, str], str] = {}
     for dist, source in distributions:
         _check_open(index, dist.project)
+        _check_bytes_are_new(index, dist, twins)
         release = release_version(index.project(dist.project), dist.version)
         manifest = releases.setdefault((dist.project, release), manifest_data(index, dist.project, release))
         manifest.setdefault("name", dist.name)
@@ -133,6 +135,22 @@ def remove(snapshot: Snapshot, name: IndexName, project: ProjectName, version: s
         _drop_yanks(snapshot, opened, gone, plan)
     drop_unused_files(snapshot, plan, list(stored_files(opened, gone)))
     return plan
+
+
+def _check_bytes_are_new(index: Index, dist: Distribution, twins: dict[tuple[ProjectName, str], str]) -> None:
+    """Refuse the same bytes under another name: one of the two names lies about what is in it.
+
+    *twins* holds the names of the files that were seen by project and sha256; what is looked at is added.
+    """
+    opened = index.project(dist.project)
+    for release in opened.released if opened else ():
+        for file in () if isinstance(release.files, Unreadable) else release.files:
+            twins.setdefault((dist.project, file.sha256), file.filename)
+    twin = twins.setdefault((dist.project, dist.sha256), dist.filename)
+    if twin != dist.filename:
+        raise UsageError(
+            f"{dist.filename} has the very bytes of {twin}", help="upload the one that is named as it was built"
+        )
 
 
 def _check_not_yanked(snapshot: Snapshot, source: IndexName, manifest: Manifest, project: ProjectName) -> None:
