@@ -60,7 +60,25 @@ class DistributionName(NamedTuple):
 
     kind: Literal["wheel", "sdist"]
     project: ProjectName
-    version: Version
+    spelling: str
+    """The version as it stands there; a valid one (PEP 440)."""
+
+    @property
+    def version(self) -> Version:
+        """The version."""
+        version = parse_version(self.spelling)
+        assert version is not None  # noqa: S101 - checked where this is made
+        return version
+
+    @property
+    def canonical(self) -> str:
+        """The version in its canonical spelling."""
+        return canonical_version(self.spelling) or self.spelling
+
+    @property
+    def key(self) -> object:
+        """What is equal for equal versions."""
+        return version_key(self.spelling)
 
 
 def normalize(name: str) -> ProjectName:
@@ -166,13 +184,11 @@ def parse_filename(filename: str) -> DistributionName | None:
     """
     if not is_safe_filename(filename):
         return None
-    if match := _COMMON_WHEEL.fullmatch(filename):
-        version = parse_version(match["version"])
-        if version is not None:
-            return DistributionName("wheel", normalize(match["name"]), version)
+    if (match := _COMMON_WHEEL.fullmatch(filename)) and canonical_version(match["version"]) is not None:
+        return DistributionName("wheel", normalize(match["name"]), match["version"])
     if (match := _COMMON_SDIST.fullmatch(filename)) and is_display_name(match["name"]):
-        version = parse_version(match["version"])
-        if version is not None:
+        version = match["version"]
+        if canonical_version(version) is not None:
             return DistributionName("sdist", normalize(match["name"]), version)
     return _parse_filename_by_packaging(filename)
 
@@ -188,8 +204,8 @@ def _parse_filename_by_packaging(filename: str) -> DistributionName | None:
     try:
         if filename.endswith(".whl"):
             name, version, _, _ = parse_wheel_filename(filename)
-            return DistributionName("wheel", ProjectName(name), version) if is_project_name(name) else None
+            return DistributionName("wheel", ProjectName(name), str(version)) if is_project_name(name) else None
         name, version = parse_sdist_filename(filename)
     except (InvalidWheelFilename, InvalidSdistFilename, ValueError):
         return None
-    return DistributionName("sdist", ProjectName(name), version) if is_project_name(name) else None
+    return DistributionName("sdist", ProjectName(name), str(version)) if is_project_name(name) else None

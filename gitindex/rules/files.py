@@ -17,7 +17,7 @@ from gitindex.names import (
     is_specifier_set,
     normalize,
     parse_filename,
-    parse_version,
+    version_key,
 )
 from gitindex.rules.documents import is_about_facts, problems_of
 from gitindex.rules.rule import Hit, Rule
@@ -198,7 +198,7 @@ def _is_released(project: Project, key: str) -> bool:
     if found is None:
         return False
     for version in project.versions():
-        if parse_version(version) == found.version:
+        if version_key(version) == found.key:
             manifest = project.release(version)
             if isinstance(manifest, Unreadable) or (
                 manifest is not None and any(f.filename == key for f in manifest.files)

@@ -17,7 +17,6 @@ from gitindex.names import (
     is_project_name,
     normalize,
     parse_filename,
-    parse_version,
     version_key,
 )
 from gitindex.rules.rule import Hit, Rule
@@ -123,7 +122,7 @@ def filename_is_of_release(change: Change, project: ProjectChange) -> Iterator[H
         path = project.after.manifest_path(release.version)
         for place, file in enumerate(release.after.files):
             found = parse_filename(file.filename)
-            if found is not None and found.project == project.name and found.version == parse_version(release.version):
+            if found is not None and found.project == project.name and found.key == version_key(release.version):
                 continue
             line = change.head.line_of(path, ("files", place, "filename"))
             if found is None:
@@ -163,10 +162,10 @@ def _manifest_with(project: ProjectChange, version: str, filename: str) -> str |
     """Return the manifest of another version that names the file: the one that its name points to."""
     found = parse_filename(filename)
     assert project.after is not None  # noqa: S101 - the caller has looked
-    if found is None or (found.project == project.name and str(found.version) == version):
+    if found is None or (found.project == project.name and found.canonical == version):
         return None
     for other in project.after.versions():
-        if other != version and parse_version(other) == found.version:
+        if other != version and version_key(other) == found.key:
             manifest = project.after.release(other)
             if isinstance(manifest, Manifest) and any(file.filename == filename for file in manifest.files):
                 return other + layout.MANIFEST_SUFFIX

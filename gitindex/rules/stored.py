@@ -12,7 +12,7 @@ from gitindex.documents import Unreadable
 from gitindex.errors import DistributionError
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, Settings
-from gitindex.names import is_safe_filename, is_sha256, normalize, parse_filename, parse_version
+from gitindex.names import is_safe_filename, is_sha256, normalize, parse_filename, version_key
 from gitindex.rules.rule import Hit, Rule
 from gitindex.snapshot import Project, Snapshot
 from gitindex.stored import is_pointer, read_digest, read_size
@@ -115,7 +115,7 @@ def releases_of(snapshot: Snapshot, stored: StoredFile) -> Iterator[tuple[Projec
         for project_name in index.project_names() if parsed is None else (parsed.project,):
             project = index.project(project_name)
             for version in project.versions() if project else ():
-                is_of_name = parsed is None or parse_version(version) == parsed.version
+                is_of_name = parsed is None or version_key(version) == parsed.key
                 manifest = project.release(version) if project and is_of_name else None
                 if project is not None and manifest is not None:
                     yield project, version, manifest
@@ -150,7 +150,7 @@ def metadata_agrees(change: Change, project: ProjectChange) -> Iterator[Hit]:
         if normalize(facts.name) != project.name:
             differences.append(f"name {facts.name!r}")
         version = parse_filename(file.filename)
-        if version is None or parse_version(facts.version) != version.version:
+        if version is None or version_key(facts.version) != version.key:
             differences.append(f"version {facts.version!r}")
         if (facts.requires_python or None) != (file.requires_python or None):
             differences.append(f"requires-python {facts.requires_python!r}")
