@@ -37,7 +37,8 @@ def carry_out(repository: Repository, worktree: Snapshot, plan: Plan, *, commit:
 
     Raises:
         RefusedError: the rules refuse what it would make; nothing is written.
-        CannotRunError: the disk or Git fails; what is written already is a file that nothing names yet.
+        CannotRunError: the disk fails, and what is written already is a file that nothing names yet; or Git refuses the
+            commit, and the message says that all is written.
 
     """
     changes = plan.changes
