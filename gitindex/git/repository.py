@@ -101,15 +101,6 @@ class Repository:
         except (KeyError, pygit2.GitError) as error:
             raise CannotRunError(f"HEAD cannot be read: {reason(error)}", help="run: git fsck") from None
 
-    def commit_id(self, revision: str) -> str:
-        """Return the id of the commit that *revision* names.
-
-        Raises:
-            NotThereError: it names nothing, or something that is no commit.
-
-        """
-        return str(self._commit(revision).id)
-
     def _commit(self, revision: str) -> pygit2.Commit:
         try:
             return self._git.revparse_single(revision).peel(pygit2.Commit)
