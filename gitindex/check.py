@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from gitindex.compare import Change
 from gitindex.errors import UsageError
-from gitindex.finding import Finding, Severity
+from gitindex.finding import Verdict
 from gitindex.git import Repository
 from gitindex.model import User
 from gitindex.snapshot import Snapshot
@@ -129,9 +129,10 @@ def run(
         else None
     )
     change = Change(before, after, everything=everything, actor=_actor(before or after, actor), descends=descends)
-    findings = validate(change)
-    _print(findings, before.name if before else None, after.name, Format.JSON if as_json else form)
-    return int(any(finding.severity is Severity.ERROR for finding in findings))
+    found = tuple(validate(change))
+    verdict = Verdict(found, before.name if before else None, after.name, folder=repository.folder)
+    _print(verdict, Format.JSON if as_json else form)
+    return int(verdict.is_refused)
 
 
 def _head(repository: Repository, head: str | None, *, staged: bool) -> Snapshot:
@@ -162,13 +163,13 @@ def _actor(policy: Snapshot, actor: str | None) -> User | None:
     return User()
 
 
-def _print(findings: list[Finding], base: str | None, head: str | None, form: Format) -> None:
+def _print(verdict: Verdict, form: Format) -> None:
     if form is Format.JSON:
-        from gitindex.report.json import findings_json  # noqa: PLC0415 - one of the two is needed
+        from gitindex.report.json import verdict_json  # noqa: PLC0415 - one of the two is needed
 
-        sys.stdout.write(findings_json(findings, base, head))
+        sys.stdout.write(verdict_json(verdict))
         return
-    from gitindex.report.text import findings_text, has_colour, verdict  # noqa: PLC0415
+    from gitindex.report.text import findings_text, has_colour, verdict_line  # noqa: PLC0415
 
-    sys.stdout.write(findings_text(findings, colour=has_colour(sys.stdout)))
-    sys.stdout.write(verdict(findings, base, head) + "\n")
+    sys.stdout.write(findings_text(verdict.findings, colour=has_colour(sys.stdout)))
+    sys.stdout.write(verdict_line(verdict) + "\n")

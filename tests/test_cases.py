@@ -20,10 +20,10 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from gitindex.compare import Change
-from gitindex.finding import Finding, Severity
+from gitindex.finding import Finding, Severity, Verdict
 from gitindex.git import Repository
 from gitindex.model import User
-from gitindex.report.json import findings_json
+from gitindex.report.json import verdict_json
 from gitindex.report.text import findings_text
 from gitindex.tree import Kind
 from gitindex.validate import validate
@@ -257,7 +257,7 @@ def assert_reports_carry(findings: list[Finding]) -> None:
     assert all(line.isprintable() for line in lines)
     assert [re.search(r": (GI\d{3}) ", line) is not None for line in lines] == [True, False] * len(findings)
     text.encode("utf-8")
-    listed = json.loads(findings_json(findings, "a" * 40, "worktree").encode("utf-8"))["findings"]
+    listed = json.loads(verdict_json(Verdict(tuple(findings), "a" * 40, "worktree")).encode("utf-8"))["findings"]
     assert [found["code"] for found in listed] == [finding.code for finding in findings]
 
 

@@ -312,7 +312,15 @@ def test_an_interrupted_run_is_exit_code_130_and_commits_nothing(
     hook.chmod(0o755)
     head = repo.git("rev-parse", "HEAD")
     upload = [*GITINDEX, "upload", str(dist / "demo-1.0.tar.gz"), "--index", "emilie/dev", "--commit"]
-    process = subprocess.Popen(upload, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0)
+    process = subprocess.Popen(
+        upload,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+        # A shell's background jobs ignore it, and their children with them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+    )
     while not (tmp_path / "reached").exists():
         assert process.poll() is None
         time.sleep(0.01)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
-from gitindex.finding import Finding
+from gitindex.finding import Verdict
 
 
-def findings_json(findings: Sequence[Finding], base: str | None, head: str | None) -> str:
-    """Return ``base``, ``head`` (commit id, ``"worktree"``, ``"index"`` or null) and ``findings`` as JSON."""
+def verdict_json(verdict: Verdict) -> str:
+    """Return ``base``, ``head`` (commit id, ``"worktree"``, ``"index"`` or null) and ``findings`` as JSON.
+
+    ``merged`` is there, and true, where the result of a merge was checked.
+    """
     listed = [
         {
             "code": finding.code,
@@ -19,6 +21,9 @@ def findings_json(findings: Sequence[Finding], base: str | None, head: str | Non
             "message": finding.message.encode("utf-8", "backslashreplace").decode(),
             "help": finding.help.encode("utf-8", "backslashreplace").decode(),
         }
-        for finding in findings
+        for finding in verdict.findings
     ]
-    return json.dumps({"base": base, "head": head, "findings": listed}, indent=2) + "\n"
+    answer: dict[str, object] = {"base": verdict.base, "head": verdict.head}
+    if verdict.is_merged:
+        answer["merged"] = True
+    return json.dumps(answer | {"findings": listed}, indent=2) + "\n"

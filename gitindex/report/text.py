@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TextIO
 
-from gitindex.finding import Finding, Severity
+from gitindex.finding import Finding, Severity, Verdict
 
 _RED, _YELLOW, _BOLD, _OFF = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -47,15 +47,23 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def verdict(findings: Sequence[Finding], base: str | None, head: str | None) -> str:
+def verdict_line(verdict: Verdict) -> str:
     """Return one line that says how it went, and what was compared."""
-    errors = sum(finding.severity is Severity.ERROR for finding in findings)
-    warnings = len(findings) - errors
-    compared = f"{_name(head)} against {_name(base)}" if base else f"all of {_name(head)}"
-    if not findings:
-        return f"Valid: {compared}."
+    errors = sum(finding.severity is Severity.ERROR for finding in verdict.findings)
+    warnings = len(verdict.findings) - errors
     found = [count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
-    return f"{'Refused' if errors else 'Valid'}: {' and '.join(found)} in {compared}."
+    word = "Refused" if verdict.is_refused else "Valid"
+    strict = " (--strict: warnings refuse too)" if verdict.is_refused and not errors else ""
+    listed = f"{' and '.join(found)} in " if found else ""
+    return f"{word}: {listed}{compared(verdict)}{strict}."
+
+
+def compared(verdict: Verdict) -> str:
+    """Return what was compared with what, in words."""
+    base, head = _name(verdict.base), _name(verdict.head)
+    if verdict.is_merged:
+        return f"{head} merged into {base}"
+    return f"{head} against {base}" if verdict.base else f"all of {head}"
 
 
 def _name(revision: str | None) -> str:
