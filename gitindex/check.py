@@ -6,6 +6,8 @@ completion and whatever is wrong are Typer's, which has its options from the sam
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -13,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gitindex.compare import Change
-from gitindex.errors import UsageError
+from gitindex.errors import MovedError, UsageError
 from gitindex.finding import Verdict
 from gitindex.git import Repository
-from gitindex.model import User
+from gitindex.guard import attribute, merged_change
 from gitindex.snapshot import Snapshot
 from gitindex.validate import validate
 
@@ -51,6 +53,12 @@ OPTIONS = (
     Option("staged", "--staged", "Check what is staged: what the next commit would hold."),
     Option("worktree", "--worktree", "Check the working tree (the default)."),
     Option("everything", "--all", "Check every file, not only what the change touches."),
+    Option(
+        "into", "--merge-into", "Check what a merge of the head into REV would give, and compare it with REV.", "REV"
+    ),
+    Option("expect_base", "--expect-base", "Refuse if the base is another commit by now.", "SHA"),
+    Option("expect_head", "--expect-head", "Refuse if the head is another commit by now.", "SHA"),
+    Option("pushed", "--pushed", "Check what is being pushed: for a pre-push hook."),
     Option("actor", "--actor", "Who makes the change: a user, or an identity such as github:emilie.", "ID"),
     Option("form", "--format", "How to print the findings.", "FORMAT", Format),
     Option("as_json", "--json", "The same as --format json."),
@@ -111,28 +119,74 @@ def run(
     staged: bool = False,
     worktree: bool = False,
     everything: bool = False,
+    into: str | None = None,
+    expect_base: str | None = None,
+    expect_head: str | None = None,
+    pushed: bool = False,
     actor: str | None = None,
     form: Format = Format.TEXT,
     as_json: bool = False,
 ) -> int:
     """Check a change, print the findings, and return the exit code: 1 where it is refused, else 0."""
-    if (head is not None) + staged + worktree > 1:
-        raise UsageError("--head, --staged and --worktree exclude each other", help="give one of them")
+    _exclude({"--head": head is not None, "--staged": staged, "--worktree": worktree, "--pushed": pushed})
+    _exclude({"--merge-into": into is not None, "--staged": staged, "--worktree": worktree, "--pushed": pushed})
+    _exclude({"--merge-into": into is not None, "--base": base is not None, "--pushed": pushed})
     repository = Repository.open(directory, folder)
-    after = _head(repository, head, staged=staged)
-    before = _base(repository, base, after, is_revision=head is not None)
+    shown = Format.JSON if as_json else form
+    if pushed:
+        from gitindex.receive import Door, read_push  # noqa: PLC0415 - a hook alone needs it
+
+        verdicts = [verdict for _, verdict in Door(repository, actor).sent(read_push(os.environ, sys.stdin))]
+        for verdict in verdicts:
+            _print(verdict, shown)
+        return int(any(verdict.is_refused for verdict in verdicts))
+    after = repository.at(head or "HEAD") if into is not None else _head(repository, head, staged=staged)
+    before = repository.at(into) if into is not None else _base(repository, base, after, is_revision=head is not None)
+    _expect("base", expect_base, before)
+    _expect("head", expect_head, after)
     if after.settings_or_problem is None and (before is None or before.settings_or_problem is None):
         _ = after.settings  # says that this is no index repository
-    descends = (
-        repository.descends(after.name, before.name)
-        if base and head and before and after.name and before.name
-        else None
+    is_revision = head is not None or into is not None
+    if into is not None and before is not None:
+        change = merged_change(repository, before, after, everything=everything)
+    else:
+        descends = is_revision and base is not None and before is not None
+        change = Change(
+            before,
+            after,
+            everything=everything,
+            descends=repository.descends(str(after.name), str(before.name)) if descends and before else None,
+        )
+    attribute(repository, change, actor=actor, head=after.name if is_revision else None)
+    verdict = Verdict(
+        tuple(validate(change)),
+        before.name if before else None,
+        after.name,
+        is_merged=into is not None,
+        folder=repository.folder,
     )
-    change = Change(before, after, everything=everything, actor=_actor(before or after, actor), descends=descends)
-    found = tuple(validate(change))
-    verdict = Verdict(found, before.name if before else None, after.name, folder=repository.folder)
-    _print(verdict, Format.JSON if as_json else form)
+    _print(verdict, shown)
     return int(verdict.is_refused)
+
+
+def _exclude(given: Mapping[str, bool]) -> None:
+    flags = [flag for flag, is_given in given.items() if is_given]
+    if len(flags) > 1:
+        raise UsageError(f"{' and '.join(flags)} exclude each other", help="give one of them")
+
+
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
+
+
+def _expect(side: str, expected: str | None, found: Snapshot | None) -> None:
+    """Refuse to go on where a side of the change is not the commit that the caller means."""
+    if expected is None:
+        return
+    if not _COMMIT_ID.fullmatch(expected):
+        raise UsageError(f"--expect-{side} is {expected!r}, and must be a whole commit id", help="see: git rev-parse")
+    name = found.name if found is not None else None
+    if name != expected:
+        raise MovedError(f"the {side} is {name or 'nothing'}, and {expected} was expected")
 
 
 def _head(repository: Repository, head: str | None, *, staged: bool) -> Snapshot:
@@ -150,17 +204,6 @@ def _base(repository: Repository, base: str | None, head: Snapshot, *, is_revisi
         # What Git hooks and forges pass for "nothing was there before".
         return None if set(base) == {"0"} else repository.at(base)
     return repository.published(head.name if is_revision else None)
-
-
-def _actor(policy: Snapshot, actor: str | None) -> User | None:
-    """Return who *actor* is, as the base knows them; nobody it does not know has any right."""
-    if actor is None:
-        return None
-    for name in policy.user_names():
-        user = policy.user(name)
-        if isinstance(user, User) and (actor == name or actor in user.identities):
-            return user
-    return User()
 
 
 def _print(verdict: Verdict, form: Format) -> None:

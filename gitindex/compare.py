@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import layout
 from gitindex.documents import Unreadable
-from gitindex.model import File, Manifest, ProjectStatements, Settings, Stage, User
+from gitindex.model import File, Manifest, ProjectStatements, Settings, Stage
 from gitindex.names import IndexName, ProjectName, UserName, is_safe_filename, version_key
+from gitindex.rights import Rights
 from gitindex.snapshot import NO_REVISION, Stray
 from gitindex.tree import EMPTY, Entry, Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from gitindex.rights import Actor
     from gitindex.snapshot import Index, Project, Snapshot
 
 
@@ -95,7 +97,13 @@ class ProjectChange:
 
     def differs(self, version: str) -> bool:
         """Tell whether the manifest of a version has other bytes, or another mode, than it had."""
-        name = version + layout.MANIFEST_SUFFIX
+        return self._differs_at(version + layout.MANIFEST_SUFFIX)
+
+    def different_paths(self) -> Iterator[str]:
+        """Yield the paths in the project's folder whose bytes or modes are not what they were, sorted."""
+        return (f"{self.path}/{name}" for name in self._touched if self._differs_at(name))
+
+    def _differs_at(self, name: str) -> bool:
         old = self.before.folder if self.before else EMPTY
         new = self.after.folder if self.after else EMPTY
         was, now = old.entries().get(name), new.entries().get(name)
@@ -191,6 +199,25 @@ class StoredFile(NamedTuple):
     after: tuple[Folder, str] | None
 
 
+class Commit(NamedTuple):
+    """A commit of a change, and what Git says of its signature."""
+
+    id: str
+    problem: str
+    """What is wrong with the signature, empty where nothing is: ``is not signed``, for instance."""
+
+
+class Act(NamedTuple):
+    """What somebody does: the whole change, or one commit of it."""
+
+    change: Change
+    """What it changes, whether or not the change as a whole still shows it."""
+    actor: Actor | None
+    """Who does it; ``None`` for a commit whose signer is not known."""
+    commit: Commit | None = None
+    """The commit, where it is one commit's doing."""
+
+
 class Change:
     """A pair of snapshots: the base (what is published) and the head (what would be)."""
 
@@ -200,16 +227,18 @@ class Change:
         head: Snapshot,
         *,
         everything: bool = False,
-        actor: User | None = None,
         descends: bool | None = None,
+        conflicts: tuple[str, ...] = (),
     ) -> None:
         self.base = base or NO_REVISION
         """A snapshot of nothing where there is no base."""
         self.head = head
-        self.actor = actor
-        """Who makes the change, as the base knows them."""
+        self.acts: tuple[Act, ...] = ()
+        """Who does what in it, where that is known."""
         self.descends = descends
         """Whether the head comes after the base; ``None`` where these are not two revisions."""
+        self.conflicts = conflicts
+        """Paths that keep the head from being merged into the base."""
         self.everything = everything or base is None or self._storage_moved_in(base, head)
         """Whether every file of the head is checked, not only what differs."""
 
@@ -234,10 +263,18 @@ class Change:
         """Whether there is something that the head is compared with."""
         return self.base is not NO_REVISION
 
+    @cached_property
+    def rights(self) -> Rights:
+        """The rights in force: the base's, since a change cannot grant itself what it needs.
+
+        Where there is no base (a new repository), those of the head.
+        """
+        return Rights(self.base if self.has_base else self.head)
+
     @property
     def is_by_admin(self) -> bool:
-        """Whether someone who was an admin in the base makes the change."""
-        return self.actor is not None and self.actor.admin
+        """Whether those who make the change are known, and each of them is an admin."""
+        return bool(self.acts) and all(act.actor is not None and self.rights.is_admin(act.actor) for act in self.acts)
 
     @property
     def touches_settings(self) -> bool:

@@ -39,6 +39,15 @@ class NotThereError(GitindexError):
     exit_code = 1
 
 
+class MovedError(GitindexError):
+    """What a verdict was asked for is not what is there any more (exit code 1)."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, help="it moved: look at what is there now, and validate that")
+
+
 class CannotRunError(GitindexError):
     """The run could not be done: no repository, a broken object, a disk or a network that fails (exit code 3)."""
 

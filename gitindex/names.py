@@ -114,6 +114,25 @@ def parse_index_name(text: str) -> IndexName | None:
     return None
 
 
+_IDENTITY = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<value>[!-~]+)", re.ASCII)
+_KEYS = {
+    "ssh": re.compile(r"SHA256:[A-Za-z0-9+/]{43}", re.ASCII),
+    "gpg": re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}", re.ASCII | re.IGNORECASE),
+}
+"""How the fingerprint of a signing key is written, as ``ssh-keygen -l`` and ``gpg --fingerprint`` print it."""
+
+
+def identity_key(text: str) -> str | None:
+    """Return what is equal for equal identities (``github:emilie``, ``ssh:SHA256:…``), ``None`` for a malformed one.
+
+    Logins and hexadecimal digits are the same in upper and lower case; the base64 of an SSH fingerprint is not.
+    """
+    match = _IDENTITY.fullmatch(text)
+    if match is None or (match["scheme"] in _KEYS and not _KEYS[match["scheme"]].fullmatch(match["value"])):
+        return None
+    return text if match["scheme"] == "ssh" else text.lower()
+
+
 def is_sha256(text: str) -> bool:
     """Tell whether *text* is a sha256 in lower-case hexadecimal."""
     return _SHA256.fullmatch(text) is not None

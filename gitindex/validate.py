@@ -10,6 +10,7 @@ from gitindex.finding import Finding, Severity, sort_findings
 from gitindex.model import Settings
 from gitindex.parallel import in_shares, shares_for
 from gitindex.rules import RULES, Rule
+from gitindex.rules.history import CONFLICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +26,10 @@ def validate(change: Change, *, rules: Sequence[Rule] = RULES) -> list[Finding]:
     """
     ignored = _ignored(change)
     applied = [rule for rule in rules if rule.code not in ignored]
-    findings = list(_findings(change, chain((change,), change.concerned_indexes, change.stored), applied))
+    if change.conflicts:
+        # Git's markers are in the files; what would be published is not known yet.
+        return sort_findings(list(_findings(change, (change,), [rule for rule in applied if rule.code == CONFLICT])))
+    findings = list(_findings(change, chain((change,), change.acts, change.concerned_indexes, change.stored), applied))
     shares = shares_for(change.size) if change.everything else 1
 
     def projects_of(share: int, shares: int) -> list[Finding]:

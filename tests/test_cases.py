@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gitindex.compare import Change
 from gitindex.finding import Finding, Severity, Verdict
 from gitindex.git import Repository
-from gitindex.model import User
+from gitindex.guard import attribute, merged_change
 from gitindex.report.json import verdict_json
 from gitindex.report.text import findings_text
 from gitindex.tree import Kind
@@ -94,6 +94,7 @@ class Case(Strict):
     findings: tuple[Expected, ...] = ()
     base: Side = Side()
     head: Side = Side()
+    target: Side | None = None
     actor: str | None = None
     all: bool = False
     no_base: bool = False
@@ -207,16 +208,20 @@ class Store:
         after = self.commit(head, parent)
         if case.no_base:
             return Change(None, self.repository.at(after))
+        if case.target is not None or (folder / "target").is_dir():
+            tip = self.commit(base.changed(folder / "target", case.target or Side()), before)
+            change = merged_change(
+                self.repository, self.repository.at(tip), self.repository.at(after), everything=everything or case.all
+            )
+            return attribute(self.repository, change, actor=case.actor, head=after)
         at_base = self.repository.at(before)
-        actor = at_base.user(case.actor) if case.actor else None
-        assert case.actor is None or isinstance(actor, User)
-        return Change(
+        change = Change(
             at_base,
             self.repository.at(after),
             everything=everything or case.all,
-            actor=actor if isinstance(actor, User) else None,
             descends=self.repository.descends(after, before),
         )
+        return attribute(self.repository, change, actor=case.actor, head=after)
 
 
 @pytest.fixture(scope="session")
@@ -305,8 +310,7 @@ def test_working_tree_of_a_case_gives_the_same_codes(folder: Path, tmp_path: Pat
             target.chmod(node.mode & 0o777)
     repository = Repository.open(tmp_path, "")
     before = repository.at("HEAD")
-    actor = before.user(case.actor) if case.actor else None
-    change = Change(before, repository.worktree(), actor=actor if isinstance(actor, User) else None)
+    change = attribute(repository, Change(before, repository.worktree()), actor=case.actor, head=None)
     assert codes(validate(change)) == case.expected
 
 

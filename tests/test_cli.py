@@ -85,7 +85,7 @@ def test_the_lines_of_the_help_are_the_first_lines_of_the_docstrings() -> None:
 def test_the_help_lists_every_command(run: Run) -> None:
     result = run("--help")
     assert result.code == 0
-    listed = re.findall(r"^  (\w+)  +(\S.*)$", result.out.partition("Commands:")[2], re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+)  +(\S.*)$", result.out.partition("Commands:")[2], re.MULTILINE)
     assert [name for name, _ in listed] == list(COMMANDS)
     wanted = [
         "init",
@@ -419,8 +419,17 @@ def test_users_are_created_listed_shown_modified_and_deleted(repo: IndexReposito
         "emilie": ["emilie/dev", "emilie/prod"],
         "root": ["root/pypi"],
     }
-    answer(run, "user", "modify", "bob", "title=Robert", "identities+=github:bob,ssh:SHA256:x", "admin=true")
-    answer(run, "user", "modify", "bob", "identities-=ssh:SHA256:x")
+    key = f"ssh:SHA256:{'q' * 43}"
+    answer(
+        run,
+        "user",
+        "modify",
+        "bob",
+        "title=Robert",
+        "identities+=github:bob,ssh:SHA256:qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq",
+        "admin=true",
+    )
+    answer(run, "user", "modify", "bob", f"identities-={key}")
     assert tomllib.loads((repo.root / "indexes/bob/user.toml").read_text()) == {
         "email": "bob@example.org",
         "title": "Robert",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from gitindex import layout
-from gitindex.compare import Change, ProjectChange, StoredFile
+from gitindex.compare import Act, Change, ProjectChange, StoredFile
 from gitindex.finding import Severity
 from gitindex.rules import RULES, SEVERITIES, Rule
 from gitindex.snapshot import Index, Snapshot
@@ -17,10 +17,11 @@ from tests.test_cases import CASES, COMMON, FOLDERS, read_case
 
 ERRORS = (
     *(f"GI{number:03}" for number in range(1, 14)),
-    *(f"GI{number}" for number in range(101, 108)),
-    *(f"GI{number}" for number in range(201, 213)),
+    *(f"GI{number}" for number in range(101, 109)),
+    *(f"GI{number}" for number in range(201, 214)),
+    *(f"GI{number}" for number in range(301, 305)),
 )
-"""The rules of contents, of bases and of history: all of them refuse a change."""
+"""The rules of contents, of bases, of history and of authority: all of them refuse a change."""
 PROD = "indexes/emilie/prod"
 
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
@@ -41,7 +42,7 @@ def test_rules_are_those_of_the_contract_in_order_and_each_once() -> None:
     assert set(ERRORS) <= set(codes)
 
 
-def test_rules_of_contents_bases_and_history_are_errors() -> None:
+def test_rules_of_contents_bases_history_and_authority_are_errors() -> None:
     assert {SEVERITIES[code] for code in ERRORS} == {Severity.ERROR}
 
 
@@ -53,7 +54,7 @@ def test_rule_says_what_it_refuses_and_why(rule: Rule) -> None:
     first, *_ = rule.explanation.splitlines()
     assert first.endswith("."), "the first line is a sentence"
     assert rule.scopes
-    assert set(rule.scopes) <= {Change, Index, ProjectChange, StoredFile}
+    assert set(rule.scopes) <= {Act, Change, Index, ProjectChange, StoredFile}
 
 
 @each_rule

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +10,7 @@ import typer
 from gitindex import layout
 from gitindex.cli.common import JsonOption, current, index_name, open_repository
 from gitindex.cli.output import print_json, say
+from gitindex.cli.progress import progress_of
 from gitindex.errors import UsageError
 from gitindex.git import Repository
 from gitindex.report.text import count
@@ -41,7 +40,8 @@ def render(
     names = [index_name(name) for name in index or ()]
     _check_place(repository, out)
     lfs = repository.git_directory / "lfs" / "objects"
-    report = write_site(snapshot, out, indexes=names, lfs_objects=lfs, progress=_progress())
+    with progress_of("projects") as progress:
+        report = write_site(snapshot, out, indexes=names, lfs_objects=lfs, progress=progress)
     if as_json:
         print_json({"revision": snapshot.name, **report._asdict()})
         return
@@ -57,16 +57,3 @@ def _check_place(repository: Repository, out: Path) -> None:
         own += [repository.root / name for name in (layout.INDEXES, layout.FILES)]
     if any(target.is_relative_to(folder.resolve()) for folder in own):
         raise UsageError(f"{out} lies in the repository's own folders", help="choose another one with --out")
-
-
-def _progress() -> Callable[[int, int], None] | None:
-    if not sys.stderr.isatty():
-        return None
-
-    def show(done: int, of: int) -> None:
-        if done % 50 == 0 or done + 1 == of:
-            end = "\n" if done + 1 == of else ""
-            sys.stderr.write(f"\r{done + 1:,} of {of:,} projects{end}")
-            sys.stderr.flush()
-
-    return show

@@ -1,6 +1,18 @@
 """The one owner of pygit2: revisions, the staged index and the working tree as folders of an index repository."""
 
 from gitindex.git.folders import GitFolder
+from gitindex.git.history import CommitInfo
 from gitindex.git.repository import STAGED, WORKTREE, Repository, configured_identity, create, is_branch_name
+from gitindex.git.signatures import Signature
 
-__all__ = ["STAGED", "WORKTREE", "GitFolder", "Repository", "configured_identity", "create", "is_branch_name"]
+__all__ = [
+    "STAGED",
+    "WORKTREE",
+    "CommitInfo",
+    "GitFolder",
+    "Repository",
+    "Signature",
+    "configured_identity",
+    "create",
+    "is_branch_name",
+]

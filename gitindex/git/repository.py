@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,11 @@ import pygit2
 
 from gitindex import layout
 from gitindex.errors import CannotRunError, NotThereError
+from gitindex.git.command import run_git
 from gitindex.git.folders import GitFolder, blob_leaf, disk_leaf, is_gone, path_of, reason
+from gitindex.git.history import History
+from gitindex.git.merge import Merger
+from gitindex.git.signatures import Signature, check_signatures
 from gitindex.model import Settings
 from gitindex.snapshot import Snapshot
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay
@@ -112,6 +117,15 @@ class Repository:
                 else "see: git log, git branch -a"
             )
             raise NotThereError(f"{revision}: no such revision", help=hint) from None
+
+    def commit_id(self, revision: str) -> str:
+        """Return the id of the commit that *revision* names.
+
+        Raises:
+            NotThereError: no such revision.
+
+        """
+        return str(self._commit(revision).id)
 
     def has_revision(self, revision: str) -> bool:
         """Tell whether *revision* names a commit."""
@@ -243,7 +257,7 @@ class Repository:
         checked_out = self.head()
         if checked_out is None:
             return None
-        branch = self._published_branch(checked_out)
+        branch = self.protected_branch
         remote = f"refs/remotes/origin/{branch}"
         if not self.has_revision(remote):
             if any(name.startswith("refs/remotes/origin/") for name in self._git.references):
@@ -257,11 +271,50 @@ class Repository:
             raise CannotRunError(f"{head or 'HEAD'} and origin/{branch} share no commit to compare with", help=hint)
         return self.at(shared)
 
-    def _published_branch(self, checked_out: str) -> str:
-        """Return the protected branch as origin's default branch states it, else as the checked out commit does."""
+    @property
+    def protected_branch(self) -> str:
+        """The protected branch as origin's default branch states it, else as the checked out commit does."""
         default = "refs/remotes/origin/HEAD"
-        settings = self.at(default if self.has_revision(default) else checked_out).settings_or_problem
+        checked_out = self.head()
+        stated = default if self.has_revision(default) else checked_out
+        settings = None if stated is None else self.at(stated).settings_or_problem
         return (settings if isinstance(settings, Settings) else Settings(format=1)).policy.protected_branch
+
+    @cached_property
+    def history(self) -> History:
+        """The commits of the repository."""
+        return History(self._git)
+
+    def merged(self, ours: str, theirs: str, *, follows_renames: bool) -> tuple[Snapshot, tuple[str, ...]]:
+        """Open what Git makes of two commits by itself, and the paths in conflict; nothing is written here.
+
+        The paths are below the index repository's folder; one elsewhere starts with `/`.
+
+        Raises:
+            CannotRunError: the two share no history, or git is too old.
+
+        """
+        merge = self._merger.merge(ours, theirs, follows_renames=follows_renames)
+        root = GitFolder(self._git, bytes.fromhex(merge.tree))
+        prefix = f"{self.folder}/" if self.folder else ""
+        conflicts = (p.removeprefix(prefix) if p.startswith(prefix) else f"/{p}" for p in merge.conflicts)
+        return Snapshot(self._subfolder(root), theirs), tuple(conflicts)
+
+    @cached_property
+    def _merger(self) -> Merger:
+        merger = Merger(Path(self._git.path), self.git_directory / "objects")
+        self._git.odb.add_disk_alternate(str(merger.objects))
+        return merger
+
+    def signatures(self, commits: Sequence[str], trusted: Collection[str]) -> dict[str, Signature]:
+        """Return what git says of the signatures of commits; only the keys of *trusted* identities count.
+
+        Raises:
+            CannotRunError: git cannot be run.
+
+        """
+        signed = {commit: self.history.signature(commit) for commit in commits}
+        return check_signatures(Path(self._git.path), signed, trusted)
 
     def commit(self, paths: Sequence[str], message: str) -> str | None:
         """Commit the working tree's state of *paths* (of the index repository) alone, and return the commit's id.
@@ -291,24 +344,7 @@ class Repository:
             self._run_git(*arguments, "--pathspec-from-file=-", "--pathspec-file-nul", data=listed)
 
     def _run_git(self, *arguments: str, data: str = "", cwd: Path | None = None) -> str:
-        import subprocess  # noqa: PLC0415 - only what commits needs it
-
-        try:
-            done = subprocess.run(  # noqa: S603
-                ["git", *arguments],  # noqa: S607
-                cwd=cwd or self.root,
-                input=data,
-                capture_output=True,
-                encoding="utf-8",
-                errors="surrogateescape",
-                check=False,
-            )
-        except OSError as error:
-            raise CannotRunError(f"git cannot be started: {error.strerror}", help="install git") from None
-        if done.returncode:
-            words = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise CannotRunError(f"git {arguments[0]}: {words[0] if words else 'failed'}", help="\n".join(words[1:]))
-        return done.stdout
+        return run_git(cwd or self.root, *arguments, data=data).out
 
 
 def create(directory: Path, branch: str) -> Repository:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from gitindex.finding import Verdict
+from gitindex.finding import Finding, Verdict
 
 
 def verdict_json(verdict: Verdict) -> str:
@@ -12,18 +12,24 @@ def verdict_json(verdict: Verdict) -> str:
 
     ``merged`` is there, and true, where the result of a merge was checked.
     """
-    listed = [
-        {
-            "code": finding.code,
-            "severity": str(finding.severity),
-            "path": finding.path.encode("utf-8", "backslashreplace").decode(),
-            "line": finding.line,
-            "message": finding.message.encode("utf-8", "backslashreplace").decode(),
-            "help": finding.help.encode("utf-8", "backslashreplace").decode(),
-        }
-        for finding in verdict.findings
-    ]
     answer: dict[str, object] = {"base": verdict.base, "head": verdict.head}
     if verdict.is_merged:
         answer["merged"] = True
-    return json.dumps(answer | {"findings": listed}, indent=2) + "\n"
+    return json.dumps(answer | {"findings": [*map(finding_json, verdict.findings)]}, indent=2) + "\n"
+
+
+def finding_json(finding: Finding) -> dict[str, object]:
+    """Return a finding as an object of JSON."""
+    return {
+        "code": finding.code,
+        "severity": str(finding.severity),
+        "path": json_text(finding.path),
+        "line": finding.line,
+        "message": json_text(finding.message),
+        "help": json_text(finding.help),
+    }
+
+
+def json_text(text: str) -> str:
+    """Return *text* with the bytes that are not UTF-8 spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()

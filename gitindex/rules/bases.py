@@ -1,4 +1,4 @@
-"""GI101 to GI107: indexes, what they inherit from, and who may release to them."""
+"""GI101 to GI108: indexes, what they inherit from, who may release to them, and who that is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from gitindex import layout
 from gitindex.compare import Change, ProjectChange
 from gitindex.documents import Unreadable
 from gitindex.finding import Severity
-from gitindex.model import Mirror, Settings, Stage
-from gitindex.names import IndexName, parse_index_name
+from gitindex.model import Mirror, Settings, Stage, User
+from gitindex.names import IndexName, identity_key, parse_index_name
+from gitindex.rights import Rights
 from gitindex.rules.rule import Hit, Rule
 from gitindex.snapshot import Index, Snapshot
 
@@ -162,6 +163,27 @@ def acl_names_someone(change: Change, subject: Change | Index) -> Iterator[Hit]:
                 )
 
 
+def identity_is_one_users(change: Change, subject: Change) -> Iterator[Hit]:
+    """An identity of a user is well-formed, and no other user's.
+
+    What is done under an identity is held to be done by its user. One that two users claim says nothing, so none of
+    them has a right by it. `github:emilie` names an account at a forge; `ssh:SHA256:…`, as `ssh-keygen -l` prints it,
+    and `gpg:` with the fingerprint of a primary key name the keys that a user signs commits with.
+    """
+    rights = Rights(change.head)
+    for name in subject.changed_users:
+        user = change.head.user(name)
+        for identity in user.identities if isinstance(user, User) else ():
+            path, key = layout.user_path(name), identity_key(identity)
+            line = change.head.line_of(path, ("identities",))
+            if key is None:
+                wanted = "github:LOGIN, ssh:SHA256:FINGERPRINT or gpg:FINGERPRINT"
+                yield Hit(path, f"the identity {identity!r} is malformed", f"write it as {wanted}", line)
+            elif rights.identities.get(key) != name:
+                message = f"the identity {identity!r} is another user's too"
+                yield Hit(path, message, "leave it to the one whose it is; an admin can move it", line)
+
+
 RULES = (
     Rule("GI101", Severity.ERROR, "a base that does not exist", (Index,), base_exists),
     Rule("GI102", Severity.ERROR, "bases that form a cycle", (Index,), no_cycle),
@@ -187,5 +209,12 @@ RULES = (
         "an ACL or group entry that names no user or group",
         (Change, Index),
         acl_names_someone,
+    ),
+    Rule(
+        "GI108",
+        Severity.ERROR,
+        "an identity that is malformed, or that another user has too",
+        (Change,),
+        identity_is_one_users,
     ),
 )

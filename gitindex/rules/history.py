@@ -1,4 +1,4 @@
-"""GI201 to GI212: what a non-volatile index has released is never removed or changed.
+"""GI201 to GI213: what a non-volatile index has released is never removed or changed.
 
 All of them ask the base what was promised, and the head whether it still holds. How a change was made (rename, delete
 and add again, another spelling) does not matter: what counts is what stands at its place in the end.
@@ -19,6 +19,8 @@ from gitindex.rules.stored import is_embedded, naming, releases_of
 from gitindex.snapshot import Index, Snapshot
 from gitindex.tree import Folder
 
+HISTORY = "GI210"
+CONFLICT = "GI213"
 _PROMISE = "released files stay: yank them (gitindex yank), or release a new version"
 
 
@@ -307,6 +309,19 @@ def format_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
         yield Hit(layout.SETTINGS, f"format was {before.format}, is now {after.format}", "restore it", line)
 
 
+def head_can_be_merged(change: Change, subject: Change) -> Iterator[Hit]:
+    """The head can be merged into the base without a conflict.
+
+    What would be published is the result of the merge, and nobody knows it before the conflict is resolved. Nothing
+    else is checked until then.
+    """
+    del change
+    base = _short(subject.base)
+    for path in subject.conflicts:
+        help_ = f"merge it and resolve that: git fetch && git merge {base}"
+        yield Hit(path.lstrip("/"), f"the head and {base} both change it, and Git cannot merge the two", help_)
+
+
 RULES = (
     Rule("GI201", Severity.ERROR, "a non-volatile index deleted", (Change,), index_is_kept),
     Rule(
@@ -347,7 +362,7 @@ RULES = (
         (StoredFile,),
         stored_file_is_kept,
     ),
-    Rule("GI210", Severity.ERROR, "a head that does not descend from the base", (Change,), history_is_kept),
+    Rule(HISTORY, Severity.ERROR, "a head that does not descend from the base", (Change,), history_is_kept),
     Rule(
         "GI211",
         Severity.ERROR,
@@ -356,4 +371,11 @@ RULES = (
         unreadable_is_not_repaired_silently,
     ),
     Rule("GI212", Severity.ERROR, "format lowered, or gitindex.toml removed", (Change,), format_is_kept),
+    Rule(
+        CONFLICT,
+        Severity.ERROR,
+        "a head that cannot be merged into the base without a conflict",
+        (Change,),
+        head_can_be_merged,
+    ),
 )

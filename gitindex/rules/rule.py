@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from inspect import cleandoc
 from typing import Any, NamedTuple
 
-from gitindex.compare import Change, ProjectChange, StoredFile
+from gitindex.compare import Act, Change, ProjectChange, StoredFile
 from gitindex.finding import Severity
 from gitindex.snapshot import Index
 
-Subject = Change | Index | ProjectChange | StoredFile
+Subject = Change | Index | ProjectChange | StoredFile | Act
 """What a rule looks at: the change as a whole, an index of the head whose definition or surroundings differ, a project
-that differs, a stored file that differs."""
+that differs, a stored file that differs, what somebody does."""
 
 
 class Hit(NamedTuple):

@@ -1,0 +1,56 @@
+"""Runs git itself, for what is its own business: commits, merges, signatures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from gitindex.errors import CannotRunError
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class Answer(NamedTuple):
+    """What git said."""
+
+    code: int
+    out: str
+    """What it printed; bytes that are not UTF-8 are surrogate escapes."""
+
+
+def run_git(
+    cwd: Path,
+    *arguments: str,
+    data: str = "",
+    environment: Mapping[str, str] = _NONE,
+    accepted: Collection[int] = (0,),
+) -> Answer:
+    """Run git in a folder, with *data* as its input and the *environment* added to this process's.
+
+    Raises:
+        CannotRunError: git is not there, or ended with another code than the *accepted* ones.
+
+    """
+    import subprocess  # noqa: PLC0415 - most runs need no process
+
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            cwd=cwd,
+            env={**os.environ, **environment},
+            input=data,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+        )
+    except OSError as error:
+        raise CannotRunError(f"git cannot be started: {error.strerror}", help="install git") from None
+    if done.returncode not in accepted:
+        command = next((word for word in arguments if not word.startswith("-") and "=" not in word), "")
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise CannotRunError(f"git {command}: {words[0] if words else 'failed'}", help="\n".join(words[1:]))
+    return Answer(done.returncode, done.stdout)

@@ -1,0 +1,121 @@
+"""Commits: who made them and when, which are new, which follow which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import NamedTuple
+
+import pygit2
+
+from gitindex.errors import CannotRunError
+from gitindex.git.folders import reason
+
+
+class CommitInfo(NamedTuple):
+    """What a commit says of itself; all of it was written by whoever made it."""
+
+    id: str
+    parents: tuple[str, ...]
+    author: str
+    email: str
+    date: datetime
+    """When its author made it."""
+    subject: str
+    """The first line of the message."""
+
+
+class History:
+    """The commits of a repository."""
+
+    def __init__(self, repository: pygit2.Repository) -> None:
+        self._git = repository
+
+    def commit(self, commit_id: str) -> CommitInfo:
+        """Read a commit.
+
+        Raises:
+            CannotRunError: it is not here.
+
+        """
+        commit = self._read(commit_id)
+        author = commit.author
+        subject, _, _ = commit.raw_message.lstrip(b"\n").partition(b"\n")
+        return CommitInfo(
+            str(commit.id),
+            tuple(map(str, commit.parent_ids)),
+            _text(author.raw_name),
+            _text(author.raw_email),
+            _date(author.time, author.offset),
+            _text(subject),
+        )
+
+    def _read(self, commit_id: str) -> pygit2.Commit:
+        try:
+            return self._git[pygit2.Oid(hex=commit_id)].peel(pygit2.Commit)
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise self._missing(commit_id, error) from None
+
+    def _missing(self, commit_id: str, error: Exception) -> CannotRunError:
+        hint = "git fetch --unshallow" if self._git.is_shallow else "run: git fsck"
+        return CannotRunError(f"the commit {commit_id[:12]} cannot be read ({reason(error)})", help=hint)
+
+    def signature(self, commit_id: str) -> bytes:
+        """Return the signature of a commit as it stands in it, empty where there is none."""
+        return self._read(commit_id).gpg_signature[0] or b""
+
+    def new_commits(self, head: str, base: str | None) -> list[str]:
+        """Return the commits that *head* has and *base* does not have, parents before their children."""
+        order = pygit2.enums.SortMode.TOPOLOGICAL | pygit2.enums.SortMode.REVERSE
+        try:
+            walker = self._git.walk(pygit2.Oid(hex=head), order)
+            if base is not None:
+                walker.hide(pygit2.Oid(hex=base))
+            return [str(commit.id) for commit in walker]
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise self._missing(head, error) from None
+
+    def first_parents(self, head: str) -> Iterator[str]:
+        """Yield *head*, its first parent, that one's first parent, and so on to the first commit.
+
+        Raises:
+            CannotRunError: the history is cut off (a shallow clone) or broken.
+
+        """
+        commit_id: str | None = head
+        while commit_id is not None:
+            parents = self._read(commit_id).parent_ids
+            yield commit_id
+            commit_id = str(parents[0]) if parents else None
+
+    def branch(self, revision: str) -> str | None:
+        """Return the full name of the reference that *revision* is or leads to (`HEAD`: the branch checked out)."""
+        try:
+            _, found = self._git.resolve_refish(revision)
+            return None if found is None else found.resolve().name
+        except (KeyError, ValueError, pygit2.GitError):
+            return None
+
+    @property
+    def head_branch(self) -> str | None:
+        """The full name of the branch that HEAD is, even before its first commit; ``None`` where it is none."""
+        target = self._git.references["HEAD"].target if "HEAD" in self._git.references else None
+        return target if isinstance(target, str) else None
+
+    def tip(self, reference: str) -> str | None:
+        """Return the commit that a reference (by its full name) leads to, ``None`` where there is none."""
+        try:
+            return str(self._git.references[reference].peel(pygit2.Commit).id)
+        except (KeyError, ValueError, pygit2.GitError):
+            return None
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _date(seconds: int, minutes: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, timezone(timedelta(minutes=minutes)))
+    except (ValueError, OverflowError, OSError):  # a commit may state any number
+        return datetime.fromtimestamp(0, UTC)

@@ -1,0 +1,125 @@
+"""Signatures of commits, checked by git itself, with keys that are identities of users."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import struct
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from gitindex.errors import CannotRunError
+from gitindex.git.command import run_git
+
+_SSH = b"-----BEGIN SSH SIGNATURE-----"
+_GPG = (b"-----BEGIN PGP SIGNATURE-----", b"-----BEGIN PGP MESSAGE-----")
+_FORMAT = "%H%x00%G?%x00%GS%x00%GF%x00%GP"
+_NAMESPACE = "git"
+"""What git signs for; a signature that the same key made for something else is none here."""
+_WORDS = {
+    "N": "is not signed",
+    "B": "has a signature that does not fit what it signs",
+    "X": "has a signature that has expired",
+    "Y": "is signed with a key that has expired",
+    "R": "is signed with a key that was revoked",
+}
+
+
+class Signature(NamedTuple):
+    """What git says of the signature of a commit."""
+
+    identity: str
+    """Whose key made it, ``ssh:SHA256:…`` or ``gpg:…``; empty where that cannot be told."""
+    problem: str
+    """What is wrong with it, empty where it is good: ``is not signed``, for instance."""
+
+
+def check_signatures(directory: Path, signed: Mapping[str, bytes], trusted: Collection[str]) -> dict[str, Signature]:
+    """Return what git says of the signatures of commits.
+
+    *signed* has the commits' ids with their signatures as they stand in them; *trusted* has the identities whose keys
+    count. The file of allowed signers that git gets is made of the keys of these alone: a signature made with SSH
+    carries its key, whose fingerprint says which identity it is.
+
+    Raises:
+        CannotRunError: git, or the program that checks signatures, cannot be run.
+
+    """
+    with TemporaryDirectory(prefix="gitindex-signers-") as folder:
+        allowed = Path(folder) / "allowed_signers"
+        keys = {key for signature in signed.values() if (key := ssh_key(signature)) is not None}
+        allowed.write_text("".join(_allowed(keys, trusted)), encoding="ascii")
+        done = run_git(
+            directory,
+            *("-c", f"gpg.ssh.allowedSignersFile={allowed}"),
+            *("-c", "gpg.minTrustLevel=undefined"),  # whose a key is, the identities say, and no web of trust
+            *("-c", "log.showSignature=false", "-c", "log.mailmap=false"),
+            *("log", "--no-walk=unsorted", "--stdin", "-z", f"--format={_FORMAT}"),
+            data="".join(f"{commit}\n" for commit in signed),
+            environment={"GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C", "GIT_GRAFT_FILE": "/dev/null"},
+        )
+    fields = iter(done.out.split("\0"))
+    rows = zip(fields, fields, fields, fields, fields, strict=False)  # what is behind the last one is empty
+    answers = {row[0]: _judge(signed.get(row[0], b""), *row[1:]) for row in rows}
+    if missing := signed.keys() - answers.keys():
+        raise CannotRunError(f"git says nothing of the signature of {min(missing)[:12]}", help="run: git log -1")
+    return answers
+
+
+def _judge(signature: bytes, verdict: str, signer: str, fingerprint: str, primary: str) -> Signature:
+    if verdict in _WORDS:
+        return Signature("", _WORDS[verdict])
+    if signature.startswith(_SSH):
+        key = ssh_key(signature)
+        identity = f"ssh:{_fingerprint(key)}" if key is not None else ""
+        if verdict == "G" and signer == identity and identity == f"ssh:{fingerprint}":
+            return Signature(identity, "")
+        return Signature(identity, f"is signed with {identity or 'an SSH key'}, which is no identity of a user")
+    if signature.startswith(_GPG):
+        if verdict in ("G", "U"):
+            return Signature(f"gpg:{primary}", "")
+        return Signature("", "is signed with a GPG key that is not here: gpg --import its public key")
+    return Signature("", "has a signature that is neither SSH nor GPG")
+
+
+def _allowed(keys: Collection[bytes], trusted: Collection[str]) -> Iterator[str]:
+    for key in sorted(keys):
+        identity = f"ssh:{_fingerprint(key)}"
+        if identity in trusted:
+            kind = _first_string(key).decode("ascii")
+            yield f'{identity} namespaces="{_NAMESPACE}" {kind} {base64.b64encode(key).decode()}\n'
+
+
+def _fingerprint(key: bytes) -> str:
+    """Return the fingerprint of an SSH key as ``ssh-keygen -l`` prints it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+def ssh_key(signature: bytes) -> bytes | None:
+    """Return the public key that an SSH signature carries, ``None`` where there is none to be found.
+
+    The format is that of OpenSSH's PROTOCOL.sshsig: a magic word, a version, then the key as a string.
+    """
+    if not signature.startswith(_SSH):
+        return None
+    body = signature.removeprefix(_SSH).partition(b"-----END SSH SIGNATURE-----")[0]
+    try:
+        data = base64.b64decode(b"".join(body.split()), validate=True)
+        magic, (version,) = data[:6], struct.unpack(">I", data[6:10])
+        key = _first_string(data[10:])
+        kind = _first_string(key)
+    except (binascii.Error, struct.error, ValueError):
+        return None
+    is_name = kind.isascii() and kind.decode("ascii").replace("-", "").replace("@", "").replace(".", "").isalnum()
+    return key if magic == b"SSHSIG" and version == 1 and is_name else None
+
+
+def _first_string(data: bytes) -> bytes:
+    """Return the string that *data* starts with: its length in four bytes, then its content (RFC 4251)."""
+    (length,) = struct.unpack(">I", data[:4])
+    if length > len(data) - 4:
+        raise ValueError("cut short")
+    return data[4 : 4 + length]
