@@ -136,7 +136,7 @@ def render(
 
     def write_share(share: int, shares: int) -> _Done:
         mine = names[share::shares]
-        for done, name in enumerate(mine, 1):
+        for done, name in enumerate(mine):
             if progress is not None and share == 0:
                 progress(min(done * shares, len(names)), len(names))
             for pages in stages:

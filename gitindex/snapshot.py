@@ -6,7 +6,6 @@ What is there and cannot be read is a value (:class:`Unreadable`); what is not p
 from __future__ import annotations
 
 import re
-from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -331,8 +330,12 @@ class Snapshot:
     def _reserved(self) -> re.Pattern[str] | None:
         settings = self.settings_or_problem
         patterns = settings.names.reserved if isinstance(settings, Settings) else ()
+        if not patterns:
+            return None
+        from fnmatch import translate  # noqa: PLC0415 - most repositories reserve no names
+
         plain = [pattern if "*" in pattern or "?" in pattern else normalize(pattern) for pattern in patterns]
-        return re.compile("|".join(map(translate, plain))) if plain else None
+        return re.compile("|".join(map(translate, plain)))
 
     def is_reserved(self, project: ProjectName) -> bool:
         """Tell whether a name is ours even without a release."""

@@ -46,6 +46,7 @@ class GitFolder:
         self._repository = repository
         self.id = tree_id
         self._entries: _TreeEntries | None = None
+        self._differing: tuple[bytes, set[str]] | None = None
 
     def entries(self) -> Mapping[str, Entry]:
         return self._parsed()
@@ -63,7 +64,10 @@ class GitFolder:
     def differing(self, other: Folder) -> set[str] | None:
         if not isinstance(other, GitFolder):
             return None
-        return {_decoded(name) for name, _ in self._parsed().raw.items() ^ other._parsed().raw.items()}  # noqa: SLF001
+        if self._differing is None or self._differing[0] != other.id:  # several rules ask for the same two
+            names = {_decoded(name) for name, _ in self._parsed().raw.items() ^ other._parsed().raw.items()}  # noqa: SLF001
+            self._differing = other.id, names
+        return self._differing[1]
 
     def folder(self, name: str) -> Folder:
         return GitFolder(self._repository, self._id(name))
@@ -153,13 +157,7 @@ def is_gone(flags: int) -> bool:
     return bool(flags & status.WT_DELETED or (flags & status.INDEX_DELETED and not flags & status.WT_NEW))
 
 
-def path_of(side: pygit2.DiffFile) -> str:
-    return side.raw_path.decode("utf-8", "surrogateescape")
-
-
-def blob_leaf(repository: pygit2.Repository, object_id: pygit2.Oid, mode: int) -> Leaf:
-    raw = object_id.raw
-
+def blob_leaf(repository: pygit2.Repository, raw: bytes, mode: int) -> Leaf:
     def read() -> bytes:
         return _read_object(repository, raw)[1]
 

@@ -36,6 +36,7 @@ class Merger:
         self._environment = {
             "GIT_OBJECT_DIRECTORY": str(self.objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(dict.fromkeys(places)),
+            "GIT_DIR": str(directory),
             "GIT_NO_REPLACE_OBJECTS": "1",
             "LC_ALL": "C",
         }

@@ -14,7 +14,7 @@ import pygit2
 from gitindex import layout
 from gitindex.errors import CannotRunError, NotThereError
 from gitindex.git.command import run_git
-from gitindex.git.folders import GitFolder, blob_leaf, disk_leaf, is_gone, path_of, reason
+from gitindex.git.folders import GitFolder, blob_leaf, disk_leaf, is_gone, reason
 from gitindex.git.history import History
 from gitindex.git.merge import Merger
 from gitindex.git.signatures import Signature, check_signatures
@@ -164,33 +164,39 @@ class Repository:
             CannotRunError: there are unmerged paths, or the repository is bare and no hook says what is staged.
 
         """
-        index_file = os.environ.get("GIT_INDEX_FILE")
-        with self._reading():
-            # In a hook, the variable is relative to the top of the working tree.
-            index = pygit2.Index(str(Path(self._git.workdir or ".", index_file))) if index_file else self._own_index()
-        if index.conflicts is not None:
-            path = next(side.path for conflict in index.conflicts for side in conflict if side is not None)
-            raise CannotRunError(f"{path}: has an unresolved merge conflict", help="resolve it and stage it: git add")
+        if "GIT_INDEX_FILE" not in os.environ:
+            _ = self._top  # a bare repository has none of its own
         head = self._head_folder()
         changes: dict[str, Leaf | None] = {}
-        with self._reading():
-            if isinstance(head, GitFolder):
-                tree = self._git[pygit2.Oid(raw=head.id)]
-                assert isinstance(tree, pygit2.Tree)  # noqa: S101 - a commit has no other
-                flags = pygit2.enums.DiffOption.INCLUDE_TYPECHANGE
-                for delta in tree.diff_to_index(index, flags, context_lines=0).deltas:
-                    new = delta.new_file
-                    changes[path_of(new)] = blob_leaf(self._git, new.id, int(new.mode)) if new.mode else None
-            else:
-                for entry in index:
-                    changes[entry.path] = blob_leaf(self._git, entry.id, int(entry.mode))
+        for path, mode, object_id in self._staged_entries() if isinstance(head, GitFolder) else self._whole_index():
+            changes[path] = blob_leaf(self._git, object_id, mode) if mode else None
         return Snapshot(self._subfolder(Overlay(head, changes) if changes else head), STAGED)
 
-    def _own_index(self) -> pygit2.Index:
-        _ = self._top  # a bare repository has none
-        index: pygit2.Index = self._git.index
-        index.read(force=False)
-        return index
+    def _staged_entries(self) -> Iterator[tuple[str, int, bytes]]:
+        """Yield path, mode (0: deleted) and object of what is staged otherwise than it is in the last commit.
+
+        Git itself compares the two: it knows which folders are untouched, and libgit2 reads the whole index.
+        """
+        words = ("diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
+        fields = iter(self._ask_git(*words, "HEAD").split("\0"))
+        for facts, path in zip(fields, fields, strict=False):  # what is behind the last one is empty
+            _, mode, _, object_id, status = facts.split(" ")
+            if status == "U":
+                raise _conflict(path)
+            yield path, int(mode, 8), bytes.fromhex(object_id)
+
+    def _whole_index(self) -> Iterator[tuple[str, int, bytes]]:
+        for line in self._ask_git("ls-files", "--stage", "--full-name", "-z").split("\0")[:-1]:
+            facts, _, path = line.partition("\t")
+            mode, object_id, stage = facts.split(" ")
+            if stage != "0":
+                raise _conflict(path)
+            yield path, int(mode, 8), bytes.fromhex(object_id)
+
+    def _ask_git(self, *arguments: str) -> str:
+        """Run git on this very repository, whatever a hook's environment names, and return what it prints."""
+        top = Path(self._git.workdir or self._git.path)
+        return run_git(top, *arguments, environment={"GIT_DIR": self._git.path}).out
 
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
@@ -345,6 +351,10 @@ class Repository:
 
     def _run_git(self, *arguments: str, data: str = "", cwd: Path | None = None) -> str:
         return run_git(cwd or self.root, *arguments, data=data).out
+
+
+def _conflict(path: str) -> CannotRunError:
+    return CannotRunError(f"{path}: has an unresolved merge conflict", help="resolve it and stage it: git add")
 
 
 def create(directory: Path, branch: str) -> Repository:

@@ -59,7 +59,12 @@ def check_signatures(directory: Path, signed: Mapping[str, bytes], trusted: Coll
             *("-c", "log.showSignature=false", "-c", "log.mailmap=false"),
             *("log", "--no-walk=unsorted", "--stdin", "-z", f"--format={_FORMAT}"),
             data="".join(f"{commit}\n" for commit in signed),
-            environment={"GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C", "GIT_GRAFT_FILE": "/dev/null"},
+            environment={
+                "GIT_DIR": str(directory),
+                "GIT_NO_REPLACE_OBJECTS": "1",
+                "LC_ALL": "C",
+                "GIT_GRAFT_FILE": "/dev/null",
+            },
         )
     fields = iter(done.out.split("\0"))
     rows = zip(fields, fields, fields, fields, fields, strict=False)  # what is behind the last one is empty
