@@ -77,10 +77,16 @@ class Repository:
             CannotRunError: the repository is bare.
 
         """
-        return self._top / self.folder
+        return self.top / self.folder
 
     @property
-    def _top(self) -> Path:
+    def top(self) -> Path:
+        """The top of the working tree.
+
+        Raises:
+            CannotRunError: the repository is bare.
+
+        """
         if self._git.workdir is None:
             raise CannotRunError(
                 "this repository is bare: it has no working tree", help="name a revision, or use a clone"
@@ -165,7 +171,7 @@ class Repository:
 
         """
         if "GIT_INDEX_FILE" not in os.environ:
-            _ = self._top  # a bare repository has none of its own
+            _ = self.top  # a bare repository has none of its own
         head = self._head_folder()
         changes: dict[str, Leaf | None] = {}
         for path, mode, object_id in self._staged_entries() if isinstance(head, GitFolder) else self._whole_index():
@@ -200,7 +206,7 @@ class Repository:
 
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
-        top, head = self._top, self._head_folder()
+        top, head = self.top, self._head_folder()
         keeps_modes = self._is_set("core.filemode", default=True)
         changes: dict[str, Leaf | None] = {}
         with self._reading():
@@ -223,7 +229,7 @@ class Repository:
         """Return the paths that a sparse checkout leaves out: not on the disk, and not deleted."""
         if not self._is_set("core.sparseCheckout", default=False):
             return frozenset()
-        listed = self._run_git("ls-files", "-t", "-z", cwd=self._top).split("\0")
+        listed = self._run_git("ls-files", "-t", "-z", cwd=self.top).split("\0")
         return frozenset(line[2:] for line in listed if line.startswith("S "))
 
     def _is_inside(self, path: str) -> bool:
