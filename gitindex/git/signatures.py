@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from gitindex.errors import CannotRunError
 from gitindex.git.command import run_git
 
 _SSH = b"-----BEGIN SSH SIGNATURE-----"
@@ -48,6 +47,11 @@ def check_signatures(directory: Path, signed: Mapping[str, bytes], trusted: Coll
         CannotRunError: git, or the program that checks signatures, cannot be run.
 
     """
+    # Git stops at the first signature that is of no kind it knows.
+    asked = [commit for commit, signature in signed.items() if signature.startswith((_SSH, *_GPG))]
+    answers = {commit: _judge(signature, "", "", "", "") for commit, signature in signed.items()}
+    if not asked:
+        return answers
     with TemporaryDirectory(prefix="gitindex-signers-") as folder:
         allowed = Path(folder) / "allowed_signers"
         keys = {key for signature in signed.values() if (key := ssh_key(signature)) is not None}
@@ -58,23 +62,19 @@ def check_signatures(directory: Path, signed: Mapping[str, bytes], trusted: Coll
             *("-c", "gpg.minTrustLevel=undefined"),  # whose a key is, the identities say, and no web of trust
             *("-c", "log.showSignature=false", "-c", "log.mailmap=false"),
             *("log", "--no-walk=unsorted", "--stdin", "-z", f"--format={_FORMAT}"),
-            data="".join(f"{commit}\n" for commit in signed),
-            environment={
-                "GIT_DIR": str(directory),
-                "GIT_NO_REPLACE_OBJECTS": "1",
-                "LC_ALL": "C",
-                "GIT_GRAFT_FILE": "/dev/null",
-            },
+            data="".join(f"{commit}\n" for commit in asked),
+            environment={"GIT_DIR": str(directory), "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"},
         )
     fields = iter(done.out.split("\0"))
-    rows = zip(fields, fields, fields, fields, fields, strict=False)  # what is behind the last one is empty
-    answers = {row[0]: _judge(signed.get(row[0], b""), *row[1:]) for row in rows}
-    if missing := signed.keys() - answers.keys():
-        raise CannotRunError(f"git says nothing of the signature of {min(missing)[:12]}", help="run: git log -1")
+    for commit, *facts in zip(fields, fields, fields, fields, fields, strict=False):  # behind the last is nothing
+        if commit in answers:
+            answers[commit] = _judge(signed[commit], *facts)
     return answers
 
 
 def _judge(signature: bytes, verdict: str, signer: str, fingerprint: str, primary: str) -> Signature:
+    if not signature:
+        return Signature("", _WORDS["N"])
     if verdict in _WORDS:
         return Signature("", _WORDS[verdict])
     if signature.startswith(_SSH):
