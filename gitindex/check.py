@@ -134,6 +134,8 @@ def run(
     repository = Repository.open(directory, folder)
     shown = Format.JSON if as_json else form
     if pushed:
+        if shown is not Format.TEXT:
+            raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
         from gitindex.receive import Door, read_push  # noqa: PLC0415 - a hook alone needs it
 
         verdicts = [verdict for _, verdict in Door(repository, actor).sent(read_push(os.environ, sys.stdin))]

@@ -74,11 +74,14 @@ def _own_changes(repository: Repository, commit_id: str) -> Iterator[Change]:
     of more than two has no such result, and answers for all that it has otherwise than any of its parents.
     """
     head = repository.at(commit_id)
-    match repository.history.commit(commit_id).parents:
+    parents = repository.history.commit(commit_id).parents
+    for parent in parents:
+        repository.history.commit(parent)  # a shallow clone may lack it
+    match parents:
         case ():
             yield Change(None, head)
         case (one, other):
             yield Change(repository.merged(one, other, follows_renames=False)[0], head)
-        case parents:
+        case _:
             for parent in parents:
                 yield Change(repository.at(parent), head)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import takewhile
 from typing import NamedTuple
 
 import pygit2
@@ -43,7 +44,7 @@ class History:
         subject, _, _ = commit.raw_message.lstrip(b"\n").partition(b"\n")
         return CommitInfo(
             str(commit.id),
-            tuple(map(str, commit.parent_ids)),
+            _parents(commit),
             _text(author.raw_name),
             _text(author.raw_email),
             _date(author.time, author.offset),
@@ -84,15 +85,19 @@ class History:
         """
         commit_id: str | None = head
         while commit_id is not None:
-            parents = self._read(commit_id).parent_ids
+            parents = _parents(self._read(commit_id))
             yield commit_id
-            commit_id = str(parents[0]) if parents else None
+            commit_id = parents[0] if parents else None
 
     def branch(self, revision: str) -> str | None:
-        """Return the full name of the reference that *revision* is or leads to (`HEAD`: the branch checked out)."""
+        """Return the full name of the reference that *revision* is or leads to (`HEAD`: the branch checked out).
+
+        ``None`` where it is none, as a detached HEAD or the id of a commit.
+        """
         try:
             _, found = self._git.resolve_refish(revision)
-            return None if found is None else found.resolve().name
+            name = None if found is None else found.resolve().name
+            return name if name is not None and name.startswith("refs/") else None
         except (KeyError, ValueError, pygit2.GitError):
             return None
 
@@ -108,6 +113,13 @@ class History:
             return str(self._git.references[reference].peel(pygit2.Commit).id)
         except (KeyError, ValueError, pygit2.GitError):
             return None
+
+
+def _parents(commit: pygit2.Commit) -> tuple[str, ...]:
+    """Return the parents as they stand in the commit: libgit2 leaves out those that a shallow clone lacks."""
+    header, _, _ = commit.read_raw().partition(b"\n\n")
+    lines = header.split(b"\n")[1:]
+    return tuple(line[7:].decode("ascii", "replace") for line in takewhile(lambda li: li.startswith(b"parent "), lines))
 
 
 def _text(data: bytes) -> str:
