@@ -131,14 +131,14 @@ def run(
     _exclude({"--head": head is not None, "--staged": staged, "--worktree": worktree, "--pushed": pushed})
     _exclude({"--merge-into": into is not None, "--staged": staged, "--worktree": worktree, "--pushed": pushed})
     _exclude({"--merge-into": into is not None, "--base": base is not None, "--pushed": pushed})
-    repository = Repository.open(directory, folder)
+    repository = Repository.open(directory, folder, published=_named(base) if into is None else into)
     shown = Format.JSON if as_json else form
     if pushed:
         if shown is not Format.TEXT:
             raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
-        from gitindex.receive import Door, read_push  # noqa: PLC0415 - a hook alone needs it
+        from gitindex.receive import Door, hook_input, read_push  # noqa: PLC0415 - a hook alone needs it
 
-        verdicts = [verdict for _, verdict in Door(repository, actor).sent(read_push(os.environ, sys.stdin))]
+        verdicts = [verdict for _, verdict in Door(repository, actor).sent(read_push(os.environ, hook_input()))]
         for verdict in verdicts:
             _print(verdict, shown)
         return int(any(verdict.is_refused for verdict in verdicts))
@@ -203,9 +203,14 @@ def _head(repository: Repository, head: str | None, *, staged: bool) -> Snapshot
 
 def _base(repository: Repository, base: str | None, head: Snapshot, *, is_revision: bool) -> Snapshot | None:
     if base is not None:
-        # What Git hooks and forges pass for "nothing was there before".
-        return None if set(base) == {"0"} else repository.at(base)
+        name = _named(base)
+        return None if name is None else repository.at(name)
     return repository.published(head.name if is_revision else None)
+
+
+def _named(base: str | None) -> str | None:
+    """Return the revision that a base is; zeros are what Git hooks and forges pass for "nothing was there before"."""
+    return None if base is None or set(base) == {"0"} else base
 
 
 def _print(verdict: Verdict, form: Format) -> None:

@@ -46,6 +46,17 @@ def differs_at(before: Folder | None, after: Folder | None, name: str) -> bool:
     return one != other or (one is not None and one.id is None)
 
 
+def differs_in_content(before: Folder | None, after: Folder | None, name: str) -> bool:
+    """Tell whether the entry *name* of two folders has other bytes or is of another kind, whatever it means."""
+    old, new = before or EMPTY, after or EMPTY
+    was, now = old.entries().get(name), new.entries().get(name)
+    if was is None or now is None or was.kind != now.kind:
+        return was is not now
+    if was.id is not None and was.id == now.id:
+        return False
+    return was.kind not in ("file", "executable") or old.read(name) != new.read(name)
+
+
 def folder_of(place: Index | Project | None) -> Folder | None:
     """Return the folder of an index or a project, ``None`` where it is not there."""
     return None if place is None else place.folder
@@ -104,14 +115,7 @@ class ProjectChange:
         return (f"{self.path}/{name}" for name in self._touched if self._differs_at(name))
 
     def _differs_at(self, name: str) -> bool:
-        old = self.before.folder if self.before else EMPTY
-        new = self.after.folder if self.after else EMPTY
-        was, now = old.entries().get(name), new.entries().get(name)
-        if was is None or now is None or was.kind != now.kind:
-            return was is not now
-        if was.id is not None and was.id == now.id:
-            return False
-        return was.kind not in ("file", "executable") or old.read(name) != new.read(name)
+        return differs_in_content(folder_of(self.before), folder_of(self.after), name)
 
     @cached_property
     def _touched(self) -> tuple[str, ...]:
@@ -258,18 +262,19 @@ class Change:
         settings = self.head.settings_or_problem
         return not isinstance(settings, Settings) or settings.storage.is_embedded
 
-    @property
-    def has_base(self) -> bool:
-        """Whether there is something that the head is compared with."""
-        return self.base is not NO_REVISION
+    @cached_property
+    def policy(self) -> Snapshot:
+        """The snapshot whose policy is in force: the base, since a change cannot grant itself what it needs.
+
+        Where there was no index repository yet, it is the head.
+        """
+        is_first = not {layout.SETTINGS, layout.INDEXES}.intersection(self.base.root.entries())
+        return self.head if is_first else self.base
 
     @cached_property
     def rights(self) -> Rights:
-        """The rights in force: the base's, since a change cannot grant itself what it needs.
-
-        Where there is no base (a new repository), those of the head.
-        """
-        return Rights(self.base if self.has_base else self.head)
+        """The rights in force."""
+        return Rights(self.policy)
 
     @property
     def is_by_admin(self) -> bool:

@@ -171,6 +171,16 @@ class Overlay:
         return ((name, self.read(name)) for name, entry in self.entries().items() if entry.kind == "file")
 
 
+def leaf_at(root: Folder, path: str) -> Leaf | None:
+    """Return the file at a path as a leaf, ``None`` where there is none."""
+    found = find(root, path)
+    entry = found[0].entries()[found[1]] if found else None
+    if found is None or entry is None or entry.kind == "folder":
+        return None
+    folder, name = found
+    return Leaf(entry.kind, lambda: folder.read(name), entry.id, lambda: folder.size(name))
+
+
 def find(root: Folder, path: str) -> tuple[Folder, str] | None:
     """Return the folder that holds *path* and the name in it, or ``None`` where there is no such file."""
     *parents, name = path.split("/")

@@ -55,7 +55,7 @@ def _findings(change: Change, subjects: Iterable[Subject], rules: Sequence[Rule]
 
 def _ignored(change: Change) -> frozenset[str]:
     """Return the codes of the warnings that are not reported; the base says so, as it says all policy."""
-    settings = change.base.settings_or_problem if change.has_base else change.head.settings_or_problem
+    settings = change.policy.settings_or_problem
     wanted = settings.policy.ignore if isinstance(settings, Settings) else ()
     warnings = {rule.code for rule in RULES if rule.severity is Severity.WARNING}
     return frozenset(wanted) & warnings

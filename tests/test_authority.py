@@ -211,6 +211,59 @@ def test_first_commits_of_a_repository_are_held_to_its_own_policy(
     assert run(*words).code == 0
 
 
+def test_settings_of_git_change_nothing_about_what_a_signature_is_worth(team: Team) -> None:
+    team.write(NOTES, STATUS)
+    team.bob.commit(team.repository)
+    for setting in (
+        "i18n.logOutputEncoding=UTF-16LE",
+        "color.ui=always",
+        "log.showSignature=true",
+        "format.pretty=raw",
+        "gpg.format=x509",
+        "gpg.minTrustLevel=ultimate",
+        "gpg.ssh.allowedSignersFile=nowhere",
+    ):
+        team.repository.git("config", *setting.split("="))
+    assert team.findings() == []
+    team.write(DRAFT, STATUS)
+    team.repository.commit()
+    assert team.codes() == ["GI304"]
+
+
+def test_commit_that_a_shallow_clone_hides_is_not_passed_over(team: Team, tmp_path: Path) -> None:
+    """It is here, fetched by another way, and still behind the end of the shallow history."""
+    branch(team, "work")
+    team.write(DRAFT, STATUS)
+    team.repository.commit("Not signed")
+    end = team.bob.commit(team.repository)
+    branch(team, "his")
+    team.bob.merge(team.repository, "work")
+    team.repository.git("branch", "published", "origin/main")
+    clone = tmp_path / "clone"
+    team.repository.git("clone", "--quiet", str(team.repository.path), str(clone))
+    (clone / ".git/shallow").write_text(f"{end}\n")
+    result = team.run("-C", clone, "validate", "--base", "origin/published", "--head", "HEAD")
+    assert (result.code, result.out) == (3, "")
+    assert "git fetch --unshallow" in result.err
+
+
+def test_end_of_a_shallow_clone_that_follows_what_is_published_is_no_gap(team: Team, tmp_path: Path) -> None:
+    team.write(NOTES, STATUS)
+    end = team.bob.commit(team.repository)
+    branch(team, "his", "main")
+    team.bob.commit(team.repository)
+    team.repository.git("checkout", "--quiet", "-B", "published", "origin/main")
+    team.emilie.commit(team.repository)
+    team.repository.git("merge", "--quiet", "--no-ff", "--no-edit", "main")
+    team.repository.git("checkout", "--quiet", "his")
+    team.bob.merge(team.repository, "published")
+    clone = tmp_path / "clone"
+    team.repository.git("clone", "--quiet", str(team.repository.path), str(clone))
+    (clone / ".git/shallow").write_text(f"{end}\n")
+    words = ("-C", clone, "validate", "--base", "origin/published", "--head", "HEAD")
+    assert team.run(*words).code == 0
+
+
 # GPG
 
 
@@ -355,6 +408,48 @@ def test_work_undone_before_the_end_of_the_change_still_has_to_be_allowed(team: 
     assert team.codes() == ["GI301"]
 
 
+def test_index_that_is_none_for_one_commit_keeps_its_uploaders(team: Team) -> None:
+    """An owner may delete a volatile index, and not release to it under cover of that."""
+    definition = "indexes/bob/dev/index.toml"
+    kept = team.read(definition) + 'acl_upload = ["emilie"]\n'
+    team.write(definition, kept)
+    team.emilie.commit(team.repository)
+    team.repository.publish()
+    team.repository.git("rm", "-q", definition)
+    team.write(NOTES, STATUS)
+    team.bob.commit(team.repository)
+    team.write(definition, kept)
+    team.bob.commit(team.repository)
+    (finding,) = team.findings()
+    assert (finding["code"], finding["path"]) == ("GI301", NOTES)
+
+
+def test_index_of_ones_own_may_be_deleted_with_the_releases_of_others(team: Team) -> None:
+    definition = "indexes/bob/dev/index.toml"
+    team.write(definition, team.read(definition) + 'acl_upload = ["emilie"]\n')
+    team.emilie.commit(team.repository)
+    team.repository.publish()
+    team.repository.git("rm", "-rq", "indexes/bob/dev")
+    team.bob.commit(team.repository)
+    assert team.findings() == []
+
+
+def test_first_index_repository_of_a_git_repository_is_held_to_its_own_policy(
+    tmp_path: Path, keys: tuple[Key, Key, Key], run: Run
+) -> None:
+    """Else nobody could ever bring one, where the actor is known."""
+    repository = make_repository(tmp_path / "monorepo", {"README.md": b"Code\n"})
+    repository.publish()
+    repository.put(content(keys[0].identity, keys[1].identity))
+    keys[0].commit(repository)
+    words = ("-C", repository.path, "validate", "--base", "origin/main", "--head", "HEAD", "--json", "--actor")
+    for actor, expected in (("emilie", {"GI301"}), ("bob", {"GI301", "GI302", "GI303"})):
+        assert {finding["code"] for finding in json.loads(run(*words, actor).out)["findings"]} == expected
+    repository.git("rm", "-rq", "indexes/bob/dev/notes")
+    keys[0].commit(repository, "Change", "--amend")
+    assert run(*words, "emilie").code == 0
+
+
 # Merges
 
 
@@ -454,6 +549,133 @@ def test_history_of_its_own_that_is_merged_in_is_its_signers(team: Team) -> None
     team.bob.commit(team.repository)
     branch(team, "his")
     team.bob.merge(team.repository, "--allow-unrelated-histories", "elsewhere")
+    assert team.codes() == ["GI301"]
+
+
+def test_merge_made_by_git_does_not_carry_a_change_to_where_another_moved_the_file(team: Team) -> None:
+    """Git follows renames: what bob changed at its old place would land in an index that is not his."""
+    long = "# What is said here is long enough to be told from other files.\n" * 10
+    definition = "indexes/bob/dev/index.toml"
+    team.write(definition, team.read(definition) + 'acl_upload = ["emilie", "bob"]\n')
+    team.write(NOTES, long + 'status = "archived"\n')
+    team.emilie.commit(team.repository)
+    team.repository.publish()
+    branch(team, "his")
+    team.write(NOTES, long + STATUS)
+    team.bob.commit(team.repository)
+    branch(team, "moved")
+    team.repository.git("mv", "indexes/bob/dev/notes", "indexes/emilie/dev/notes")
+    team.emilie.commit(team.repository)
+    team.repository.publish()
+    branch(team, "his", "his")
+    words = ("-C", team.repository.path, "validate", "--merge-into", "origin/main", "--json")
+    (finding,) = json.loads(team.run(*words).out)["findings"]
+    assert (finding["code"], finding["path"]) == ("GI301", "indexes/emilie/dev/notes/project.toml")
+    team.bob.merge(team.repository, "moved")
+    assert team.read("indexes/emilie/dev/notes/project.toml") == long + STATUS
+    assert team.codes() == ["GI301"]
+
+
+def test_choice_between_deleted_and_changed_is_the_mergers(team: Team) -> None:
+    """Git leaves the changed file in its result, without a mark, whoever is asked."""
+    team.write(DRAFT, 'status = "archived"\n')
+    team.emilie.commit(team.repository)
+    team.repository.publish()
+    branch(team, "changed")
+    team.write(DRAFT, STATUS)
+    team.emilie.commit(team.repository)
+    branch(team, "deleted")
+    team.repository.git("rm", "-q", DRAFT)
+    team.emilie.commit(team.repository)
+    for kept in (True, False):
+        for key, expected in ((team.bob, ["GI301"]), (team.emilie, [])):
+            branch(team, "merged", "deleted")
+            team.repository.git("merge", "--quiet", "--strategy=ours", "--no-commit", "changed")
+            if kept:
+                team.write(DRAFT, STATUS)
+            key.commit(team.repository, "Merge")
+            assert team.codes() == expected
+
+
+def test_own_title_changed_on_two_branches_is_resolved_by_oneself(team: Team) -> None:
+    path = "indexes/bob/user.toml"
+    text = team.read(path)
+    for name in ("one", "other"):
+        branch(team, name)
+        team.write(path, f'title = "{name}"\n{text}')
+        team.bob.commit(team.repository)
+    team.bob.merge(team.repository, "--strategy-option=ours", "one")
+    assert team.findings() == []
+
+
+def test_lines_of_one_file_that_git_merges_are_nobodys_doing(team: Team) -> None:
+    path = "indexes/emilie/dev/index.toml"
+    text = "".join(f"# {number}\n" for number in range(9))
+    team.write(path, text + team.read(path))
+    team.emilie.commit(team.repository)
+    team.repository.publish()
+    text = team.read(path)
+    branch(team, "one")
+    team.write(path, f"# first\n{text}")
+    team.emilie.commit(team.repository)
+    branch(team, "other")
+    team.write(path, f'{text}title = "Work"\n')
+    team.emilie.commit(team.repository)
+    team.bob.merge(team.repository, "one")
+    assert team.findings() == []
+    team.write(path, f'# first\n{text}title = "Play"\n')
+    team.bob.commit(team.repository, "Merge", "--amend")
+    assert team.codes() == ["GI302"]
+
+
+def test_groups_that_change_places_would_change_what_an_admin_grants(team: Team) -> None:
+    """Each of the two edits is harmless by what it says, and Git merges them without a conflict."""
+    members = '[\n    "emilie",\n    # one\n    # two\n]\n'
+    text = team.read("gitindex.toml").replace("[groups]", f"[groups]\nstrong = {members}weak = {members}")
+    team.write("gitindex.toml", text)
+    team.emilie.commit(team.repository)
+    team.repository.publish()
+    branch(team, "hers")
+    team.write("gitindex.toml", '    # two\n    "bob",\n'.join(text.rsplit("    # two\n", 1)))
+    team.emilie.commit(team.repository)
+    branch(team, "his")
+    team.write("gitindex.toml", text.replace("strong", "x").replace("weak", "strong").replace("x =", "weak ="))
+    team.bob.commit(team.repository)
+    team.bob.merge(team.repository, "hers")
+    merged = team.repository.open().at("HEAD").settings
+    assert merged.groups["strong"] == ("emilie", "bob")
+    assert team.codes() == ["GI303"]
+
+
+def test_history_that_another_signed_for_another_repository_is_the_mergers(team: Team, tmp_path: Path) -> None:
+    sandbox = make_repository(tmp_path / "sandbox")
+    sandbox.write("gitindex.toml", team.read("gitindex.toml"))
+    sandbox.write("indexes/mallory/user.toml", "admin = true\n")
+    team.emilie.commit(sandbox, "Try it out")
+    team.repository.git("fetch", "--quiet", str(sandbox.path), "HEAD:refs/heads/sandbox")
+    for key, expected in ((team.bob, ["GI303"]), (team.emilie, [])):
+        branch(team, "work")
+        key.merge(team.repository, "--allow-unrelated-histories", "sandbox")
+        assert team.codes() == expected
+
+
+def test_merges_crosswise_are_nobodys_doing(team: Team) -> None:
+    for name, path, key in (("his", NOTES, team.bob), ("hers", DRAFT, team.emilie)):
+        branch(team, name)
+        team.write(path, STATUS)
+        key.commit(team.repository)
+    first = team.repository.git("rev-parse", "his")
+    branch(team, "his", "his")
+    team.bob.merge(team.repository, "hers")
+    branch(team, "hers", "hers")
+    team.bob.merge(team.repository, first)
+    team.write(NOTES, "")
+    team.bob.commit(team.repository)
+    branch(team, "his", "his")
+    team.bob.merge(team.repository, "hers")
+    assert team.findings() == []
+    team.write(DRAFT, "")
+    team.bob.commit(team.repository, "Merge", "--amend")
     assert team.codes() == ["GI301"]
 
 

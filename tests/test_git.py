@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gitindex.errors import CannotRunError, NotThereError
+from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.git import GitFolder, Repository, create
 from gitindex.model import Manifest, Settings
 from gitindex.names import IndexName, UserName
@@ -52,6 +52,40 @@ def size(snapshot: Snapshot, path: str) -> int:
 
 
 # Revisions
+
+
+def test_name_of_two_references_is_refused(repository: IndexRepository) -> None:
+    """Git takes the tag: whoever may push one would say what origin/main is."""
+    published = repository.commit()
+    repository.publish()
+    repository.git("tag", "v1")
+    repository.commit()
+    for name in ("origin/main", "main", "HEAD"):
+        repository.git("tag", name)
+    repository.git("update-ref", "refs/heads/HEAD", published)
+    opened = repository.open()
+    for ambiguous in ("origin/main", "main", "main~1", "main^{commit}"):
+        with pytest.raises(UsageError, match=r"ambiguous; write out.*refs/tags/"):
+            opened.at(ambiguous)
+    for name in ("refs/remotes/origin/main", "v1", "HEAD~1", "refs/heads/HEAD", published, published[:10]):
+        assert opened.commit_id(name) == published
+
+
+def test_whole_commit_id_is_never_the_name_of_a_branch(repository: IndexRepository) -> None:
+    missing = "1234567890" * 4
+    repository.git("update-ref", f"refs/heads/{missing}", "HEAD")
+    with pytest.raises(NotThereError):
+        repository.open().at(missing)
+
+
+def test_replaced_commit_does_not_hide_what_is_staged(repository: IndexRepository) -> None:
+    first = repository.git("rev-parse", "HEAD")
+    repository.git("rm", "-q", USER)
+    removed = repository.commit()
+    repository.git("reset", "--quiet", "--hard", first)
+    repository.git("replace", first, removed)
+    repository.git("rm", "-q", "--cached", USER)
+    assert text(repository.open().staged(), USER) is None
 
 
 @PLACES
@@ -636,6 +670,22 @@ def test_the_default_branch_of_the_remote_says_which_branch_is_protected(reposit
     mine = repository.commit("Choose a branch of my own")
     repository.git("update-ref", "refs/remotes/origin/mine", mine)
     assert name_of(repository.open().published()) == published
+
+
+def test_head_alone_does_not_say_which_branch_is_protected(repository: IndexRepository) -> None:
+    repository.publish()
+    settings = repository.root / "gitindex.toml"
+    settings.write_text(
+        settings.read_text(encoding="utf-8") + '\n[policy]\nprotected_branch = "mine"\n', encoding="utf-8"
+    )
+    mine = repository.commit("Say that mine is protected")
+    repository.git("update-ref", "refs/remotes/origin/mine", mine)
+    with pytest.raises(CannotRunError, match=r"origin/mine and origin/main both say.*--base"):
+        repository.open().published()
+    repository.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    published = repository.open().published()
+    assert published is not None
+    assert published.name == repository.git("rev-parse", "HEAD~1")
 
 
 def test_settings_that_cannot_be_read_leave_main_as_the_protected_branch(tmp_path: Path) -> None:

@@ -174,3 +174,32 @@ def test_options_that_say_something_else_exclude_a_merge(run: Run, forked: Index
     result = validate(run, forked, *words)
     assert result.code == 2
     assert "exclude each other" in result.err
+
+
+@pytest.mark.parametrize("words", [["--base", "main"], ["--base", "main", "--head", "HEAD"], ["--merge-into", "main"]])
+def test_change_cannot_have_another_folder_looked_at(run: Run, tmp_path: Path, words: list[str]) -> None:
+    """The settings that show where the index repository is are moved to another folder, and a release is removed."""
+    content = small_content()
+    content.release("emilie/prod", "table-print", "1.0")
+    repository = make_repository(tmp_path / "monorepo", content, folder="packages")
+    repository.git("checkout", "--quiet", "-b", "work")
+    repository.git("mv", "packages/gitindex.toml", "gitindex.toml")
+    repository.git("rm", "-q", "packages/indexes/emilie/prod/table-print/1.0.json")
+    repository.commit("Move")
+    result = run("-C", repository.root, "validate", *words)
+    assert result.code == 1
+    assert "GI212 gitindex.toml is removed" in result.out
+    assert "GI202" in result.out
+
+
+def test_settings_of_whoever_validates_do_not_resolve_a_conflict(run: Run, forked: IndexRepository) -> None:
+    attributes = forked.path / ".git/union"
+    attributes.write_text("* merge=union\n")
+    forked.git("config", "core.attributesFile", str(attributes))
+    for name in ("work", "main"):
+        forked.git("checkout", "--quiet", name)
+        forked.write("indexes/emilie/dev/index.toml", f'bases = ["emilie/prod"]\n# {name}\n')
+        forked.commit(name)
+    result = validate(run, forked, "--head", "work")
+    assert result.code == 1
+    assert "GI213" in result.out

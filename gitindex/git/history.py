@@ -12,6 +12,9 @@ import pygit2
 from gitindex.errors import CannotRunError
 from gitindex.git.folders import reason
 
+_LONGEST_CHAIN = 5
+"""Git follows no more symbolic references than that, one to the next."""
+
 
 class CommitInfo(NamedTuple):
     """What a commit says of itself; all of it was written by whoever made it."""
@@ -66,15 +69,34 @@ class History:
         return self._read(commit_id).gpg_signature[0] or b""
 
     def new_commits(self, head: str, base: str | None) -> list[str]:
-        """Return the commits that *head* has and *base* does not have, parents before their children."""
+        """Return the commits that *head* has and *base* does not have, parents before their children.
+
+        Raises:
+            CannotRunError: one is not here, or hidden by the end of a shallow clone.
+
+        """
         order = pygit2.enums.SortMode.TOPOLOGICAL | pygit2.enums.SortMode.REVERSE
         try:
             walker = self._git.walk(pygit2.Oid(hex=head), order)
             if base is not None:
                 walker.hide(pygit2.Oid(hex=base))
-            return [str(commit.id) for commit in walker]
+            found, hidden = [], set()
+            for commit in walker:
+                found.append(str(commit.id))
+                # A shallow clone ends at a commit even where those before it were fetched by another way.
+                hidden |= {*_parents(commit)}.difference(map(str, commit.parent_ids))
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise self._missing(head, error) from None
+        for parent in hidden.difference(found):
+            if not self._is_before(parent, base):
+                raise self._missing(parent, ValueError("the clone is shallow"))
+        return found
+
+    def _is_before(self, commit_id: str, base: str | None) -> bool:
+        try:
+            return base is not None and (commit_id == base or self._git.descendant_of(base, commit_id))
+        except (KeyError, ValueError, pygit2.GitError):
+            return False
 
     def first_parents(self, head: str) -> Iterator[str]:
         """Yield *head*, its first parent, that one's first parent, and so on to the first commit.
@@ -106,6 +128,27 @@ class History:
         """The full name of the branch that HEAD is, even before its first commit; ``None`` where it is none."""
         target = self._git.references["HEAD"].target if "HEAD" in self._git.references else None
         return target if isinstance(target, str) else None
+
+    def has(self, reference: str) -> bool:
+        """Tell whether there is a reference of that full name."""
+        try:
+            return reference in self._git.references
+        except ValueError:  # no reference can have it
+            return False
+
+    def target(self, reference: str) -> str:
+        """Return the reference that a push to *reference* changes: a symbolic one stands for another."""
+        for _ in range(_LONGEST_CHAIN):
+            target = self._git.references[reference].target if self.has(reference) else None
+            if not isinstance(target, str):
+                break
+            reference = target
+        return reference
+
+    @property
+    def branches(self) -> Iterator[str]:
+        """The full names of the branches, sorted."""
+        return (name for name in sorted(self._git.references) if name.startswith("refs/heads/"))
 
     def tip(self, reference: str) -> str | None:
         """Return the commit that a reference (by its full name) leads to, ``None`` where there is none."""

@@ -12,6 +12,15 @@ from weakref import finalize
 from gitindex.errors import CannotRunError
 from gitindex.git.command import run_git
 
+# Two commits give the same everywhere: neither the settings nor the attributes of whoever merges them count. In a bare
+# repository, newer versions of git would take the attributes of HEAD; the id is that of an empty tree.
+_SETTINGS = (
+    f"core.attributesFile={os.devnull}",
+    "attr.tree=4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    "merge.renames=true",
+    "merge.directoryRenames=conflict",
+)
+
 
 class Merge(NamedTuple):
     """The result of a merge."""
@@ -38,26 +47,21 @@ class Merger:
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(dict.fromkeys(places)),
             "GIT_DIR": str(directory),
             "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_ATTR_NOSYSTEM": "1",
             "LC_ALL": "C",
         }
 
-    def merge(self, ours: str, theirs: str, *, follows_renames: bool) -> Merge:
-        """Merge two commits.
-
-        *follows_renames*: what a forge does. It may put a file elsewhere than the one who wrote it did.
+    def merge(self, ours: str, theirs: str) -> Merge:
+        """Merge two commits as a forge does. Renames are followed: no version of git before 2.50 can do without.
 
         Raises:
             CannotRunError: the two share no history, or git is older than 2.38.
 
         """
-        renames = [] if follows_renames else ["-c", "merge.renames=false", "-c", "merge.directoryRenames=false"]
-        words = ["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"]
-        if not follows_renames:
-            words.append("--allow-unrelated-histories")
+        options = [word for setting in _SETTINGS for word in ("-c", setting)]
+        words = ["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs]
         try:
-            done = run_git(
-                self._directory, *renames, *words, ours, theirs, environment=self._environment, accepted=(0, 1)
-            )
+            done = run_git(self._directory, *options, *words, environment=self._environment, accepted=(0, 1))
         except CannotRunError as error:
             if "usage" in error.message or "unknown" in error.message:
                 raise CannotRunError("git is too old to merge in memory", help="install git 2.38 or newer") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final
 import pygit2
 
 from gitindex import layout
-from gitindex.errors import CannotRunError, NotThereError
+from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.git.command import run_git
 from gitindex.git.folders import GitFolder, blob_leaf, disk_leaf, is_gone, reason
 from gitindex.git.history import History
@@ -20,10 +21,16 @@ from gitindex.git.merge import Merger
 from gitindex.git.signatures import Signature, check_signatures
 from gitindex.model import Settings
 from gitindex.snapshot import Snapshot
-from gitindex.tree import EMPTY, Folder, Leaf, Overlay
+from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_REVISION_END = re.compile(r"[~^:]|@\{")
+_ORIGIN = "refs/remotes/origin/"
+_DEFAULT_BRANCH = f"{_ORIGIN}HEAD"
+_PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
+"""Where Git looks for a reference that is not written out, in this order."""
 
 
 class Repository:
@@ -35,14 +42,16 @@ class Repository:
         """Path of the index repository in the Git repository, with ``/``; empty for the whole of it."""
 
     @classmethod
-    def open(cls, directory: Path, folder: str | None = None) -> Repository:
+    def open(cls, directory: Path, folder: str | None = None, *, published: str | None = None) -> Repository:
         """Open the repository that *directory* lies in.
 
         Without *folder*, the index repository is the nearest folder at or above *directory* that has a `gitindex.toml`
-        (in the working tree or in the last commit); in a bare repository it is the root.
+        (in the working tree, in the last commit, or in the *published* one: a change that takes it away there does not
+        make another folder be looked at); in a bare repository it is the root.
 
         Raises:
             CannotRunError: there is no repository, or Git refuses to open it.
+            NotThereError: no such revision *published*.
 
         """
         if not directory.is_dir():
@@ -57,12 +66,12 @@ class Repository:
             raise CannotRunError(f"{directory}: Git cannot open it: {reason(error)}", help=hint) from None
         if quarantine := os.environ.get("GIT_QUARANTINE_PATH"):
             repository.odb.add_disk_alternate(quarantine)
-        if folder is None:
-            try:
-                folder = "" if repository.is_bare else _nearest(repository, directory)
-            except (KeyError, ValueError, pygit2.GitError) as error:
-                raise CannotRunError(f"HEAD cannot be read: {reason(error)}", help="run: git fsck") from None
-        return cls(repository, folder.strip("/"))
+        opened = cls(repository, (folder or "").strip("/"))
+        if folder is None and not repository.is_bare:
+            known = {opened.head(), None if published is None else opened.commit_id(published)}
+            roots = [opened.at(commit).root for commit in known if commit is not None]
+            opened.folder = _nearest(directory, opened.top, roots)
+        return opened
 
     @property
     def is_bare(self) -> bool:
@@ -114,6 +123,9 @@ class Repository:
 
     def _commit(self, revision: str) -> pygit2.Commit:
         try:
+            if _COMMIT_ID.fullmatch(revision):  # no reference of that name is meant, even where the commit is not here
+                return self._git[pygit2.Oid(hex=revision)].peel(pygit2.Commit)
+            self._refuse_ambiguous(revision)
             return self._git.revparse_single(revision).peel(pygit2.Commit)
         except (KeyError, ValueError, pygit2.GitError) as error:
             missing = isinstance(error, KeyError) and set(revision) <= set("0123456789abcdef")
@@ -124,11 +136,20 @@ class Repository:
             )
             raise NotThereError(f"{revision}: no such revision", help=hint) from None
 
+    def _refuse_ambiguous(self, revision: str) -> None:
+        """Refuse a name that two references have: Git takes the tag, and so whoever pushes one says what is meant."""
+        name = _REVISION_END.split(revision, maxsplit=1)[0]
+        if not self.history.has(name):
+            found = [place + name for place in _PLACES if self.history.has(place + name)]
+            if len(found) > 1:
+                raise UsageError(f"{name} is ambiguous", help=f"write out which one it is: {' or '.join(found)}")
+
     def commit_id(self, revision: str) -> str:
         """Return the id of the commit that *revision* names.
 
         Raises:
             NotThereError: no such revision.
+            UsageError: two references have that name.
 
         """
         return str(self._commit(revision).id)
@@ -146,6 +167,7 @@ class Repository:
 
         Raises:
             NotThereError: no such revision.
+            UsageError: two references have that name.
 
         """
         commit = self._commit(revision)
@@ -202,7 +224,8 @@ class Repository:
     def _ask_git(self, *arguments: str) -> str:
         """Run git on this very repository, whatever a hook's environment names, and return what it prints."""
         top = Path(self._git.workdir or self._git.path)
-        return run_git(top, *arguments, environment={"GIT_DIR": self._git.path}).out
+        environment = {"GIT_DIR": self._git.path, "GIT_NO_REPLACE_OBJECTS": "1"}  # libgit2 knows no replaced objects
+        return run_git(top, *arguments, environment=environment).out
 
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
@@ -270,13 +293,18 @@ class Repository:
         if checked_out is None:
             return None
         branch = self.protected_branch
-        remote = f"refs/remotes/origin/{branch}"
+        remote = _ORIGIN + branch
         if not self.has_revision(remote):
-            if any(name.startswith("refs/remotes/origin/") for name in self._git.references):
+            if any(name.startswith(_ORIGIN) for name in self._git.references):
                 # What a commit says of the protected branch must not make the comparison with it go away.
                 hint = f"git fetch origin {branch}, or name what is published with --base"
                 raise CannotRunError(f"origin/{branch}, the protected branch, is not here", help=hint)
             return self.at(checked_out)
+        if not self.has_revision(_DEFAULT_BRANCH) and (other := self._other_protected(branch)):
+            hint = "git remote set-head origin --auto, or name what is published with --base"
+            raise CannotRunError(
+                f"origin/{branch} and origin/{other} both say that they are the protected one", help=hint
+            )
         shared = self.merge_base(head or checked_out, remote)
         if shared is None:
             hint = "the clone is shallow: git fetch --unshallow" if self.is_shallow else "name one with --base"
@@ -286,27 +314,41 @@ class Repository:
     @property
     def protected_branch(self) -> str:
         """The protected branch as origin's default branch states it, else as the checked out commit does."""
-        default = "refs/remotes/origin/HEAD"
-        checked_out = self.head()
-        stated = default if self.has_revision(default) else checked_out
+        stated = _DEFAULT_BRANCH if self.has_revision(_DEFAULT_BRANCH) else self.head()
         settings = None if stated is None else self.at(stated).settings_or_problem
         return (settings if isinstance(settings, Settings) else Settings(format=1)).policy.protected_branch
+
+    def _other_protected(self, branch: str) -> str | None:
+        """Return another branch of origin that says that it is the protected one: the head alone may say *branch*."""
+        for name in sorted(self._git.references):
+            other = name.removeprefix(_ORIGIN)
+            if other not in (name, branch) and self.has_revision(name):
+                settings = self.at(name).settings_or_problem
+                if isinstance(settings, Settings) and settings.policy.protected_branch == other:
+                    return other
+        return None
 
     @cached_property
     def history(self) -> History:
         """The commits of the repository."""
         return History(self._git)
 
-    def merged(self, ours: str, theirs: str, *, follows_renames: bool) -> tuple[Snapshot, tuple[str, ...]]:
+    def merge_bases(self, one: str, other: str) -> list[str]:
+        """Return the newest commits that two commits share: more than one, where they were merged crosswise."""
+        environment = {"GIT_DIR": self._git.path, "GIT_NO_REPLACE_OBJECTS": "1"}
+        words = ("merge-base", "--all", one, other)
+        return run_git(Path(self._git.path), *words, environment=environment, accepted=(0, 1)).out.split()
+
+    def merged(self, ours: str, theirs: str) -> tuple[Snapshot, tuple[str, ...]]:
         """Open what Git makes of two commits by itself, and the paths in conflict; nothing is written here.
 
-        The paths are below the index repository's folder; one elsewhere starts with `/`.
+        Renames are followed. The paths are below the index repository's folder; one elsewhere starts with `/`.
 
         Raises:
             CannotRunError: the two share no history, or git is too old.
 
         """
-        merge = self._merger.merge(ours, theirs, follows_renames=follows_renames)
+        merge = self._merger.merge(ours, theirs)
         root = GitFolder(self._git, bytes.fromhex(merge.tree))
         prefix = f"{self.folder}/" if self.folder else ""
         conflicts = (p.removeprefix(prefix) if p.startswith(prefix) else f"/{p}" for p in merge.conflicts)
@@ -399,16 +441,14 @@ def configured_identity() -> tuple[str, str]:
     return found[0], found[1]
 
 
-def _nearest(repository: pygit2.Repository, directory: Path) -> str:
-    top = Path(repository.workdir).resolve()
-    start = directory.resolve()
-    head = None if repository.head_is_unborn else repository.head.peel(pygit2.Tree)
+def _nearest(directory: Path, top: Path, roots: Collection[Folder]) -> str:
+    top, start = top.resolve(), directory.resolve()
     for folder in (start, *start.parents):
         if not folder.is_relative_to(top):
             break
         relative = _relative(folder, top)
         path = f"{relative}/{layout.SETTINGS}".lstrip("/")
-        if os.path.lexists(folder / layout.SETTINGS) or (head is not None and path in head):
+        if os.path.lexists(folder / layout.SETTINGS) or any(find(root, path) for root in roots):
             return relative
     return _relative(start, top) if start.is_relative_to(top) else ""
 

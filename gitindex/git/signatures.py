@@ -60,7 +60,7 @@ def check_signatures(directory: Path, signed: Mapping[str, bytes], trusted: Coll
             directory,
             *("-c", f"gpg.ssh.allowedSignersFile={allowed}"),
             *("-c", "gpg.minTrustLevel=undefined"),  # whose a key is, the identities say, and no web of trust
-            *("-c", "log.showSignature=false", "-c", "log.mailmap=false"),
+            *("-c", "log.showSignature=false", "-c", "log.mailmap=false", "-c", "i18n.logOutputEncoding=UTF-8"),
             *("log", "--no-walk=unsorted", "--stdin", "-z", f"--format={_FORMAT}"),
             data="".join(f"{commit}\n" for commit in asked),
             environment={"GIT_DIR": str(directory), "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"},

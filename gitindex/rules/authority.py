@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gitindex import layout
-from gitindex.compare import Act, Change, ProjectChange
+from gitindex.compare import Act, Change, ProjectChange, differs_in_content, folder_of
 from gitindex.documents import Unreadable
 from gitindex.finding import Severity
 from gitindex.model import Stage, User
@@ -15,7 +15,6 @@ from gitindex.rules.rule import Hit, Rule
 if TYPE_CHECKING:
     from gitindex.names import IndexName, UserName
     from gitindex.rights import Actor
-    from gitindex.snapshot import Index
 
 
 def releases_are_by_uploaders(change: Change, act: Act) -> Iterator[Hit]:
@@ -41,8 +40,8 @@ def releases_are_by_uploaders(change: Change, act: Act) -> Iterator[Hit]:
 
 
 def _is_closed(act: Act, project: ProjectChange) -> bool:
-    """Tell whether the whole index is deleted: a change of its definition (GI302)."""
-    before, after = act.change.base.index(project.index), act.change.head.index(project.index)
+    """Tell whether the whole index is deleted, folder and all: a change of its definition (GI302)."""
+    before, after = act.change.base.index(project.index), act.change.head.index_folder(project.index)
     return before is not None and after is None
 
 
@@ -57,8 +56,7 @@ def _was_unreadable(act: Act, project: ProjectChange, path: str) -> bool:
 
 
 def _uploaders_help(change: Change, index: IndexName) -> str:
-    policy = change.base if change.has_base else change.head
-    opened = policy.index(index)
+    opened = change.policy.index(index)
     definition = opened.definition if opened else None
     if not isinstance(definition, Stage):
         return f"let its owner ({index.user}) or an admin do it"
@@ -79,36 +77,30 @@ def definitions_are_by_owners(change: Change, act: Act) -> Iterator[Hit]:
     if act.actor is None:
         return
     for name, (before, after) in act.change.indexes.items():
-        is_changed = name in act.change.changed_definitions
-        if is_changed and not change.rights.may_define(act.actor, name) and _document(before) != _document(after):
+        is_changed = differs_in_content(folder_of(before), folder_of(after), layout.INDEX)
+        if is_changed and not change.rights.may_define(act.actor, name):
             what = "create" if before is None else "delete" if after is None else "change"
             message = f"{_by(act)} may not {what} the index {name}"
             yield Hit(layout.index_path(name), message, f"let its owner ({name.user}) or an admin do it")
-
-
-def _document(index: Index | None) -> object:
-    """Return what stands in the place of an index's definition: its bytes and its kind, or nothing."""
-    if index is None:
-        return None
-    entry = index.folder.entries().get(layout.INDEX)
-    is_file = entry is not None and entry.kind in ("file", "executable")
-    return entry and (entry.kind, index.folder.read(layout.INDEX) if is_file else entry.id)
 
 
 def settings_are_by_admins(change: Change, act: Act) -> Iterator[Hit]:
     """Users, groups, policy and settings are changed by an admin.
 
     A user may edit their own title and e-mail address, and add identities. To take one away is an admin's: whoever got
-    hold of one key of somebody could lock them out.
+    hold of one key of somebody could lock them out. Of other files not even a comment or the order of the lines is
+    changed: where the lines of two groups change places, Git merges what an admin adds to one into the other.
     """
     if act.actor is None or change.rights.is_admin(act.actor):
         return
-    if act.change.touches_settings and act.change.base.settings_or_problem != act.change.head.settings_or_problem:
+    base, head = act.change.base, act.change.head
+    if differs_in_content(base.root, head.root, layout.SETTINGS):
         message = f"{_by(act)} may not change {layout.SETTINGS}"
         yield Hit(layout.SETTINGS, message, f"let an admin do it ({_admins(change)})")
     for user in act.change.changed_users:
-        before, after = act.change.base.user(user), act.change.head.user(user)
-        if before == after or _is_own_edit(act.actor, user, before, after):
+        before, after = base.user(user), head.user(user)
+        is_changed = differs_in_content(base.user_folder(user), head.user_folder(user), layout.USER)
+        if not is_changed or _is_own_edit(act.actor, user, before, after):
             continue
         if isinstance(before, User) and isinstance(after, User) and act.actor.user == user:
             message = f"{_by(act)} may change no more of themself than title, email and added identities"
@@ -125,8 +117,7 @@ def _is_own_edit(actor: Actor, user: UserName, before: object, after: object) ->
 
 
 def _admins(change: Change) -> str:
-    policy = change.base if change.has_base else change.head
-    found = (name for name in policy.user_names() if change.rights.is_admin(change.rights.actor(name)))
+    found = (name for name in change.policy.user_names() if change.rights.is_admin(change.rights.actor(name)))
     return ", ".join(found) or "there is none: the base names no user with admin = true"
 
 
