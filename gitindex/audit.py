@@ -68,7 +68,7 @@ def audit(
     Raises:
         NotThereError: no such revision.
         UsageError: *since* is not in the first-parent history.
-        CannotRunError: the history is cut off or broken.
+        CannotRunError: the history is cut off or broken, or there is no index repository in it.
 
     """
     head = repository.commit_id(revision)
@@ -91,6 +91,8 @@ def audit(
     earlier = remembered if remembered is not None and is_known else Remembered(head, 0, (), is_current=True)
     steps = list(reversed(new))
     found = _check_steps(repository, steps, progress)
+    if not found and not earlier.violations and not rewritten:
+        _ = repository.at(head).settings  # says that this is no index repository: it has kept no promise
     report = Report(head, reference, start, earlier.steps + len(new), earlier.steps, (*earlier.violations, *found))
     if rewritten:  # it is told each time, until somebody says that it is right
         return report._replace(violations=(*rewritten, *report.violations), is_rewritten=True)

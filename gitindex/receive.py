@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from typing import NamedTuple
 
 from gitindex.compare import Change
@@ -40,6 +42,13 @@ class Update(NamedTuple):
     def branch(self) -> str:
         """The name of the branch."""
         return self.reference.removeprefix(_BRANCHES)
+
+
+def hook_input() -> Iterable[str]:
+    """Return what git tells a hook: lines with names of references, which need not be UTF-8."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    return sys.stdin
 
 
 def read_updates(lines: Iterable[str]) -> list[Update]:
@@ -139,12 +148,16 @@ class Door(NamedTuple):
 
         """
         published = self._published()
-        for update in updates:
+        for told in updates:
+            update = told._replace(reference=self.repository.history.target(told.reference))
             is_protected = self._is_protected(update, published)
             if not update.is_branch or not (is_protected or (every_branch and update.new is not None)):
                 continue
             if update.new is None:
                 yield self._deletion(update)
+                continue
+            if is_protected and published is None and (other := self._other_protected(update.reference)):
+                yield self._second(update, other)
                 continue
             if is_protected:
                 base = update.old or published
@@ -175,6 +188,12 @@ class Door(NamedTuple):
         stated = update.old or (update.new if published is None else None)
         return stated is not None and self._protects(stated) == update.reference
 
+    def _other_protected(self, reference: str) -> str | None:
+        """Return another branch that protects itself: where HEAD is a branch that is not there, it does not tell."""
+        history = self.repository.history
+        others = ((name, history.tip(name)) for name in history.branches if name != reference)
+        return next((name for name, tip in others if tip is not None and self._protects(tip) == name), None)
+
     def _verdict(self, update: Update, base: Snapshot | None, new: str) -> Received:
         repository = self.repository
         head = repository.at(new)
@@ -189,5 +208,15 @@ class Door(NamedTuple):
 
     def _deletion(self, update: Update) -> Received:
         message = f"{update.branch} is the protected branch, and would be deleted"
-        finding = Finding(SETTINGS, None, HISTORY, Severity.ERROR, message, "leave it; delete another branch")
-        return Received(update.branch, Verdict((finding,), update.old, None, folder=self.repository.folder))
+        return self._refusal(update, message, "leave it; delete another branch")
+
+    def _second(self, update: Update, other: str) -> Received:
+        protected = other.removeprefix(_BRANCHES)
+        message = (
+            f"{update.branch} would be taken for the protected branch, which is {protected}: HEAD does not name it"
+        )
+        return self._refusal(update, message, f"on the server: git symbolic-ref HEAD {other}")
+
+    def _refusal(self, update: Update, message: str, help_: str) -> Received:
+        finding = Finding(SETTINGS, None, HISTORY, Severity.ERROR, message, help_)
+        return Received(update.branch, Verdict((finding,), update.old, update.new, folder=self.repository.folder))

@@ -219,6 +219,16 @@ def test_history_rewritten_so_that_the_old_commit_is_gone_is_detected(history: H
     assert "is not there any more" in violation["message"]
 
 
+def test_branch_named_after_the_lost_commit_does_not_stand_for_it(history: History) -> None:
+    lost = history.release("1.1")
+    assert history.codes() == []
+    history.git("reset", "--quiet", "--hard", "HEAD~1")
+    history.git("reflog", "expire", "--expire=all", "--all")
+    history.git("gc", "--quiet", "--prune=all")
+    history.git("update-ref", f"refs/heads/{lost}", "HEAD")
+    assert history.codes() == ["GI210"]
+
+
 def test_branch_that_was_turned_back_is_a_rewritten_history(history: History) -> None:
     history.release("1.1")
     assert history.codes() == []
@@ -343,6 +353,19 @@ def test_many_steps_are_split_over_processes_and_told_in_order(history: History)
     commits = [violation["commit"] for violation in found["violations"]]
     in_order = history.git("rev-list", "--first-parent", "--reverse", "main").splitlines()
     assert commits == [broken, *in_order[3::2]]
+
+
+def test_history_without_an_index_repository_kept_no_promise(run: Run, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "code", {"README.md": b"Code\n"})
+    result = run("-C", repository.path, "audit")
+    assert (result.code, result.out) == (3, "")
+    assert "no gitindex.toml here" in result.err
+
+
+def test_settings_that_are_removed_are_a_violation_and_no_end_of_the_audit(history: History) -> None:
+    history.remove("gitindex.toml")
+    assert history.codes() == ["GI212"]
+    assert history.codes() == ["GI212"]
 
 
 def test_empty_repository_has_no_history_to_prove(run: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from itertools import groupby
@@ -13,7 +14,7 @@ from gitindex.audit import Report, Violation, audit as run_audit
 from gitindex.cli.common import JsonOption, open_repository
 from gitindex.cli.output import note, print_json, say
 from gitindex.cli.progress import progress_of
-from gitindex.receive import Door, read_updates
+from gitindex.receive import Door, hook_input, read_updates
 from gitindex.report.json import finding_json, json_text
 from gitindex.report.text import count, findings_text, has_colour, printable, verdict_line
 
@@ -25,8 +26,7 @@ def pre_receive(
         typer.Option(
             "--actor",
             metavar="ID",
-            help="Who pushes: a user, or an identity such as gitea:emilie.",
-            envvar="GITINDEX_ACTOR",
+            help="Who pushes: a user, or an identity such as gitea:emilie; else $GITINDEX_ACTOR says it.",
         ),
     ] = None,
     every_branch: Annotated[
@@ -39,9 +39,10 @@ def pre_receive(
     `old new reference` for each reference, and refuses the whole push (exit code 1) where it would rewrite or delete
     the protected branch, or break a rule.
     """
-    door = Door(open_repository(ctx), actor)
+    # Typer takes an empty variable for none at all. A server that sets it and does not know who pushes means nobody.
+    door = Door(open_repository(ctx), os.environ.get("GITINDEX_ACTOR") if actor is None else actor)
     is_refused = False
-    for branch, verdict in door.received(read_updates(sys.stdin), every_branch=every_branch):
+    for branch, verdict in door.received(read_updates(hook_input()), every_branch=every_branch):
         sys.stderr.write(findings_text(verdict.findings, colour=False))
         note(f"{branch}: {verdict_line(verdict)}")
         is_refused |= verdict.is_refused

@@ -97,13 +97,16 @@ class GitFolder:
             raise _BrokenObjectError(self.id.hex(), error) from None
 
 
-_TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+_TREE_ENTRY = re.compile(rb"([0-7]+) ([^/\0]+)\0(.{20})", re.DOTALL)
 """An entry of a tree object: mode, name and the bytes of the id, each entry right after the one before."""
-_TREE = re.compile(rb"(?:[0-7]+ [^\0]+\0.{20})*+", re.DOTALL)
+_TREE = re.compile(rb"(?:[0-7]+ [^/\0]+\0.{20})*+", re.DOTALL)
 
 
 def _parse_tree(data: bytes) -> _TreeEntries | None:
-    """Return the entries of a tree object, ``None`` where it is malformed or names one twice: readers disagree then."""
+    """Return the entries of a tree object, ``None`` where it is malformed: readers disagree then.
+
+    Git would put an entry whose name has a `/` where that path leads; of one named twice, some readers see the first.
+    """
     found = _TREE_ENTRY.findall(data)
     raw = {name: (mode, object_id) for mode, name, object_id in found}
     return _TreeEntries(raw) if len(raw) == len(found) and _TREE.fullmatch(data) else None
