@@ -104,6 +104,8 @@ def _check_steps(
 ) -> list[Violation]:
     """Return what the steps (commits, each the first parent of the next) break, in their order."""
     shares = shares_for(len(steps))
+    if shares > 1:
+        repository.prepare_merges()
 
     def check_share(share: int, shares: int) -> list[Violation]:
         found: list[Violation] = []

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +337,43 @@ def test_commits_of_a_history_that_wants_signatures_are_checked(history: History
     unsigned = history.release("1.1")
     (violation,) = history.report()["violations"]
     assert (violation["code"], violation["commit"]) == ("GI304", unsigned)
+
+
+def test_merges_of_many_steps_leave_nothing_behind(history: History, tmp_path: Path) -> None:
+    """Each merges the lines of one file: Git makes objects for that, in a folder beside the repository."""
+    repository = history.repository
+    repository.write("gitindex.toml", "format = 1\n[policy]\nrequire_signed_commits = true\n")
+    end = repository.commit("Want signatures")
+    middle = "".join(f"# {number}\n" for number in range(9)) + "volatile = false\n"
+    texts = {
+        name: f"{start}{middle}{last}"
+        for name, start, last in (("base", "", ""), ("one", "# 1\n", ""), ("other", "", "# 2\n"))
+    }
+    texts["merge"] = f"# 1\n{middle}# 2\n"
+    commits: list[str] = []
+    for number in range(210):
+        for name, parents in (("base", [end]), ("one", ["base"]), ("other", ["base"]), ("merge", ["other", "one"])):
+            froms = [
+                parent if parent not in texts else f":{4 * number + [*texts].index(parent) + 1}" for parent in parents
+            ]
+            commits.append(
+                f"commit refs/heads/main\nmark :{len(commits) + 1}\ncommitter B <b@example.org> 1800000000 +0000\n"
+                f"data 1\n.\nfrom {froms[0]}\n{''.join(f'merge {parent}{chr(10)}' for parent in froms[1:])}"
+                f"M 100644 inline indexes/emilie/prod/index.toml\ndata {len(texts[name])}\n{texts[name]}\n"
+            )
+        end = f":{len(commits)}"
+    repository.git("fast-import", "--quiet", data="".join(commits).encode())
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "gitindex", "-C", str(repository.path), "audit", "--json"],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    found = json.loads(done.stdout)
+    assert (found["steps"], {violation["code"] for violation in found["violations"]}) == (632, {"GI304"})
+    assert list(temporary.iterdir()) == []
 
 
 def test_many_steps_are_split_over_processes_and_told_in_order(history: History) -> None:

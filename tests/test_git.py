@@ -672,6 +672,17 @@ def test_the_default_branch_of_the_remote_says_which_branch_is_protected(reposit
     assert name_of(repository.open().published()) == published
 
 
+def test_protected_branch_is_a_name_and_no_expression(repository: IndexRepository) -> None:
+    settings = repository.root / "gitindex.toml"
+    settings.write_text(
+        settings.read_text(encoding="utf-8") + '\n[policy]\nprotected_branch = "main~1"\n', encoding="utf-8"
+    )
+    repository.commit("Look at an older commit")
+    repository.publish()
+    with pytest.raises(CannotRunError, match="origin/main~1, the protected branch, is not here"):
+        repository.open().published()
+
+
 def test_head_alone_does_not_say_which_branch_is_protected(repository: IndexRepository) -> None:
     repository.publish()
     settings = repository.root / "gitindex.toml"

@@ -167,6 +167,22 @@ def test_what_shares_no_history_cannot_be_merged(run: Run, forked: IndexReposito
     assert "refusing to merge unrelated histories" in result.err
 
 
+@pytest.mark.parametrize("words", [["--base"], ["--merge-into"]], ids=lambda words: words[0])
+def test_shallow_clone_that_cannot_tell_says_so(
+    run: Run, forked: IndexRepository, tmp_path: Path, words: list[str]
+) -> None:
+    """It knows neither what a branch comes after, nor what the two share; nothing is wrong with the branch."""
+    forked.git("branch", "base", "main")
+    forked.git("checkout", "--quiet", "main")
+    forked.commit("Work")
+    clone = tmp_path / "clone"
+    forked.git("clone", "--quiet", "--depth", "1", f"file://{forked.path}", str(clone))
+    forked.git("-C", str(clone), "fetch", "--quiet", "--depth", "1", "origin", "base:base")
+    result = run("-C", clone, "validate", *words, "base", "--head", "HEAD")
+    assert (result.code, result.out) == (3, "")
+    assert "git fetch --unshallow" in result.err
+
+
 @pytest.mark.parametrize(
     "words", [["--base", "main"], ["--staged"], ["--worktree"], ["--pushed"]], ids=lambda words: words[0]
 )

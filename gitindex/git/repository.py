@@ -274,10 +274,23 @@ class Repository:
         return None if found is None else str(found)
 
     def descends(self, head: str, base: str) -> bool:
-        """Tell whether *head* is *base* or comes after it."""
+        """Tell whether *head* is *base* or comes after it.
+
+        Raises:
+            CannotRunError: the clone is too shallow to tell.
+
+        """
         one, other = self._commit(head).id, self._commit(base).id
         with self._reading():
-            return one == other or self._git.descendant_of(one, other)
+            descends = one == other or self._git.descendant_of(one, other)
+        if not descends:
+            self._refuse_shallow(head, base)
+        return descends
+
+    def _refuse_shallow(self, one: str, other: str) -> None:
+        if self.is_shallow:
+            message = f"how {one[:12]} and {other[:12]} belong together cannot be told: the clone is shallow"
+            raise CannotRunError(message, help="git fetch --unshallow")
 
     def published(self, head: str | None = None) -> Snapshot | None:
         """Open what a change is compared with by default: what is published.
@@ -293,8 +306,8 @@ class Repository:
         if checked_out is None:
             return None
         branch = self.protected_branch
-        remote = _ORIGIN + branch
-        if not self.has_revision(remote):
+        remote = self.history.tip(_ORIGIN + branch)  # a reference: what a policy says is no expression such as main~5
+        if remote is None:
             if any(name.startswith(_ORIGIN) for name in self._git.references):
                 # What a commit says of the protected branch must not make the comparison with it go away.
                 hint = f"git fetch origin {branch}, or name what is published with --base"
@@ -348,11 +361,17 @@ class Repository:
             CannotRunError: the two share no history, or git is too old.
 
         """
+        if self.is_shallow and not self.merge_bases(ours, theirs):
+            self._refuse_shallow(ours, theirs)
         merge = self._merger.merge(ours, theirs)
         root = GitFolder(self._git, bytes.fromhex(merge.tree))
         prefix = f"{self.folder}/" if self.folder else ""
         conflicts = (p.removeprefix(prefix) if p.startswith(prefix) else f"/{p}" for p in merge.conflicts)
         return Snapshot(self._subfolder(root), theirs), tuple(conflicts)
+
+    def prepare_merges(self) -> None:
+        """Make the folder that merges need, before there are forks: none of them would remove its own."""
+        _ = self._merger
 
     @cached_property
     def _merger(self) -> Merger:
