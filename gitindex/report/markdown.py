@@ -69,7 +69,7 @@ def _in_order(verdict: Verdict) -> Iterator[tuple[Finding, bool]]:
 
 def _item(finding: Finding) -> str:
     warning = " warning" if finding.severity is Severity.WARNING else ""
-    line = f", line {finding.line}" if finding.line is not None else ""
+    line = f", line {finding.line:,}" if finding.line is not None else ""
     message, help_ = (prose(clipped(text, _LONGEST_TEXT)) for text in (finding.message, finding.help))
     return f"- **{finding.code}**{warning}{line}: {message}\\\n  → {help_}\n"
 
