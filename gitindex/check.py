@@ -28,6 +28,10 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+    GITLAB = "gitlab"
+    MARKDOWN = "markdown"
 
 
 class Option(NamedTuple):
@@ -136,7 +140,7 @@ def run(
     if pushed:
         if shown is not Format.TEXT:
             raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
-        from gitindex.receive import Door, read_push  # noqa: PLC0415 - a hook alone needs it
+        from gitindex.receive import Door, read_push
 
         verdicts = [verdict for _, verdict in Door(repository, actor).sent(read_push(os.environ, sys.stdin))]
         for verdict in verdicts:
@@ -209,12 +213,44 @@ def _base(repository: Repository, base: str | None, head: Snapshot, *, is_revisi
 
 
 def _print(verdict: Verdict, form: Format) -> None:
-    if form is Format.JSON:
-        from gitindex.report.json import verdict_json  # noqa: PLC0415 - one of the two is needed
+    match form:  # each format is imported when it is asked for
+        case Format.TEXT:
+            from gitindex.report.text import findings_text, has_colour, verdict_line
 
-        sys.stdout.write(verdict_json(verdict))
-        return
-    from gitindex.report.text import findings_text, has_colour, verdict_line  # noqa: PLC0415
+            colour = has_colour(sys.stdout)
+            report = f"{findings_text(verdict.findings, colour=colour)}{verdict_line(verdict, colour=colour)}\n"
+        case Format.JSON:
+            from gitindex.report.json import verdict_json
 
-    sys.stdout.write(findings_text(verdict.findings, colour=has_colour(sys.stdout)))
-    sys.stdout.write(verdict_line(verdict) + "\n")
+            report = verdict_json(verdict)
+        case Format.GITHUB:
+            report = _github(verdict)
+        case Format.SARIF:
+            from gitindex.report.sarif import sarif_report
+
+            report = sarif_report(verdict)
+        case Format.GITLAB:
+            from gitindex.report.gitlab import gitlab_report
+
+            report = gitlab_report(verdict)
+        case Format.MARKDOWN:
+            from gitindex.report.markdown import markdown_report
+
+            report = markdown_report(verdict)
+    sys.stdout.write(report)
+
+
+def _github(verdict: Verdict) -> str:
+    """Add the findings to the summary of the job, where there is one, and return what to print."""
+    from gitindex.report.github import github_log, job_summary
+
+    has_summary = False
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with Path(path).open("ab") as file:
+                summary = job_summary(verdict, file.tell()).encode()
+                has_summary = file.write(summary) > 0
+        except OSError as error:
+            # The verdict does not depend on it, and the findings are printed then.
+            print(f"gitindex: the summary of the job cannot be written: {error.strerror}", file=sys.stderr)
+    return github_log(verdict, has_summary=has_summary)
