@@ -33,6 +33,7 @@ COMMANDS: dict[str, _Entry] = {
     "show": _Entry("reading", "show", "Show users, an index or a project as JSON."),
     "why": _Entry("reading", "why", "Say which index gives or hides the files of a project."),
     "validate": _Entry("validate", "validate", "Check a change against the rules, and refuse what breaks a promise."),
+    "verify": _Entry("verify", "verify", "Read or download every released file, and check its bytes."),
     "rule": _Entry("reference", "rule", "List the rules, or explain one."),
     "render": _Entry("render", "render", "Write the site: simple pages for installers, pages for people."),
     "install": _Entry("install", "install", "Run pip or uv against this repository, without a server."),

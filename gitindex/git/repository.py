@@ -12,6 +12,7 @@ import pygit2
 
 from gitindex import layout
 from gitindex.errors import CannotRunError, NotThereError
+from gitindex.git.blobs import Blobs
 from gitindex.git.folders import GitFolder, blob_leaf, disk_leaf, is_gone, path_of, reason
 from gitindex.model import Settings
 from gitindex.snapshot import Snapshot
@@ -88,6 +89,10 @@ class Repository:
         own = Path(self._git.path)
         shared = own / "commondir"
         return own / shared.read_text().strip() if shared.is_file() else own
+
+    def blobs(self) -> Blobs:
+        """Return a reader of large blobs, for one thread; it is to be closed."""
+        return Blobs(Path(self._git.path))
 
     @property
     def is_shallow(self) -> bool:
