@@ -260,10 +260,10 @@ def _failing_as(host: str) -> Iterator[None]:
         ) from None
     except (requests.ConnectionError, requests.Timeout) as error:
         raise _AgainError(f"{host} does not answer ({type(error).__name__})", error=error) from None
-    except HTTPError as error:  # urllib3's own, once the body is read
-        raise _AgainError(f"{host} breaks off ({type(error).__name__})", error=error) from None
     except (requests.RequestException, ValueError) as error:
         raise DeadLinkError(f"cannot be asked for: {_reason(error)}") from None
+    except HTTPError as error:  # urllib3's own, once the body is read
+        raise _AgainError(f"{host} breaks off ({type(error).__name__})", error=error) from None
 
 
 def _reason(error: Exception) -> str:

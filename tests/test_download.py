@@ -149,7 +149,17 @@ def test_a_redirect_to_what_is_not_https_is_a_dead_link(host: Host, target: str)
 
 
 @pytest.mark.parametrize(
-    "url", ["http://files.example.org/a.whl", "file:///etc/hostname", "a.whl", "https:///a.whl", "https://[::1/a.whl"]
+    "url",
+    [
+        "http://files.example.org/a.whl",
+        "file:///etc/hostname",
+        "a.whl",
+        "https:///a.whl",
+        "https://[::1/a.whl",
+        "https://a..b/",
+        "https://a b/",
+        "https://.a/",
+    ],
 )
 def test_only_https_is_asked(url: str) -> None:
     with pytest.raises(DeadLinkError):

@@ -30,7 +30,7 @@ from gitindex.errors import CannotRunError
 from gitindex.verify import Journal, Patience, Report, verify
 from gitindex.verify.threads import spread
 from tests import hosts
-from tests.builders import make_sdist, make_wheel, make_zip, metadata, zip_info
+from tests.builders import file_info, make_sdist, make_tar_gz, make_wheel, make_zip, metadata, zip_info
 from tests.conftest import Result, Run
 from tests.hosts import Host
 from tests.repositories import UPLOAD_TIME, Content, IndexRepository, bare_clone, make_repository, small_content
@@ -243,6 +243,9 @@ def _bad_files() -> dict[str, tuple[str, bytes]]:
         "wrong checksum": (wheel_name, _stored(wheel).replace(b"Generator", b"generator", 1)),
         "RECORD with another hash": make_wheel("bad", "1.0", dist_info={"RECORD": record}),
         "no METADATA": make_wheel("bad", "1.0", dist_info={"METADATA": None}),
+        "no .dist-info": (wheel_name, make_zip([("bad.py", b"")])),
+        "no member": (sdist_name, gzip.compress(bytes(10240))),
+        "no PKG-INFO": (sdist_name, make_tar_gz([(file_info("bad-1.0/bad.py"), b"")])),
         "another version": (wheel_name, make_wheel("bad", "2.0")[1]),
         "another project": (wheel_name, make_wheel("good", "1.0")[1]),
         "tar.gz cut off": (sdist_name, sdist[:-10]),
@@ -303,20 +306,19 @@ def test_stored_files_of_no_release_are_counted(content: Content, run: Run, tmp_
     assert run("-C", repository.root, "verify", "--index", PROD).err == ""
 
 
-def test_what_cannot_be_read_is_no_verdict(content: Content, run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [[], ["--changed-since", "HEAD~1"]], ids=["all", "changed"])
+def test_what_cannot_be_read_is_no_verdict(content: Content, run: Run, tmp_path: Path, words: list[str]) -> None:
+    repository = make_repository(tmp_path / "r", small_content())
     content["indexes/emilie/prod/alpha/1.1.json"] = b"{"
     content.add_file(PROD, "alpha", "1.2", {"filename": "../x.whl", "hashes": {"sha256": "0" * 64}, "size": 1})
-    repository = make_repository(tmp_path / "r", content)
-    for words in ([], ["--changed-since", repository.git("commit-tree", "-m", "Empty", _empty_tree(repository))]):
-        result = run("-C", repository.root, "verify", *words)
-        assert result.code == 3
-        assert "indexes/emilie/prod/alpha/1.1.json:1: could not be checked: the manifest cannot be read" in result.out
-        assert "indexes/emilie/prod/alpha/1.2.json" in result.out
-        assert last(result).endswith(": none wrong, 2 could not be checked.")
-
-
-def _empty_tree(repository: IndexRepository) -> str:
-    return repository.git("hash-object", "-t", "tree", "-w", "--stdin", data=b"")
+    repository.put(content)
+    repository.commit()
+    result = run("-C", repository.root, "verify", *words)
+    assert result.code == 3
+    assert "indexes/emilie/prod/alpha/1.1.json:1: could not be checked: the manifest cannot be read" in result.out
+    assert "indexes/emilie/prod/alpha/1.2.json" in result.out
+    assert last(result).startswith("3 files, ")
+    assert last(result).endswith(": none wrong, 2 could not be checked.")
 
 
 def pointer(data: bytes) -> bytes:
@@ -376,6 +378,12 @@ def test_a_storage_that_is_a_folder_is_read(content: Content, run: Run, tmp_path
     os.mkfifo(alpha)
     blocked = run("-C", repository.root, "verify")
     assert (blocked.code, "is no file" in blocked.out) == (3, True)
+    alpha.unlink()
+    alpha.symlink_to(alpha)
+    assert run("-C", repository.root, "verify").code == 3
+    shutil.rmtree(alpha.parent.parent)
+    alpha.parent.parent.symlink_to(alpha.parent.parent)
+    assert run("-C", repository.root, "verify").code == 3
 
 
 @pytest.mark.parametrize("url", ["file://elsewhere.example.org/x/", "file:///x/?y"])
@@ -519,6 +527,13 @@ def test_only_what_changed_is_read(content: Content, tmp_path: Path, host: Host)
     assert [code for code, _ in told(report)] == ["GI012", "GI009"]
 
 
+def test_only_what_changed_in_the_named_indexes_is_read(content: Content, run: Run, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "r", small_content())
+    repository.put(content)
+    result = run("-C", repository.root, "verify", "--changed-since", "HEAD", "--index", DEV)
+    assert (result.code, last(result)[:7]) == (0, "1 file,")
+
+
 def test_a_stored_file_that_changed_or_went_is_read_with_all_that_name_it(content: Content, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "r", content)
     base = repository.git("rev-parse", "HEAD")
@@ -549,6 +564,34 @@ def test_an_object_that_git_has_lost_is_no_verdict(content: Content, tmp_path: P
         [],
         [f"the Git object {lost} is missing or broken (missing)"],
     )
+
+
+def test_an_object_that_git_replaces_is_read_as_it_is(content: Content, run: Run, tmp_path: Path) -> None:
+    stored = content.stored(PROD, "Alpha", "1.0")
+    sound, content[stored] = content[stored], b"broken"
+    repository = make_repository(tmp_path / "r", content)
+    replacement = repository.git("hash-object", "-w", "--stdin", data=sound)
+    repository.git("replace", repository.git("rev-parse", f"HEAD:{stored}"), replacement)
+    assert run("-C", repository.root, "verify", "--rev", "HEAD").code == 1
+
+
+def test_a_folder_of_a_repository_and_a_linked_working_tree_are_read(
+    content: Content, run: Run, tmp_path: Path
+) -> None:
+    repository = make_repository(tmp_path / "r", content, folder="packages")
+    assert run("-C", repository.root, "verify").code == 0
+    repository.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
+    (tmp_path / "linked/packages" / content.stored(PROD, "Alpha", "1.0")).unlink()
+    assert run("-C", tmp_path / "linked/packages", "verify").code == 1
+
+
+def test_without_git_nothing_is_called_wrong(
+    content: Content, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = make_repository(tmp_path / "r", content)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run("-C", repository.root, "verify")
+    assert (result.code, "git cannot be started" in result.out) == (3, True)
 
 
 # What is remembered.
@@ -648,7 +691,7 @@ def test_other_facts_are_checked_again(stuck: IndexRepository, run: Run, host: H
     assert "GI009" in result.out
 
 
-@pytest.mark.parametrize("kind", ["version", "malformed", "other line", "empty", "no header", "binary"])
+@pytest.mark.parametrize("kind", ["version", "malformed", "other line", "no object", "empty", "no header", "binary"])
 def test_a_journal_that_is_not_ours_is_ignored(stuck: IndexRepository, run: Run, host: Host, kind: str) -> None:
     host.on("/files/p10x-1.0-py3-none-any.whl", hosts.status(403))
     run("-C", stuck.root, "verify")
@@ -659,6 +702,7 @@ def test_a_journal_that_is_not_ours_is_ignored(stuck: IndexRepository, run: Run,
             "version": header.replace(b'"gitindex": "', b'"gitindex": "0.0.0.') + b"".join(rest),
             "malformed": b"".join([header, *rest[:5], b"{\n", *rest[5:]]),
             "other line": b"".join([header, *rest[:5], b'{"key": "0", "size": true}\n', *rest[5:]]),
+            "no object": b"".join([header, b"[]\n", *rest]),
             "empty": b"",
             "no header": b"".join(rest),
             "binary": header + bytes(100) + b"\n",
@@ -694,6 +738,9 @@ def test_one_run_at_a_time_keeps_the_journal(content: Content, run: Run, tmp_pat
     mine.close()
     assert (result.code, result.err.startswith("Another run works here")) == (0, True)
     assert run("-C", repository.root, "verify").err == ""
+    (repository.path / ".git/gitindex").rmdir()
+    (repository.path / ".git/gitindex").write_text("in the way")
+    assert "keeps no journal" in run("-C", repository.root, "verify", "--resume").err
 
 
 # What it costs.
@@ -889,6 +936,13 @@ def test_blobs_are_read_one_after_the_other_and_need_not_be_read_to_their_end(re
         with blobs.open(ids[2]) as blob:
             assert blob.read(3) == contents[2][:3]
     with pytest.raises(CannotRunError, match="missing"), blobs.open(bytes(20)):
+        pass
+    with blobs.open(ids[1]) as blob:
+        assert blob.read(100) == b"small"
+    assert blobs._process is not None
+    blobs._process.kill()
+    blobs._process.wait()
+    with pytest.raises(CannotRunError, match="git gives no answer"), blobs.open(ids[1]):
         pass
     with blobs.open(ids[1]) as blob:
         assert blob.read(100) == b"small"

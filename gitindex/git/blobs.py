@@ -104,5 +104,6 @@ class Blobs:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            with process:  # closes the pipes, and waits
+            # The context closes the pipes, in which a question may be left, and waits.
+            with contextlib.suppress(OSError), process:
                 pass
