@@ -36,6 +36,7 @@ COMMANDS: dict[str, _Entry] = {
     "pre-receive": _Entry("guard", "pre_receive", "Check a push before the server takes it."),
     "audit": _Entry("guard", "audit", "Prove the whole history: was each promise kept, at each step?"),
     "codeowners": _Entry("codeowners", "codeowners", "Write CODEOWNERS from the owners and ACLs, or check it."),
+    "verify": _Entry("verify", "verify", "Read or download every released file, and check its bytes."),
     "rule": _Entry("reference", "rule", "List the rules, or explain one."),
     "render": _Entry("render", "render", "Write the site: simple pages for installers, pages for people."),
     "install": _Entry("install", "install", "Run pip or uv against this repository, without a server."),

@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pygit2
 
@@ -21,6 +21,9 @@ from gitindex.git.signatures import Signature, check_signatures
 from gitindex.model import Settings
 from gitindex.snapshot import Snapshot
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay
+
+if TYPE_CHECKING:
+    from gitindex.git.blobs import Blobs
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
@@ -99,6 +102,12 @@ class Repository:
         own = Path(self._git.path)
         shared = own / "commondir"
         return own / shared.read_text().strip() if shared.is_file() else own
+
+    def blobs(self) -> Blobs:
+        """Return a reader of large blobs, for one thread; it is to be closed."""
+        from gitindex.git.blobs import Blobs  # noqa: PLC0415 - most runs need no process
+
+        return Blobs(Path(self._git.path))
 
     @property
     def is_shallow(self) -> bool:

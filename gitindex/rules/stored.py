@@ -12,7 +12,7 @@ from gitindex.documents import Unreadable
 from gitindex.errors import DistributionError
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, Settings
-from gitindex.names import is_safe_filename, is_sha256, normalize, parse_filename, version_key
+from gitindex.names import ProjectName, is_safe_filename, is_sha256, normalize, parse_filename, version_key
 from gitindex.rules.rule import Hit, Rule
 from gitindex.snapshot import Project, Snapshot
 from gitindex.stored import is_pointer, read_digest, read_size
@@ -144,25 +144,31 @@ def metadata_agrees(change: Change, project: ProjectChange) -> Iterator[Hit]:
                 line,
             )
             continue
-        import hashlib  # noqa: PLC0415
+        core_metadata = None if file.core_metadata is None else file.core_metadata.sha256
+        if problem := disagreement(project.name, file.filename, file.requires_python, core_metadata, facts):
+            yield Hit(path, problem, "build it again, or upload it as what it is", line)
 
-        differences = []
-        if normalize(facts.name) != project.name:
-            differences.append(f"name {facts.name!r}")
-        version = parse_filename(file.filename)
-        if version is None or version_key(facts.version) != version.key:
-            differences.append(f"version {facts.version!r}")
-        if (facts.requires_python or None) != (file.requires_python or None):
-            differences.append(f"requires-python {facts.requires_python!r}")
-        if file.core_metadata is not None and hashlib.sha256(facts.metadata).hexdigest() != file.core_metadata.sha256:
-            differences.append("other core metadata than the manifest's sha256 is of")
-        if differences:
-            yield Hit(
-                path,
-                f"{file.filename} says of itself: {', '.join(differences)}",
-                "build it again, or upload it as what it is",
-                line,
-            )
+
+def disagreement(
+    project: ProjectName, filename: str, requires_python: str | None, core_metadata: str | None, facts: CoreFacts
+) -> str | None:
+    """Say in what a file's own metadata differs from what its manifest says; ``None`` where they agree.
+
+    *core_metadata* is the sha256 that the manifest promises, where it does.
+    """
+    import hashlib  # noqa: PLC0415
+
+    differences = []
+    if normalize(facts.name) != project:
+        differences.append(f"name {facts.name!r}")
+    version = parse_filename(filename)
+    if version is None or version_key(facts.version) != version.key:
+        differences.append(f"version {facts.version!r}")
+    if (facts.requires_python or None) != (requires_python or None):
+        differences.append(f"requires-python {facts.requires_python!r}")
+    if core_metadata is not None and hashlib.sha256(facts.metadata).hexdigest() != core_metadata:
+        differences.append("other core metadata than the manifest's sha256 is of")
+    return f"{filename} says of itself: {', '.join(differences)}" if differences else None
 
 
 @lru_cache(maxsize=1)  # two rules ask for the same project, one after the other
