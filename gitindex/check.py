@@ -7,8 +7,9 @@ completion and whatever is wrong are Typer's, which has its options from the sam
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +52,7 @@ OPTIONS = (
     Option("staged", "--staged", "Check what is staged: what the next commit would hold."),
     Option("worktree", "--worktree", "Check the working tree (the default)."),
     Option("everything", "--all", "Check every file, not only what the change touches."),
+    Option("fix", "--fix", "Repair in the working tree what is mechanical and not released, then check it."),
     Option("actor", "--actor", "Who makes the change: a user, or an identity such as github:emilie.", "ID"),
     Option("form", "--format", "How to print the findings.", "FORMAT", Format),
     Option("as_json", "--json", "The same as --format json."),
@@ -111,6 +113,7 @@ def run(
     staged: bool = False,
     worktree: bool = False,
     everything: bool = False,
+    fix: bool = False,
     actor: str | None = None,
     form: Format = Format.TEXT,
     as_json: bool = False,
@@ -118,7 +121,11 @@ def run(
     """Check a change, print the findings, and return the exit code: 1 where it is refused, else 0."""
     if (head is not None) + staged + worktree > 1:
         raise UsageError("--head, --staged and --worktree exclude each other", help="give one of them")
+    if fix and (staged or head is not None):
+        raise UsageError("--fix repairs the working tree", help="leave out --staged and --head")
     repository = Repository.open(directory, folder)
+    if fix and repository.is_bare:
+        raise UsageError("--fix repairs the working tree, and a bare repository has none", help="use a clone")
     after = _head(repository, head, staged=staged)
     before = _base(repository, base, after, is_revision=head is not None)
     if after.settings_or_problem is None and (before is None or before.settings_or_problem is None):
@@ -128,10 +135,14 @@ def run(
         if base and head and before and after.name and before.name
         else None
     )
-    change = Change(before, after, everything=everything, actor=_actor(before or after, actor), descends=descends)
+    whose = _actor(before or after, actor)
+    form = Format.JSON if as_json else form
+    if fix:
+        after = _fix(repository, after, lambda head: Change(before, head, everything=everything, actor=whose), form)
+    change = Change(before, after, everything=everything, actor=whose, descends=descends)
     found = tuple(validate(change))
     verdict = Verdict(found, before.name if before else None, after.name, folder=repository.folder)
-    _print(verdict, Format.JSON if as_json else form)
+    _print(verdict, form)
     return int(verdict.is_refused)
 
 
@@ -161,6 +172,25 @@ def _actor(policy: Snapshot, actor: str | None) -> User | None:
         if isinstance(user, User) and (actor == name or actor in user.identities):
             return user
     return User()
+
+
+def _fix(repository: Repository, worktree: Snapshot, change_to: Callable[[Snapshot], Change], form: Format) -> Snapshot:
+    """Repair the working tree, tell what was done, and return what there is now."""
+    from gitindex.edits.fix import plan_fixes  # noqa: PLC0415 - a check alone writes nothing
+    from gitindex.report.text import printable  # noqa: PLC0415
+    from gitindex.write import is_taken, put  # noqa: PLC0415
+
+    root = repository.root
+    plan = plan_fixes(worktree, change_to, root, is_taken=partial(is_taken, root), clears_modes=repository.keeps_modes)
+    put(root, plan)
+    # What a program reads holds the findings alone.
+    stream = sys.stdout if form is Format.TEXT else sys.stderr
+    stream.writelines(f"{printable(note)}\n" for note in plan.notes)
+    if not plan.changes:
+        return worktree
+    tops = sorted({path.split("/")[0] for path in plan.changes})
+    sys.stderr.write(f"To stage it, in {root}: git add --all -- {' '.join(tops)}\n")
+    return repository.worktree()
 
 
 def _print(verdict: Verdict, form: Format) -> None:

@@ -346,6 +346,17 @@ class Change:
         index = self.base.index_folder(name)
         return index is not None and index.definition is not None and not index.is_volatile and not index.is_mirror
 
+    def is_released(self, index: IndexName, project: str, name: str) -> bool:
+        """Tell whether the base of a non-volatile index has the manifest of that name: it is left as it is."""
+        if not name.endswith(layout.MANIFEST_SUFFIX) or not self.is_frozen(index):
+            return False
+        opened = self.base.index_folder(index)
+        entry = opened.folder.entries().get(project) if opened else None
+        if opened is None or entry is None:
+            return False
+        # What is no folder cannot be read: it may have had any manifest.
+        return entry.kind != "folder" or name in opened.folder.folder(project).entries()
+
     @cached_property
     def _store(self) -> tuple[StoredFile | Stray, ...]:
         old = self.base.files_folder
