@@ -32,6 +32,9 @@ def base_exists(change: Change, index: Index) -> Iterator[Hit]:
             yield _bases_hit(change, index, f"the base {text!r} is no name of an index", help_)
         elif change.head.index(name) is None:
             help_ = out_of(index.name, "bases", text, f"create it (gitindex index create {name})")
+            if change.base.index(name) is not None:
+                advice = f"take it out of bases ({set_key(index.name, f'bases-={name}')})"
+                help_ = or_restore(advice, change, layout.index_path(name))
             yield _bases_hit(change, index, f"the base {name} does not exist", help_)
 
 

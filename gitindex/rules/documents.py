@@ -128,7 +128,7 @@ def known_place(change: Change, subject: Subject) -> Iterator[Hit]:
             yield Hit(
                 stray.path,
                 f"a {stray.kind} with this name has no place here",
-                f"here belongs {stray.wanted}; move it elsewhere, or remove it: {on_path('git rm -rf', stray.path)}",
+                _out_of_place(change, stray, f"here belongs {stray.wanted}; move it elsewhere"),
             )
     if not isinstance(subject, Change):
         return
@@ -168,13 +168,15 @@ def _plain_help(change: Change, stray: Stray) -> str:
         # The one is for the working tree, the other for what is staged (and for file systems that know no such bit).
         return f"chmod -x {quoted(stray.path)} && {on_path('git add --chmod=-x', stray.path)}"
     advice = "put the file itself there" if stray.kind == "symlink" else "put the files themselves there"
-    remove = f"{advice}, or remove it: {on_path('git rm -rf', stray.path)}"
+    return _out_of_place(change, stray, advice)
+
+
+def _out_of_place(change: Change, stray: Stray, advice: str) -> str:
+    """Return *advice*, and how to get what was in its place, or else to get rid of it."""
     was = find(change.base.root, stray.path)
-    return or_restore(advice, change, stray.path) if was and _is_other(was, stray) else remove
-
-
-def _is_other(was: tuple[Folder, str], stray: Stray) -> bool:
-    return was[0].entries()[was[1]].kind != stray.kind
+    if was is not None and was[0].entries()[was[1]].kind != stray.kind:
+        return or_restore(advice, change, stray.path)
+    return f"{advice}, or remove it: {on_path('git rm -rf', stray.path)}"
 
 
 def _strays(change: Change, subject: Subject) -> Iterator[Stray]:

@@ -94,7 +94,8 @@ def requires_python_is_valid(change: Change, project: ProjectChange) -> Iterator
 
 
 def _demand_help(change: Change, project: ProjectChange, path: str, file: File, stated: str | None) -> str:
-    advice = f'write "requires-python": {json.dumps(stated)}' if stated else "leave out requires-python"
+    advice = "state what the file says"
+    advice += f' ("requires-python": {json.dumps(stated)})' if stated else " (no requires-python)"
     is_missing = not file.requires_python or not is_specifier_set(file.requires_python)
     if is_missing or change.is_released(project.index, project.name, path.rpartition("/")[2]):
         return _facts_help(change, project, path, advice)
@@ -132,6 +133,9 @@ def url_is_trustworthy(change: Change, project: ProjectChange) -> Iterator[Hit]:
         if problem:
             line = change.head.line_of(manifest_path, ("files", place, "url"))
             advice = f"use an https URL below a source that {path} names"
+            if _url_problem(file.url) is None and problem.startswith("it is outside"):
+                source = json.dumps(file.url.rpartition("/")[0] + "/")
+                advice = f"{advice}, or add the source there, for all to see: sources = [{source}]"
             if change.is_released(project.index, project.name, manifest_path.rpartition("/")[2]):
                 # The url of a released file is a fact; where it has not changed, the sources have.
                 advice = f"keep the sources of released files in {path}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gitindex.snapshot import Snapshot
 
 FIX = "gitindex validate --fix"
-_RESTORE = "; to restore it: "
+_RESTORE = "; to get back what was there: "
 _COMMAND = re.compile(r"(?:^|.*: )((?:git|gitindex|chmod) .*)", re.DOTALL)
 _TO_FILL_IN = re.compile(r"(?<![^\s=/])(?:ADMIN|BASE|FILE|INDEX|NAME|PROJECT|REASON|USER|VERSION)(?![^\s=/.])")
 

@@ -129,6 +129,8 @@ def _key_help(change: Change, project: ProjectChange, release: ReleaseChange, ke
     is_free = find(change.head.root, target) is None and canonical_version(manifest.version) == manifest.version
     if is_free and _are_of(manifest, project.name, manifest.version):
         return f"name the file as its version: git mv -- {quoted(path)} {quoted(target)}"
+    if canonical_version(release.version) is None:
+        return "name the file as its version"
     return f"set version to {release.version!r}, or name the file as its version"
 
 
@@ -257,7 +259,7 @@ def filename_is_unique(change: Change, project: ProjectChange) -> Iterator[Hit]:
             elsewhere = _manifest_with(project, release.version, file.filename)
             if file.filename in seen or elsewhere:
                 message = f"{file.filename!r} stands {'also in ' + elsewhere if elsewhere else 'twice here'}"
-                help_ = "keep one of the two"
+                help_ = "keep one of the two entries, and take the other out"
                 if change.is_released(project.index, project.name, path.rpartition("/")[2]):
                     help_ = or_restore(help_, change, path)
                 yield Hit(path, message, help_, change.head.line_of(path, ("files", place)))
