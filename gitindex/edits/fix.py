@@ -322,20 +322,19 @@ def _definitions(tree: _Tree) -> Iterator[Repair]:
 
 
 def _tidy_definition(document: Any) -> None:
-    seen: set[object] = set()
     bases = document.get("bases", [])
+    entries = document.get("mirror_whitelist", [])
+    normal = [normalize(entry.strip()) for entry in entries]
     for place in range(len(bases) - 1, -1, -1):
         if parse_index_name(bases[place]) and bases[place] in bases[:place]:
             del bases[place]
-    entries = document.get("mirror_whitelist", [])
-    for place, entry in reversed(list(enumerate(entries))):
-        normal = normalize(entry.strip())
-        if entry not in ("*", normal) and is_project_name(normal):
-            if normal in entries or normal in seen:
+    for place in range(len(entries) - 1, -1, -1):
+        name = normal[place]
+        if entries[place] not in ("*", name) and is_project_name(name):
+            if name in normal[:place] or name in entries:
                 del entries[place]
             else:
-                entries[place] = normal
-            seen.add(normal)
+                entries[place] = name
 
 
 def _settings(tree: _Tree) -> Iterator[Repair]:
