@@ -210,6 +210,7 @@ class Change:
         """Who makes the change, as the base knows them."""
         self.descends = descends
         """Whether the head comes after the base; ``None`` where these are not two revisions."""
+        self._released: tuple[tuple[IndexName, str] | None, Mapping[str, Entry]] = None, {}
         self.everything = everything or base is None or self._storage_moved_in(base, head)
         """Whether every file of the head is checked, not only what differs."""
 
@@ -354,8 +355,11 @@ class Change:
         entry = opened.folder.entries().get(project) if opened else None
         if opened is None or entry is None:
             return False
-        # What is no folder cannot be read: it may have had any manifest.
-        return entry.kind != "folder" or name in opened.folder.folder(project).entries()
+        if entry.kind != "folder":
+            return True  # it cannot be read, and may have had any manifest
+        if self._released[0] != (index, project):  # many of one project are asked for in turn
+            self._released = (index, project), opened.folder.folder(project).entries()
+        return name in self._released[1]
 
     @cached_property
     def _store(self) -> tuple[StoredFile | Stray, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -194,3 +195,34 @@ def test_refused_command_of_gitindex_says_nothing_of_restoring_what_is_still_the
     result = run("-C", repository.root, "validate")
     assert "git checkout" in result.out
     assert without_restore(Finding("", None, "", Severity.ERROR, "", "as it is")).help == "as it is"
+
+
+def test_hostile_names_stay_words_in_every_command_that_is_offered(tmp_path: Path) -> None:
+    """What a contributor named is copied by somebody who trusts the message: no name starts a command of its own."""
+    evil = "$(touch hacked)"
+    content = small_content()
+    content.release("emilie/prod", "demo", "1.0")
+    repository = make_repository(tmp_path / "packages", content)
+    volatile = "volatile = false\nbases = ['emilie/dev', 'emilie/dev;id', 'x\"y']\nacl_upload = [':$(id)', '`id`']\n"
+    manifest = (repository.root / "indexes/emilie/prod/demo/1.0.json").read_bytes()
+    files: dict[str, bytes | str] = {
+        f"indexes/{evil}/user.toml": "emial = 1\n",
+        f"indexes/emilie/{evil}/index.toml": volatile,
+        f"indexes/emilie/{evil}/demo/1.0.json": manifest.replace(b'"1.0"', b'"2.0"').replace(
+            b'"sha256": "', b'"sha256": "0'
+        ),
+        f"indexes/emilie/{evil}/{evil}/{evil}.json": manifest,
+        f"indexes/emilie/prod/{evil}/v1.0.json": manifest,
+        f"indexes/emilie/prod/demo/{evil}.json": manifest.replace(b"demo-1.0", b"demo-1.1"),
+        f"indexes/emilie/prod/{evil}.txt": "",
+        f"files/{evil}": "",
+    }
+    for path, data in files.items():
+        repository.write(path, data)
+    found = validate(Change(repository.open().at("HEAD"), repository.open().worktree()))
+    offered = [f.help for f in found if re.search(r"\b(git|gitindex|chmod) \S+ ", f.help)]
+    assert len(offered) > 10
+    for help_ in offered:
+        for part in re.split(r"\((?=git)|(?<=: )(?=git|chmod)", help_)[1:]:
+            words = re.sub(r"'[^']*'|\$'(?:[^'\\]|\\.)*'", "", part)
+            assert not re.search(r"[$`;\"]\(?(touch|id)|\$\(", words), help_

@@ -219,6 +219,7 @@ def _manifests(tree: _Tree) -> Iterator[Repair]:
     for project in tree.change.projects():
         for release in project.releases if project.after else ():
             name = release.version + layout.MANIFEST_SUFFIX
+            # Repairs of released manifests are refused in any case; here it saves the reading of all of them.
             if release.after is None or tree.change.is_released(project.index, project.name, name):
                 continue
             repair = _manifest(tree, store, project, release)

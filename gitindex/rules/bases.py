@@ -106,7 +106,7 @@ def promise_needs_stable_bases(change: Change, index: Index) -> Iterator[Hit]:
     for name in index.bases:
         base = change.head.index(name)
         if base is not None and isinstance(base.definition, Stage) and base.definition.volatile and name != index.name:
-            push = f"gitindex push PROJECT==VERSION {name} {index.name}"
+            push = f"gitindex push PROJECT==VERSION {name} {quoted(str(index.name))}"
             help_ = out_of(index.name, "bases", str(name), f"push what is ready into it ({push})")
             message = f"{index.name} is non-volatile, and its base {name} is volatile"
             yield _bases_hit(change, index, message, help_)

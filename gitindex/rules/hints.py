@@ -6,7 +6,6 @@ They are for a POSIX shell in the folder of the index repository. A word in capi
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from gitindex.names import parse_index_name
@@ -20,18 +19,20 @@ if TYPE_CHECKING:
 
 FIX = "gitindex validate --fix"
 _RESTORE = "; to get back what was there: "
-_COMMAND = re.compile(r"(?:^|.*: )((?:git|gitindex|chmod) .*)", re.DOTALL)
-_TO_FILL_IN = re.compile(r"(?<![^\s=/])(?:ADMIN|BASE|FILE|INDEX|NAME|PROJECT|REASON|USER|VERSION)(?![^\s=/.])")
+_COMMAND = r"(?:^|.*: )((?:git|gitindex|chmod) .*)"
+_TO_FILL_IN = r"(?<![^\s=/])(?:ADMIN|BASE|FILE|INDEX|NAME|PROJECT|REASON|USER|VERSION)(?![^\s=/.])"
 
 
 def command_of(help_: str) -> str | None:
     """Return the command that a help ends with; ``None`` where there is none, or where it has to be filled in."""
-    match = _COMMAND.fullmatch(help_)
-    return match[1] if match and not _TO_FILL_IN.search(match[1]) else None
+    match = re.fullmatch(_COMMAND, help_, re.DOTALL)
+    return match[1] if match and not re.search(_TO_FILL_IN, match[1]) else None
 
 
 def quoted(text: str) -> str:
     """Return *text* as one word of a shell; what cannot be printed is spelled out, so that it can be copied."""
+    import shlex  # noqa: PLC0415 - only where something is refused
+
     if text.isprintable():
         return shlex.quote(text)
     escaped = (
@@ -84,3 +85,8 @@ def out_of(index: IndexName, key: str, value: str, advice: str) -> str:
 def yank(index: IndexName, project: str, version: str) -> str:
     """Return the command that yanks a release; the reason is to be filled in."""
     return f"gitindex yank {quoted(f'{project}=={version}')} --index {quoted(str(index))} --reason REASON"
+
+
+def upload(index: IndexName) -> str:
+    """Return the command that releases a file; which, is to be filled in."""
+    return f"gitindex upload FILE --index {quoted(str(index))}"

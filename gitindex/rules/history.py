@@ -135,11 +135,12 @@ def file_is_unchanged(change: Change, project: ProjectChange) -> Iterator[Hit]:
                 message = f"{fact} of a released manifest was {old!r}, is now {new!r}"
                 help_ = _kept(change, project, release.version, path)
                 yield Hit(path, message, help_, change.head.line_of(path, (fact,)))
-        help_ = _kept(change, project, release.version, path)
-        yield from _changed_files(change, path, release.before, release.after, help_)
+        yield from _changed_files(change, project, path, release.before, release.after)
 
 
-def _changed_files(change: Change, path: str, before: Manifest, after: Manifest, help_: str) -> Iterator[Hit]:
+def _changed_files(
+    change: Change, project: ProjectChange, path: str, before: Manifest, after: Manifest
+) -> Iterator[Hit]:
     named: dict[str, tuple[int, File]] = {}
     for place, file in enumerate(after.files):
         named.setdefault(file.filename, (place, file))
@@ -150,6 +151,7 @@ def _changed_files(change: Change, path: str, before: Manifest, after: Manifest,
         place, other = named[file.filename]
         for key, old, new in _differing_facts(file, other):
             message = f"{key} of the released file {file.filename} was {old!r}, is now {new!r}"
+            help_ = _kept(change, project, before.version, path)
             yield Hit(path, message, help_, change.head.line_of(path, ("files", place, *key.split("."))))
 
 

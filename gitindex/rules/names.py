@@ -21,7 +21,7 @@ from gitindex.names import (
     parse_filename,
     version_key,
 )
-from gitindex.rules.hints import FIX, on_path, or_restore, quoted
+from gitindex.rules.hints import FIX, on_path, or_restore, quoted, upload
 from gitindex.rules.rule import Hit, Rule
 from gitindex.tree import EMPTY, Folder, find
 
@@ -198,7 +198,7 @@ def version_is_canonical(change: Change, project: ProjectChange) -> Iterator[Hit
             yield Hit(after.manifest_path(version), f"{version!r} is not in canonical form", help_)
         others = sorted(other for other in spellings[version_key(version)] if other != version) if is_crowded else ()
         if others:
-            help_ = f"add the files to the release that is there (gitindex upload FILE --index {project.index})"
+            help_ = f"add the files to the release that is there ({upload(project.index)})"
             if project.before is None or version + layout.MANIFEST_SUFFIX not in project.before.folder.entries():
                 help_ += f", and remove this one: {on_path('git rm -f', after.manifest_path(version))}"
             message = f"{version} is the same version as {', '.join(others)}"
@@ -240,7 +240,7 @@ def _entry_help(change: Change, project: ProjectChange, path: str, advice: str) 
     """Return *advice* about one file of a manifest, with what does it, or takes it back."""
     if change.is_released(project.index, project.name, path.rpartition("/")[2]):
         return or_restore(advice, change, path)
-    return f"{advice}: gitindex upload FILE --index {project.index}"
+    return f"{advice}: {upload(project.index)}"
 
 
 def filename_is_unique(change: Change, project: ProjectChange) -> Iterator[Hit]:

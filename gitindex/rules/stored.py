@@ -13,7 +13,7 @@ from gitindex.errors import DistributionError
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, Settings
 from gitindex.names import is_safe_filename, is_sha256, normalize, parse_filename, version_key
-from gitindex.rules.hints import FIX, or_restore
+from gitindex.rules.hints import FIX, or_restore, upload
 from gitindex.rules.names import rename_help
 from gitindex.rules.rule import Hit, Rule
 from gitindex.snapshot import Project, Snapshot
@@ -59,7 +59,7 @@ def _stored_help(change: Change, project: ProjectChange, path: str, stored: str)
         wheel = _find_file(change.head, stored.removesuffix(layout.METADATA_SUFFIX))
         if wheel is not None and not is_pointer(*wheel):
             return f"take it from the wheel: {FIX}"
-    return f"upload the file again: gitindex upload FILE --index {project.index}"
+    return f"upload the file again: {upload(project.index)}"
 
 
 def _is_as_before(was: tuple[Folder, str], now: tuple[Folder, str] | None) -> bool:
@@ -162,7 +162,7 @@ def metadata_agrees(change: Change, project: ProjectChange) -> Iterator[Hit]:
             yield Hit(
                 path,
                 f"the metadata of {file.filename} cannot be read: {facts}",
-                f"build it again, and upload that: gitindex upload FILE --index {project.index}",
+                f"build it again, and upload that: {upload(project.index)}",
                 line,
             )
             continue
@@ -190,7 +190,7 @@ def metadata_agrees(change: Change, project: ProjectChange) -> Iterator[Hit]:
 def _own_help(change: Change, project: ProjectChange, path: str) -> str:
     if change.is_released(project.index, project.name, path.rpartition("/")[2]):
         return or_restore("a released manifest keeps what it says", change, path)
-    return f"build it again, or upload it as what it is: gitindex upload FILE --index {project.index}"
+    return f"build it again, or upload it as what it is: {upload(project.index)}"
 
 
 @lru_cache(maxsize=1)  # two rules ask for the same project, one after the other
