@@ -208,9 +208,11 @@ def test_hostile_names_stay_words_in_every_command_that_is_offered(tmp_path: Pat
     files: dict[str, bytes | str] = {
         f"indexes/{evil}/user.toml": "emial = 1\n",
         f"indexes/emilie/{evil}/index.toml": volatile,
+        "indexes/emilie/dev/index.toml": volatile,
         f"indexes/emilie/{evil}/demo/1.0.json": manifest.replace(b'"1.0"', b'"2.0"').replace(
             b'"sha256": "', b'"sha256": "0'
         ),
+        f"indexes/emilie/{evil}/demo/1.1.json": manifest,
         f"indexes/emilie/{evil}/{evil}/{evil}.json": manifest,
         f"indexes/emilie/prod/{evil}/v1.0.json": manifest,
         f"indexes/emilie/prod/demo/{evil}.json": manifest.replace(b"demo-1.0", b"demo-1.1"),
