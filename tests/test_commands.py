@@ -162,6 +162,10 @@ def test_odd_name_is_one_word_of_a_shell_and_can_be_printed(name: str) -> None:
     assert done.stdout == os.fsencode(name)
 
 
+def test_half_a_surrogate_is_a_word_too() -> None:
+    assert quoted("\ud800") == "$'\\355\\240\\200'"
+
+
 def test_restored_path_is_no_pattern(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "odd", {f"folder/{name}": b"x" for name in [*ODD, "ab", "axb"]})
     for name in ODD:

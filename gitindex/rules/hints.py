@@ -1,6 +1,6 @@
 """Commands to copy: what the help of a finding ends with, behind a colon, where a command does what is wanted.
 
-They are for a POSIX shell in the folder of the index repository. A word in capitals has to be filled in.
+They are for a shell (bash, zsh) in the folder of the index repository. A word in capitals has to be filled in.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ def quoted(text: str) -> str:
 
     if text.isprintable():
         return shlex.quote(text)
-    escaped = (
-        c if c.isprintable() and c not in "\\'" else "".join(f"\\{byte:03o}" for byte in c.encode(*_AS_ON_DISK))
-        for c in text
-    )
-    return f"$'{''.join(escaped)}'"
+    return f"$'{''.join(map(_escaped, text))}'"
 
 
-_AS_ON_DISK = ("utf-8", "surrogateescape")
+def _escaped(character: str) -> str:
+    if character.isprintable() and character not in "\\'":
+        return character
+    is_byte = "\udc80" <= character <= "\udcff"  # of a name on a disk that is not UTF-8
+    data = character.encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in data)
 
 
 def on_path(command: str, path: str) -> str:
