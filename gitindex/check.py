@@ -11,13 +11,14 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gitindex.compare import Change
 from gitindex.errors import MovedError, UsageError
 from gitindex.finding import Verdict
-from gitindex.git import Repository
+from gitindex.git import STAGED, WORKTREE, Repository
 from gitindex.guard import attribute, merged_change
 from gitindex.snapshot import Snapshot
 from gitindex.validate import validate
@@ -57,12 +58,11 @@ OPTIONS = (
     Option("staged", "--staged", "Check what is staged: what the next commit would hold."),
     Option("worktree", "--worktree", "Check the working tree (the default)."),
     Option("everything", "--all", "Check every file, not only what the change touches."),
-    Option(
-        "into", "--merge-into", "Check what a merge of the head into REV would give, and compare it with REV.", "REV"
-    ),
+    Option("into", "--merge-into", "Compare what a merge of the head into REV would give with REV.", "REV"),
     Option("expect_base", "--expect-base", "Refuse if the base is another commit by now.", "SHA"),
     Option("expect_head", "--expect-head", "Refuse if the head is another commit by now.", "SHA"),
     Option("pushed", "--pushed", "Check what is being pushed: for a pre-push hook."),
+    Option("fix", "--fix", "Repair in the working tree what is mechanical and not released, then check it."),
     Option("actor", "--actor", "Who makes the change: a user, or an identity such as github:emilie.", "ID"),
     Option("form", "--format", "How to print the findings.", "FORMAT", Format),
     Option("as_json", "--json", "The same as --format json."),
@@ -127,6 +127,7 @@ def run(
     expect_base: str | None = None,
     expect_head: str | None = None,
     pushed: bool = False,
+    fix: bool = False,
     actor: str | None = None,
     form: Format = Format.TEXT,
     as_json: bool = False,
@@ -138,31 +139,22 @@ def run(
     repository = Repository.open(directory, folder)
     shown = Format.JSON if as_json else form
     if pushed:
-        if shown is not Format.TEXT:
-            raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
-        from gitindex.receive import Door, read_push
-
-        verdicts = [verdict for _, verdict in Door(repository, actor).sent(read_push(os.environ, sys.stdin))]
-        for verdict in verdicts:
-            _print(verdict, shown)
-        return int(any(verdict.is_refused for verdict in verdicts))
+        return _check_push(repository, actor, shown)
     after = repository.at(head or "HEAD") if into is not None else _head(repository, head, staged=staged)
     before = repository.at(into) if into is not None else _base(repository, base, after, is_revision=head is not None)
     _expect("base", expect_base, before)
     _expect("head", expect_head, after)
     if after.settings_or_problem is None and (before is None or before.settings_or_problem is None):
         _ = after.settings  # says that this is no index repository
-    is_revision = head is not None or into is not None
+    if fix:
+        after = _fix(repository, before, after, everything=everything, actor=actor, form=shown)
+    is_revision = after.name not in (WORKTREE, STAGED)
     if into is not None and before is not None:
         change = merged_change(repository, before, after, everything=everything)
     else:
-        descends = is_revision and base is not None and before is not None
-        change = Change(
-            before,
-            after,
-            everything=everything,
-            descends=repository.descends(str(after.name), str(before.name)) if descends and before else None,
-        )
+        is_pair = is_revision and base is not None and before is not None
+        descends = repository.descends(str(after.name), str(before.name)) if is_pair and before else None
+        change = Change(before, after, everything=everything, descends=descends)
     attribute(repository, change, actor=actor, head=after.name if is_revision else None)
     verdict = Verdict(
         tuple(validate(change)),
@@ -173,6 +165,17 @@ def run(
     )
     _print(verdict, shown)
     return int(verdict.is_refused)
+
+
+def _check_push(repository: Repository, actor: str | None, form: Format) -> int:
+    if form is not Format.TEXT:
+        raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
+    from gitindex.receive import Door, read_push
+
+    verdicts = [verdict for _, verdict in Door(repository, actor).sent(read_push(os.environ, sys.stdin))]
+    for verdict in verdicts:
+        _print(verdict, form)
+    return int(any(verdict.is_refused for verdict in verdicts))
 
 
 def _exclude(given: Mapping[str, bool]) -> None:
@@ -210,6 +213,39 @@ def _base(repository: Repository, base: str | None, head: Snapshot, *, is_revisi
         # What Git hooks and forges pass for "nothing was there before".
         return None if set(base) == {"0"} else repository.at(base)
     return repository.published(head.name if is_revision else None)
+
+
+def _fix(
+    repository: Repository,
+    before: Snapshot | None,
+    worktree: Snapshot,
+    *,
+    everything: bool,
+    actor: str | None,
+    form: Format,
+) -> Snapshot:
+    """Repair the working tree, tell what was done, and return what there is now."""
+    from gitindex.edits.fix import plan_fixes
+    from gitindex.report.text import printable
+    from gitindex.write import is_taken, put
+
+    if worktree.name != WORKTREE:
+        raise UsageError("--fix repairs the working tree", help="leave out --staged, --head and --merge-into")
+
+    def change_to(head: Snapshot) -> Change:
+        return attribute(repository, Change(before, head, everything=everything), actor=actor, head=None)
+
+    root = repository.root
+    plan = plan_fixes(worktree, change_to, root, is_taken=partial(is_taken, root), clears_modes=repository.keeps_modes)
+    put(root, plan)
+    # What a program reads holds the findings alone.
+    stream = sys.stdout if form is Format.TEXT else sys.stderr
+    stream.writelines(f"{printable(note)}\n" for note in plan.notes)
+    if not plan.changes:
+        return worktree
+    tops = sorted({path.split("/")[0] for path in plan.changes})
+    sys.stderr.write(f"To stage it, in {root}: git add --all -- {' '.join(tops)}\n")
+    return repository.worktree()
 
 
 def _print(verdict: Verdict, form: Format) -> None:

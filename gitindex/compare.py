@@ -239,6 +239,7 @@ class Change:
         """Whether the head comes after the base; ``None`` where these are not two revisions."""
         self.conflicts = conflicts
         """Paths that keep the head from being merged into the base."""
+        self._released: tuple[tuple[IndexName, str] | None, Mapping[str, Entry]] = None, {}
         self.everything = everything or base is None or self._storage_moved_in(base, head)
         """Whether every file of the head is checked, not only what differs."""
 
@@ -382,6 +383,20 @@ class Change:
         """Tell whether the base holds what *name* has released to be non-volatile."""
         index = self.base.index_folder(name)
         return index is not None and index.definition is not None and not index.is_volatile and not index.is_mirror
+
+    def is_released(self, index: IndexName, project: str, name: str) -> bool:
+        """Tell whether the base of a non-volatile index has the manifest of that name: it is left as it is."""
+        if not name.endswith(layout.MANIFEST_SUFFIX) or not self.is_frozen(index):
+            return False
+        opened = self.base.index_folder(index)
+        entry = opened.folder.entries().get(project) if opened else None
+        if opened is None or entry is None:
+            return False
+        if entry.kind != "folder":
+            return True  # it cannot be read, and may have had any manifest
+        if self._released[0] != (index, project):  # many of one project are asked for in turn
+            self._released = (index, project), opened.folder.folder(project).entries()
+        return name in self._released[1]
 
     @cached_property
     def _store(self) -> tuple[StoredFile | Stray, ...]:

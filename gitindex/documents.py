@@ -101,6 +101,14 @@ def read_manifest(path: str, data: bytes) -> Manifest | Unreadable:
     return _validate(path, text, values, Manifest)
 
 
+def json_values(data: bytes) -> Any:
+    """Return what a JSON document holds, read as strictly as a manifest is; ``None`` where it cannot be read."""
+    try:
+        return _parse_json(_decode(data))
+    except _BadDocumentError:
+        return None
+
+
 def too_large(path: str, size: int) -> Unreadable:
     """Return what a document over the limit reads as; it is never loaded."""
     return Unreadable(path, (_too_large(size),))

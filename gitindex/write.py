@@ -16,6 +16,7 @@ from gitindex.errors import CannotRunError, RefusedError
 from gitindex.finding import Finding, Severity
 from gitindex.git import WORKTREE, Repository
 from gitindex.model import Manifest
+from gitindex.rules.hints import without_restore
 from gitindex.snapshot import NO_REVISION, Snapshot
 from gitindex.tree import Entry, Folder, Overlay, find, leaf
 from gitindex.validate import validate
@@ -45,19 +46,44 @@ def carry_out(repository: Repository, worktree: Snapshot, plan: Plan, *, commit:
     findings = _new_findings(repository.published(), worktree, plan) if changes else []
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
-        raise RefusedError(errors)
+        raise RefusedError([without_restore(finding) for finding in errors])
     paths = _paths_to_commit(repository, worktree, plan) if commit else ()
-    root = repository.root
-    for path in changes:
+    put(repository.root, plan)
+    committed = _commit(repository, paths, plan.summary) if paths else None
+    return Outcome(tuple(sorted(changes)), tuple(findings), committed)
+
+
+def put(root: Path, plan: Plan) -> None:
+    """Write a plan, whose change is known to be in order, below *root*: each file whole or not at all.
+
+    Raises:
+        CannotRunError: a path leads through a link, or the disk fails.
+
+    """
+    changes = plan.changes
+    for path, change in changes.items():
         _check_place(root, path)
+        if isinstance(change, Path) and not change.is_file():
+            raise CannotRunError(f"{change}: is not there any more", help="nothing was written; run it again")
     # A manifest never names a file that is not there: files come first, and go last.
     for path in sorted(changes, key=lambda path: (path.startswith(layout.INDEXES), path)):
         if (change := changes[path]) is not None:
             _write(root / path, change)
     for path in sorted((path for path in changes if changes[path] is None), reverse=True):
         _remove(root, path)
-    committed = _commit(repository, paths, plan.summary) if paths else None
-    return Outcome(tuple(sorted(changes)), tuple(findings), committed)
+
+
+def is_taken(root: Path, path: str) -> bool:
+    """Tell whether the disk has something at a path, or in the way to it, whatever Git sees of it.
+
+    On a file system that takes `Foo` and `foo` for one name, either is taken where the other is.
+    """
+    place = root
+    for name in path.split("/")[:-1]:
+        place /= name
+        if place.is_symlink() or (os.path.lexists(place) and not place.is_dir()):
+            return True
+    return os.path.lexists(root / path)
 
 
 def _commit(repository: Repository, paths: tuple[str, ...], summary: str) -> str | None:
@@ -92,7 +118,7 @@ def _paths_to_commit(repository: Repository, worktree: Snapshot, plan: Plan) -> 
     known = {_what(finding) for finding in validate(Change(repository.published(), committed))} if head else set()
     errors = [f for f in validate(change) if f.severity is Severity.ERROR and _what(f) not in known]
     if errors:
-        raise RefusedError(errors)
+        raise RefusedError([without_restore(finding) for finding in errors])
     return tuple(sorted(leaves))
 
 

@@ -91,6 +91,8 @@ class Case(Strict):
     title: str
     expected: tuple[str, ...]
     """The codes of all findings, sorted, each once."""
+    example: bool = False
+    """Whether `docs/rules.md` shows it as the example of its rule."""
     findings: tuple[Expected, ...] = ()
     base: Side = Side()
     head: Side = Side()

@@ -215,8 +215,7 @@ class Repository:
 
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
-        top, head = self.top, self._head_folder()
-        keeps_modes = self._is_set("core.filemode", default=True)
+        top, head, keeps_modes = self.top, self._head_folder(), self.keeps_modes
         changes: dict[str, Leaf | None] = {}
         with self._reading():
             status = self._git.status(untracked_files="all", ignored=False)
@@ -229,6 +228,11 @@ class Repository:
                 None if is_gone(flags) else disk_leaf(top / path.rstrip("/"), keeps_modes=keeps_modes)
             )
         return Snapshot(self._subfolder(Overlay(head, changes) if changes else head), WORKTREE)
+
+    @property
+    def keeps_modes(self) -> bool:
+        """Whether the working tree says which files are executable."""
+        return self._is_set("core.filemode", default=True)
 
     def _is_set(self, key: str, *, default: bool) -> bool:
         with self._reading():
