@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from gitindex import layout
 from gitindex.compare import ProjectChange
-from gitindex.finding import Finding, Severity, sort_findings
+from gitindex.finding import Finding, Judgement, Severity, sort_findings
 from gitindex.model import Settings
 from gitindex.parallel import in_shares, shares_for
 from gitindex.rules import RULES, Rule
+from gitindex.rules.waivers import CODE as WAIVERS, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def validate(change: Change, *, rules: Sequence[Rule] = RULES) -> list[Finding]:
-    """Return what the rules say about a change, sorted.
+    """Return what the rules say about a change, sorted; what is ignored or waived is left out."""
+    return list(judge(change, rules=rules).findings)
+
+
+def judge(change: Change, *, rules: Sequence[Rule] = RULES) -> Judgement:
+    """Return what the rules say about a change, and which warnings are waived.
 
     Where everything is checked and there is much of it, the projects are split over processes.
     """
@@ -33,7 +40,19 @@ def validate(change: Change, *, rules: Sequence[Rule] = RULES) -> list[Finding]:
 
     for found in in_shares(projects_of, shares):
         findings += found
-    return sort_findings(findings)
+    judgement = judged(change, sort_findings(findings))
+    told = [*judgement.findings, *_findings(change, (judgement,), applied)]
+    return judgement._replace(findings=tuple(sort_findings(told)))
+
+
+def with_way_to_waive(finding: Finding) -> Finding:
+    """Return a warning whose help also says how a repository accepts it; anything else as it is."""
+    if finding.severity is not Severity.WARNING or finding.code == WAIVERS:
+        return finding
+    waiver = f'[[waivers]] in {layout.SETTINGS} with rule = "{finding.code}", path = "{finding.path}", reason and until'
+    return finding._replace(
+        help=f"{finding.help}; or accept it by a change of its own, merged before this one: {waiver}"
+    )
 
 
 def _findings(change: Change, subjects: Iterable[Subject], rules: Sequence[Rule]) -> Iterator[Finding]:
