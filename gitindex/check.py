@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from gitindex.finding import Verdict
 from gitindex.git import Repository
 from gitindex.model import User
 from gitindex.snapshot import Snapshot
-from gitindex.validate import validate
+from gitindex.validate import judge, with_way_to_waive
 
 
 class Format(StrEnum):
@@ -52,6 +53,7 @@ OPTIONS = (
     Option("worktree", "--worktree", "Check the working tree (the default)."),
     Option("everything", "--all", "Check every file, not only what the change touches."),
     Option("actor", "--actor", "Who makes the change: a user, or an identity such as github:emilie.", "ID"),
+    Option("strict", "--strict", "Let a warning refuse the change as an error does."),
     Option("form", "--format", "How to print the findings.", "FORMAT", Format),
     Option("as_json", "--json", "The same as --format json."),
 )
@@ -112,6 +114,7 @@ def run(
     worktree: bool = False,
     everything: bool = False,
     actor: str | None = None,
+    strict: bool = False,
     form: Format = Format.TEXT,
     as_json: bool = False,
 ) -> int:
@@ -128,11 +131,30 @@ def run(
         if base and head and before and after.name and before.name
         else None
     )
-    change = Change(before, after, everything=everything, actor=_actor(before or after, actor), descends=descends)
-    found = tuple(validate(change))
-    verdict = Verdict(found, before.name if before else None, after.name, folder=repository.folder)
+    change = Change(
+        before,
+        after,
+        everything=everything,
+        actor=_actor(before or after, actor),
+        descends=descends,
+        today=today(),
+    )
+    found, waived = judge(change)
+    verdict = Verdict(
+        tuple(map(with_way_to_waive, found)) if strict else found,
+        before.name if before else None,
+        after.name,
+        is_strict=strict,
+        waived=len(waived),
+        folder=repository.folder,
+    )
     _print(verdict, Format.JSON if as_json else form)
     return int(verdict.is_refused)
+
+
+def today() -> date:
+    """Return the day that it is, in UTC: the same everywhere for everybody who judges a change."""
+    return datetime.now(UTC).date()
 
 
 def _head(repository: Repository, head: str | None, *, staged: bool) -> Snapshot:

@@ -10,7 +10,8 @@ from gitindex.finding import Verdict
 def verdict_json(verdict: Verdict) -> str:
     """Return ``base``, ``head`` (commit id, ``"worktree"``, ``"index"`` or null) and ``findings`` as JSON.
 
-    ``merged`` is there, and true, where the result of a merge was checked.
+    ``merged`` is there, and true, where the result of a merge was checked; ``waived``, where warnings are accepted by
+    waivers, says how many.
     """
     listed = [
         {
@@ -26,4 +27,6 @@ def verdict_json(verdict: Verdict) -> str:
     answer: dict[str, object] = {"base": verdict.base, "head": verdict.head}
     if verdict.is_merged:
         answer["merged"] = True
+    if verdict.waived:
+        answer["waived"] = verdict.waived
     return json.dumps(answer | {"findings": listed}, indent=2) + "\n"

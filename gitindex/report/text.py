@@ -55,7 +55,8 @@ def verdict_line(verdict: Verdict) -> str:
     word = "Refused" if verdict.is_refused else "Valid"
     strict = " (--strict: warnings refuse too)" if verdict.is_refused and not errors else ""
     listed = f"{' and '.join(found)} in " if found else ""
-    return f"{word}: {listed}{compared(verdict)}{strict}."
+    waived = f", {verdict.waived:,} waived" if verdict.waived else ""
+    return f"{word}: {listed}{compared(verdict)}{waived}{strict}."
 
 
 def compared(verdict: Verdict) -> str:
