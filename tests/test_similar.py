@@ -10,20 +10,18 @@ from hypothesis import given, settings, strategies as st
 from rapidfuzz.distance import OSA
 
 from gitindex import similar
-from gitindex.names import ProjectName, is_project_name
+from gitindex.names import is_project_name
 from gitindex.similar import compared, neighbours, popular_names, similar_names
 from tools.popular import OUT, listed, popular
 
-short_names = st.text("ab-", min_size=1, max_size=7).filter(is_project_name).map(ProjectName)
+short_names = st.text("ab-", min_size=1, max_size=7).filter(is_project_name)
 sets = st.frozensets(short_names, max_size=40)
-Compare = Callable[[Iterable[ProjectName], list[ProjectName]], Iterator[tuple[ProjectName, ProjectName]]]
+Compare = Callable[[Iterable[str], Iterable[str]], Iterator[tuple[str, str]]]
 
 
 @given(sets, sets)
 @settings(deadline=None)
-def test_both_ways_find_the_pairs_that_are_one_edit_apart(
-    new: frozenset[ProjectName], known: frozenset[ProjectName]
-) -> None:
+def test_both_ways_find_the_pairs_that_are_one_edit_apart(new: frozenset[str], known: frozenset[str]) -> None:
     names = sorted(new | known)
     wanted = {(one, other) for one, other in product(new, names) if OSA.distance(one, other) == 1}
     assert set(neighbours(new, names)) == wanted
@@ -32,9 +30,7 @@ def test_both_ways_find_the_pairs_that_are_one_edit_apart(
 
 @given(sets, sets)
 @settings(deadline=None)
-def test_names_are_similar_by_one_edit_or_by_hyphens_alone(
-    new: frozenset[ProjectName], known: frozenset[ProjectName]
-) -> None:
+def test_names_are_similar_by_one_edit_or_by_hyphens_alone(new: frozenset[str], known: frozenset[str]) -> None:
     found = similar_names(new, known)
     everything = new | known
     for name in new:
@@ -61,27 +57,27 @@ def test_names_are_similar_by_one_edit_or_by_hyphens_alone(
     ],
 )
 def test_names_that_are_taken_for_one_another(one: str, other: str) -> None:
-    assert similar_names([ProjectName(one)], [ProjectName(other)]) == {one: (other,)}
+    assert similar_names([one], [other]) == {one: (other,)}
 
 
 @pytest.mark.parametrize(("one", "other"), [("reqeutss", "requests"), ("rquest", "requests"), ("abc", "cba")])
 def test_names_that_are_told_apart(one: str, other: str) -> None:
-    assert similar_names([ProjectName(one)], [ProjectName(other)]) == {}
+    assert similar_names([one], [other]) == {}
 
 
 @pytest.mark.parametrize("way", [compared, neighbours])
 def test_both_ways_are_used_as_many_names_are_new(way: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
 
-    def spy(new: Iterable[ProjectName], names: list[ProjectName]) -> Iterator[tuple[ProjectName, ProjectName]]:
+    def spy(new: Iterable[str], names: Iterable[str]) -> Iterator[tuple[str, str]]:
         used.append(way)
         return way(new, names)
 
     monkeypatch.setattr(similar, way.__name__, spy)
-    new = [ProjectName(f"project-{number:03}") for number in range(similar.FEW + (way is neighbours))]
-    found = similar_names(new, [ProjectName("project-99")])
+    new = [f"project-{number:03}" for number in range(similar.FEW + (way is neighbours))]
+    found = similar_names(new, ["project-99"])
     assert used == [way]
-    assert found[ProjectName("project-009")] == tuple(
+    assert found["project-009"] == tuple(
         sorted(name for name in (*new, "project-99") if OSA.distance(name, "project-009") == 1)
     )
 
@@ -90,7 +86,7 @@ def test_names_that_are_alike_but_for_hyphens_are_told_in_a_number_that_does_not
     """Thousands of them are no square of thousands."""
     letters = "abcdefghijklm"
     spelled = ["".join(p) for p in product(*(("-" + c, c) for c in letters[1:]))]
-    names = [ProjectName("a" + rest) for rest in spelled]
+    names = ["a" + rest for rest in spelled]
     found = similar_names(names, [])
     assert len(found) == len(names) == 4096
     assert max(map(len, found.values())) <= 2 * len(letters) + 3, "an edit is one hyphen more, less, or moved"

@@ -12,9 +12,11 @@ from gitindex.compare import Change
 from gitindex.finding import Severity
 from gitindex.model import Stage
 from gitindex.names import IndexName, ProjectName, is_project_name
-from gitindex.resolve import is_ours, resolution_order, walk
 from gitindex.rules.rule import Hit, Rule
 from gitindex.snapshot import Index, Snapshot
+
+Order = tuple[Index, ...]
+"""The indexes whose files an index shows, itself the first."""
 
 _SHORTEST = 4
 """Characters of a name that is compared. Of the names of PyPI that have two, four in five are one edit away from one of
@@ -26,11 +28,12 @@ _TOLD = 3
 def name_is_distinct(change: Change, subject: Change) -> Iterator[Hit]:
     """A new name is not easily taken for another.
 
-    It is one edit (a letter more, less, other, or two swapped) or a hyphen away from another name of the repository or
-    from one of the 5,000 most downloaded projects of PyPI. Whoever mistypes one of the two installs the other, and that
-    is what typosquatters count on. Only names that no index of the base has are compared. Names of less than four
-    characters are not: nearly every one of them is an edit away from a popular one. Of two names that are both popular
-    nothing is said, as when an index takes in copies of public projects. Correct the name; if it is meant, keep it.
+    It is told when one edit (a letter more, less, other, or two swapped), or hyphens alone, make it another name of the
+    repository or one of the 5,000 most downloaded projects of PyPI. Whoever mistypes one of the two installs the other,
+    and that is what typosquatters count on. Only names that no index of the base has are compared. Names of less than
+    four characters are not: three in ten of those in use are one edit away from a popular one. Of two names that are
+    both popular nothing is said, as when an index takes in copies of public projects. Correct the name; if it is meant,
+    keep it.
     """
     new = _new_names(subject)
     if not new:
@@ -38,17 +41,30 @@ def name_is_distinct(change: Change, subject: Change) -> Iterator[Hit]:
     from gitindex.similar import popular_names, similar_names  # noqa: PLC0415 - few changes bring a new name
 
     popular = popular_names()
-    owners: dict[ProjectName, IndexName] = {}
-    for index in _indexes(change.head):
-        for name in filter(is_project_name, index.project_names()):
-            owners.setdefault(ProjectName(name), index.name)
-    for name, others in similar_names(new, owners.keys() | popular).items():
-        told = [other for other in others if name not in popular or other not in popular]
+    indexes = _indexes(change.head)
+    names = popular.union(*(index.folder.entries() for index in indexes))
+    found = similar_names(new, names)
+    owners = _owners(indexes) if found else {}
+    for name, others in ((ProjectName(name), others) for name, others in found.items()):
+        told = [
+            f"{other!r} ({owners.get(other, 'popular on PyPI')})"
+            for other in others
+            if other in owners or other in popular
+            if name not in popular or other not in popular
+        ]
         if told:
-            listed = _listed([f"{other!r} ({owners.get(other, 'popular on PyPI')})" for other in told])
-            message = f"the new name {name!r} differs by one edit, or by hyphens alone, from {listed}"
+            message = f"the new name {name!r} differs by one edit, or by hyphens alone, from {_listed(told)}"
             help_ = "correct it if it is a slip: whoever mistypes one of these names installs the other"
             yield Hit(layout.project_folder(new[name], name), message, help_)
+
+
+def _owners(indexes: list[Index]) -> Mapping[str, IndexName]:
+    """Return the names of the projects, each with the first index that has it."""
+    owners: dict[str, IndexName] = {}
+    for index in indexes:
+        for name in filter(is_project_name, index.project_names()):
+            owners.setdefault(name, index.name)
+    return owners
 
 
 def _new_names(change: Change) -> Mapping[ProjectName, IndexName]:
@@ -95,7 +111,11 @@ def names_of_ours_stay_closed(change: Change, subject: Change) -> Iterator[Hit]:
 
 def _opened(snapshot: Snapshot, index: Index) -> dict[str, str]:
     """Return the entries of an index's whitelist that open what is ours, and how."""
-    order = resolution_order(snapshot, index) if index.whitelist else ()
+    if not index.whitelist:
+        return {}
+    from gitindex.resolve import resolution_order  # noqa: PLC0415 - few changes ask who inherits from whom
+
+    order = resolution_order(snapshot, index)
     found = {}
     for entry in filter(_is_entry, index.whitelist):
         name = ProjectName(entry)
@@ -122,6 +142,8 @@ def bases_are_kept(change: Change, index: Index) -> Iterator[Hit]:
     before = change.base.index(index.name)
     if before is None or not change.is_frozen(index.name) or not isinstance(index.definition, Stage):
         return
+    from gitindex.resolve import resolution_order  # noqa: PLC0415
+
     reached = {each.name for each in resolution_order(change.head, index)}
     for base in before.bases:
         if base not in reached and base not in index.bases and change.base.index(base) is not None:
@@ -141,26 +163,28 @@ def name_does_not_fall_open(change: Change, subject: Change) -> Iterator[Hit]:
     concerned: those that were closed to the mirrors for this name, and are open now. Reserve the name
     (`names.reserved`), or leave a `project.toml` in its folder.
     """
-    inheriting: dict[IndexName, list[tuple[tuple[Index, ...], tuple[Index, ...]]]] = {}
+    inheriting: dict[IndexName, list[tuple[Order, Order]]] = {}
     for index, name in subject.lost_projects():
         if change.is_frozen(index):  # GI202 refuses it
             continue
         if index not in inheriting:
             inheriting[index] = list(_orders_with(change, index))
         opened = [
-            (after[0].name, mirror)
+            f"{after[0].name} ({mirror})"
             for before, after in inheriting[index]
-            if is_ours(change.base, before, name) and (mirror := _asked_mirror(change.head, after, name)) is not None
+            if (mirror := _asked_mirror(change.head, after, name)) and not _asked_mirror(change.base, before, name)
         ]
         if opened:
-            asking = _listed([f"{asked} ({mirror})" for asked, mirror in opened])
+            asking = _listed(opened)
             message = f"the last release of {name} is removed from {index}, and now a mirror answers for it in {asking}"
             help_ = f'reserve the name: add "{name}" to names.reserved in {layout.SETTINGS}'
             yield Hit(layout.project_folder(index, name), message, help_)
 
 
-def _orders_with(change: Change, index: IndexName) -> Iterator[tuple[tuple[Index, ...], tuple[Index, ...]]]:
+def _orders_with(change: Change, index: IndexName) -> Iterator[tuple[Order, Order]]:
     """Yield the resolution orders, before and after, of each index that had *index* in its order and is still there."""
+    from gitindex.resolve import resolution_order  # noqa: PLC0415
+
     for name in change.base.index_names():
         before, after = change.base.index(name), change.head.index(name)
         if before is not None and after is not None:
@@ -169,7 +193,10 @@ def _orders_with(change: Change, index: IndexName) -> Iterator[tuple[tuple[Index
                 yield order, resolution_order(change.head, after)
 
 
-def _asked_mirror(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName) -> IndexName | None:
+def _asked_mirror(snapshot: Snapshot, order: Order, name: ProjectName) -> IndexName | None:
+    """Return the first mirror that is asked for a name, ``None`` where the name is closed to all."""
+    from gitindex.resolve import walk  # noqa: PLC0415
+
     return next((step.index.name for step in walk(snapshot, order, name) if step.outcome == "asked"), None)
 
 

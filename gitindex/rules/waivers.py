@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from gitindex import layout
 from gitindex.compare import Change, differing
 from gitindex.finding import Finding, Judgement, Severity
-from gitindex.globs import matches, without_match
 from gitindex.model import Settings, Waiver
 from gitindex.rules.rule import Hit, Rule
 from gitindex.snapshot import Snapshot
@@ -29,6 +28,8 @@ def waivers_of(snapshot: Snapshot) -> tuple[Waiver, ...]:
 
 def waives(waiver: Waiver, finding: Finding) -> bool:
     """Tell whether a waiver, while it lasts, accepts a finding: a warning of that rule at that path."""
+    from gitindex.globs import matches  # noqa: PLC0415 - few repositories have waivers
+
     is_about = finding.severity is Severity.WARNING and finding.code == waiver.rule != CODE
     return is_about and matches(waiver.path, finding.path)
 
@@ -81,7 +82,11 @@ def _hit(change: Change, place: int, message: str, help_: str) -> Hit:
 
 def _without_a_place(change: Change, waivers: list[tuple[int, Waiver]]) -> Iterator[tuple[int, Waiver]]:
     """Yield the waivers whose path the head does not have, but for those that the change adds: theirs may come next."""
-    if change.has_base and waivers:
+    if not waivers:
+        return
+    from gitindex.globs import matches, without_match  # noqa: PLC0415
+
+    if change.has_base:
         known = {(waiver.rule, waiver.path) for waiver in waivers_of(change.base)}
         waivers = [(place, waiver) for place, waiver in waivers if (waiver.rule, waiver.path) in known]
     if waivers and not change.touches_settings:
