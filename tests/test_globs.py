@@ -97,6 +97,13 @@ def _paths(folder: Overlay) -> set[str]:
     return found
 
 
+@given(st.text("a[]!-*?/^\\\n\udc80", min_size=1), st.text("a[]-/\udc80"))
+@settings(deadline=None, max_examples=200)
+def test_any_text_is_a_pattern(pattern: str, path: str) -> None:
+    assert matches(pattern, path) in (True, False)
+    assert without_match([pattern], "top", EMPTY, deepest=9) <= {pattern}
+
+
 def test_a_pattern_of_many_wildcards_is_matched_at_once() -> None:
     """A regular expression of this form would try every way to split the path."""
     assert not matches("**/a/" * 150 + "b", "/".join("a" * 200))

@@ -218,6 +218,11 @@ def test_today_is_the_day_in_utc() -> None:
 # Reports
 
 
+def test_rule_that_warns_does_not_say_that_it_refuses(run: Run) -> None:
+    assert run("rule", "GI407").out.startswith("GI407 (warning) tells of the last release of a project removed")
+    assert run("rule", "GI205").out.startswith("GI205 (error) refuses a file of a release")
+
+
 def test_verdict_tells_how_many_warnings_are_waived() -> None:
     verdict = Verdict((), "a" * 40, "worktree", waived=1200)
     assert verdict_line(verdict) == f"Valid: the working tree against {'a' * 12}, 1,200 waived."

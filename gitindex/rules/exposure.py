@@ -45,10 +45,10 @@ def name_is_distinct(change: Change, subject: Change) -> Iterator[Hit]:
     names = popular.union(*(index.folder.entries() for index in indexes))
     found = similar_names(new, names)
     owners = _owners(indexes) if found else {}
-    for name, others in ((ProjectName(name), others) for name, others in found.items()):
+    for name in sorted(new.keys() & found.keys()):
         told = [
             f"{other!r} ({owners.get(other, 'popular on PyPI')})"
-            for other in others
+            for other in found[name]
             if other in owners or other in popular
             if name not in popular or other not in popular
         ]

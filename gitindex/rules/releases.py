@@ -70,6 +70,8 @@ def version_is_the_newest(change: Change, project: ProjectChange) -> Iterator[Hi
             yanked = _yanked(after)
             newest = latest_version(version for version in is_taken if version_key(version) not in yanked)
             for version in _older(older, newest):
+                if not isinstance(after.release(version), Manifest):  # GI001 and GI002 say what it is
+                    continue
                 path = after.manifest_path(version)
                 message = f"{project.name} {version} is new in {project.index}, and lower than its {newest}"
                 help_ = "correct the version; as a fix for an older series it may stay"
