@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -19,9 +20,8 @@ from gitindex.compare import Change
 from gitindex.errors import MovedError, UsageError
 from gitindex.finding import Verdict
 from gitindex.git import STAGED, WORKTREE, Repository
-from gitindex.guard import attribute, merged_change
+from gitindex.guard import attribute, merged_change, verdict_on
 from gitindex.snapshot import Snapshot
-from gitindex.validate import validate
 
 
 class Format(StrEnum):
@@ -64,6 +64,7 @@ OPTIONS = (
     Option("pushed", "--pushed", "Check what is being pushed: for a pre-push hook."),
     Option("fix", "--fix", "Repair in the working tree what is mechanical and not released, then check it."),
     Option("actor", "--actor", "Who makes the change: a user, or an identity such as github:emilie.", "ID"),
+    Option("strict", "--strict", "Let a warning refuse the change as an error does."),
     Option("form", "--format", "How to print the findings.", "FORMAT", Format),
     Option("as_json", "--json", "The same as --format json."),
 )
@@ -129,6 +130,7 @@ def run(
     pushed: bool = False,
     fix: bool = False,
     actor: str | None = None,
+    strict: bool = False,
     form: Format = Format.TEXT,
     as_json: bool = False,
 ) -> int:
@@ -139,7 +141,7 @@ def run(
     repository = Repository.open(directory, folder)
     shown = Format.JSON if as_json else form
     if pushed:
-        return _check_push(repository, actor, shown)
+        return _check_push(repository, actor, shown, strict=strict)
     after = repository.at(head or "HEAD") if into is not None else _head(repository, head, staged=staged)
     before = repository.at(into) if into is not None else _base(repository, base, after, is_revision=head is not None)
     _expect("base", expect_base, before)
@@ -150,29 +152,33 @@ def run(
         after = _fix(repository, before, after, everything=everything, actor=actor, form=shown)
     is_revision = after.name not in (WORKTREE, STAGED)
     if into is not None and before is not None:
-        change = merged_change(repository, before, after, everything=everything)
+        change = merged_change(repository, before, after, everything=everything, today=today())
     else:
         is_pair = is_revision and base is not None and before is not None
         descends = repository.descends(str(after.name), str(before.name)) if is_pair and before else None
-        change = Change(before, after, everything=everything, descends=descends)
+        change = Change(before, after, everything=everything, descends=descends, today=today())
     attribute(repository, change, actor=actor, head=after.name if is_revision else None)
-    verdict = Verdict(
-        tuple(validate(change)),
-        before.name if before else None,
-        after.name,
-        is_merged=into is not None,
-        folder=repository.folder,
-    )
+    verdict = verdict_on(change, folder=repository.folder, is_merged=into is not None, is_strict=strict)
     _print(verdict, shown)
     return int(verdict.is_refused)
 
 
-def _check_push(repository: Repository, actor: str | None, form: Format) -> int:
+def today() -> date:
+    """Return the day that it is, in UTC: the same everywhere for everybody who judges a change."""
+    return datetime.now(UTC).date()
+
+
+def _check_push(repository: Repository, actor: str | None, form: Format, *, strict: bool) -> int:
     if form is not Format.TEXT:
         raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
     from gitindex.receive import Door, read_push
 
-    verdicts = [verdict for _, verdict in Door(repository, actor).sent(read_push(os.environ, sys.stdin))]
+    verdicts = [
+        verdict
+        for _, verdict in Door(repository, actor, is_strict=strict, today=today()).sent(
+            read_push(os.environ, sys.stdin)
+        )
+    ]
     for verdict in verdicts:
         _print(verdict, form)
     return int(any(verdict.is_refused for verdict in verdicts))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from gitindex.compare import Change
 from gitindex.errors import UsageError
 from gitindex.finding import Finding, Severity, Verdict
 from gitindex.git import Repository
-from gitindex.guard import attribute
+from gitindex.guard import attribute, verdict_on
 from gitindex.layout import SETTINGS
 from gitindex.model import Settings
 from gitindex.rules.history import HISTORY
 from gitindex.snapshot import Snapshot
-from gitindex.validate import validate
 
 _BRANCHES = "refs/heads/"
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
@@ -103,6 +103,10 @@ class Door(NamedTuple):
     repository: Repository
     actor: str | None = None
     """A user or an identity, where it is known."""
+    is_strict: bool = False
+    """Whether a warning refuses as an error does."""
+    today: date | None = None
+    """The day on which waivers are judged."""
 
     def sent(self, updates: Sequence[Update]) -> Iterator[Received]:
         """Yield the verdict on each branch that is to be pushed from here: what it brings beside what is published.
@@ -183,9 +187,9 @@ class Door(NamedTuple):
                 head.settings
             )  # says that this is no index repository: a hook that checks nothing must not look like one
         descends = None if base is None else repository.descends(str(head.name), str(base.name))
-        change = attribute(repository, Change(base, head, descends=descends), actor=self.actor, head=head.name)
-        found = tuple(validate(change))
-        return Received(update.branch, Verdict(found, base.name if base else None, head.name, folder=repository.folder))
+        change = Change(base, head, descends=descends, today=self.today)
+        attribute(repository, change, actor=self.actor, head=head.name)
+        return Received(update.branch, verdict_on(change, folder=repository.folder, is_strict=self.is_strict))
 
     def _deletion(self, update: Update) -> Received:
         message = f"{update.branch} is the protected branch, and would be deleted"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,8 +34,10 @@ class Outcome(NamedTuple):
     commit: str | None
 
 
-def carry_out(repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool = False) -> Outcome:
-    """Write a plan that was made from the *worktree* into it.
+def carry_out(
+    repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool = False, today: date | None = None
+) -> Outcome:
+    """Write a plan that was made from the *worktree* into it; *today* is the day until which waivers have to last.
 
     Raises:
         RefusedError: the rules refuse what it would make; nothing is written.
@@ -43,7 +46,7 @@ def carry_out(repository: Repository, worktree: Snapshot, plan: Plan, *, commit:
 
     """
     changes = plan.changes
-    findings = _new_findings(repository.published(), worktree, plan) if changes else []
+    findings = _new_findings(repository.published(), worktree, plan, today) if changes else []
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
         raise RefusedError([without_restore(finding) for finding in errors])
@@ -137,11 +140,11 @@ def _entry(found: tuple[Folder, str]) -> Entry:
     return found[0].entries()[found[1]]
 
 
-def _new_findings(base: Snapshot | None, worktree: Snapshot, plan: Plan) -> list[Finding]:
+def _new_findings(base: Snapshot | None, worktree: Snapshot, plan: Plan, today: date | None) -> list[Finding]:
     """Return what the rules say about the plan, less what they say about the working tree without it."""
-    findings = validate(Change(base, Snapshot(Overlay(worktree.root, plan.leaves()), WORKTREE)))
+    findings = validate(Change(base, Snapshot(Overlay(worktree.root, plan.leaves()), WORKTREE), today=today))
     if any(finding.severity is Severity.ERROR for finding in findings):
-        known = {_what(finding) for finding in validate(Change(base, worktree))}
+        known = {_what(finding) for finding in validate(Change(base, worktree, today=today))}
         findings = [finding for finding in findings if _what(finding) not in known]
     return findings
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from gitindex.audit import Report, Violation, audit as run_audit
+from gitindex.check import today
 from gitindex.cli.common import JsonOption, open_repository
 from gitindex.cli.output import note, print_json, say
 from gitindex.cli.progress import progress_of
@@ -32,6 +33,7 @@ def pre_receive(
     every_branch: Annotated[
         bool, typer.Option("--every-branch", help="Check all branches of a push, not the protected one alone.")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let a warning refuse the push as an error does.")] = False,
 ) -> None:
     """Check a push before the server takes it.
 
@@ -39,7 +41,7 @@ def pre_receive(
     `old new reference` for each reference, and refuses the whole push (exit code 1) where it would rewrite or delete
     the protected branch, or break a rule.
     """
-    door = Door(open_repository(ctx), actor)
+    door = Door(open_repository(ctx), actor, is_strict=strict, today=today())
     is_refused = False
     for branch, verdict in door.received(read_updates(sys.stdin), every_branch=every_branch):
         sys.stderr.write(findings_text(verdict.findings, colour=False))

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gitindex import layout
+from gitindex.check import today
 from gitindex.cli import Place
 from gitindex.cli.common import IndexOption, JsonOption, current, index_name, open_repository
 from gitindex.cli.output import note, print_json, say
@@ -61,7 +62,7 @@ def init(
     repository = create(target, branch)
     if repository.folder:
         del plan.changes[PRE_COMMIT]  # pre-commit reads only the one at the top
-    outcome = carry_out(repository, repository.worktree(), plan, commit=commit)
+    outcome = carry_out(repository, repository.worktree(), plan, commit=commit, today=today())
     if as_json:
         print_json(
             {"directory": str(repository.root), "user": name, "paths": list(outcome.paths), "commit": outcome.commit}

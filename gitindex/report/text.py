@@ -80,7 +80,8 @@ def outcome(verdict: Verdict) -> str:
     found = [count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
     strict = " (--strict: warnings refuse too)" if verdict.is_refused and not errors else ""
     listed = f"{' and '.join(found)} in " if found else ""
-    return f"{listed}{compared(verdict)}{strict}"
+    waived = f", {verdict.waived:,} waived" if verdict.waived else ""
+    return f"{listed}{compared(verdict)}{waived}{strict}"
 
 
 def explanation(verdict: Verdict) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from gitindex import layout
 from gitindex.compare import Change, ProjectChange, differing, folder_of
-from gitindex.documents import Problem, Unreadable
+from gitindex.documents import KeyPath, Problem, Unreadable
 from gitindex.finding import Severity
-from gitindex.model import FORMAT, Settings
+from gitindex.model import FORMAT, Settings, Waiver
 from gitindex.names import is_owner_name, is_user_name
 from gitindex.rules.hints import FIX, on_path, or_restore, quoted
 from gitindex.rules.rule import Hit, Rule, Subject
@@ -115,6 +115,30 @@ def _settings(change: Change) -> Iterator[Hit]:
                 "take it out of [policy] ignore",
                 line_of(path, ("policy", "ignore")),
             )
+    if change.touches_settings:
+        yield from _waivers(settings.waivers, line_of)
+
+
+def _waivers(waivers: Iterable[Waiver], line_of: Callable[[str, KeyPath], int | None]) -> Iterator[Hit]:
+    from gitindex.rules import SEVERITIES  # noqa: PLC0415 - the list of the rules names this one
+    from gitindex.rules.waivers import CODE  # noqa: PLC0415
+
+    seen = set()
+    for place, waiver in enumerate(waivers):
+        severity = SEVERITIES.get(waiver.rule)
+        if severity is None:
+            found = "there is no such rule"
+        elif severity is not Severity.WARNING:
+            found = "it is an error, and errors cannot be waived"
+        elif waiver.rule == CODE:
+            found = "it speaks of waivers, and cannot be waived"
+        elif (waiver.rule, waiver.path) in seen:
+            found = f"another waiver has that rule and the path {waiver.path!r}"
+        else:
+            seen.add((waiver.rule, waiver.path))
+            continue
+        message = f"waivers[{place}] names {waiver.rule!r}: {found}"
+        yield Hit(layout.SETTINGS, message, "remove it", line_of(layout.SETTINGS, ("waivers", place, "rule")))
 
 
 def known_place(change: Change, subject: Subject) -> Iterator[Hit]:
