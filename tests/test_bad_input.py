@@ -628,11 +628,11 @@ def test_before_the_first_commit_everything_works_on_the_working_tree(tmp_path: 
     yanked = "indexes/emilie/prod/demo/project.toml:2: GI406 warning"
     result = run("-C", repository.path, "validate")
     assert (result.code, result.out.startswith(yanked)) == (0, True)
-    assert result.out.endswith("\nValid: 1 warning in all of the working tree.\n")
+    assert result.out.endswith("\nValid: 1 warning in all of the working tree. Why: gitindex rule GI406\n")
     assert run("-C", repository.path, "render", "--out", tmp_path / "site").code == 0
     repository.git("add", "--all")
     staged = run("-C", repository.path, "validate", "--staged").out
-    assert staged.endswith("\nValid: 1 warning in all of what is staged.\n")
+    assert staged.endswith("\nValid: 1 warning in all of what is staged. Why: gitindex rule GI406\n")
     for arguments in (("validate", "--head", "HEAD"), ("render", "--rev", "HEAD", "--out", str(tmp_path / "other"))):
         result = run("-C", repository.path, *arguments)
         assert result.code == 1

@@ -54,7 +54,7 @@ def assert_fixed(repository: IndexRepository, run: Run, *repairs: str) -> None:
     assert run("-C", repository.root, "validate").code == (1 if repairs else 0)
     code, done, rest = fix(repository, run)
     assert (code, done) == (0, list(repairs)), rest
-    assert rest.startswith("Valid: ")
+    assert rest.splitlines()[-1].startswith("Valid: ")
     before = files_below(repository.path)
     assert fix(repository, run)[:2] == (0, [])
     assert files_below(repository.path) == before
