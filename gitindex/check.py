@@ -171,14 +171,11 @@ def today() -> date:
 def _check_push(repository: Repository, actor: str | None, form: Format, *, strict: bool) -> int:
     if form is not Format.TEXT:
         raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
-    from gitindex.receive import Door, read_push
+    from gitindex.receive import Door, hook_lines, read_push
 
-    verdicts = [
-        verdict
-        for _, verdict in Door(repository, actor, is_strict=strict, today=today()).sent(
-            read_push(os.environ, sys.stdin)
-        )
-    ]
+    updates = read_push(os.environ, hook_lines(sys.stdin.buffer), repository.remote_tip)
+    door = Door(repository, actor, is_strict=strict, today=today())
+    verdicts = [verdict for _, verdict in door.sent(updates)]
     for verdict in verdicts:
         _print(verdict, form)
     return int(any(verdict.is_refused for verdict in verdicts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from itertools import groupby
@@ -14,7 +15,7 @@ from gitindex.check import today
 from gitindex.cli.common import JsonOption, open_repository
 from gitindex.cli.output import note, print_json, say
 from gitindex.cli.progress import progress_of
-from gitindex.receive import Door, read_updates
+from gitindex.receive import Door, hook_lines, read_updates
 from gitindex.report.json import finding_json, json_text
 from gitindex.report.text import count, findings_text, has_colour, printable, verdict_line
 
@@ -41,9 +42,12 @@ def pre_receive(
     `old new reference` for each reference, and refuses the whole push (exit code 1) where it would rewrite or delete
     the protected branch, or break a rule.
     """
+    if actor is None and "GITINDEX_ACTOR" in os.environ:
+        actor = ""  # the server knows no name: that is nobody, and not that it does not matter who it is
+    updates = read_updates(hook_lines(sys.stdin.buffer))
     door = Door(open_repository(ctx), actor, is_strict=strict, today=today())
     is_refused = False
-    for branch, verdict in door.received(read_updates(sys.stdin), every_branch=every_branch):
+    for branch, verdict in door.received(updates, every_branch=every_branch):
         sys.stderr.write(findings_text(verdict.findings, colour=False))
         note(f"{branch}: {verdict_line(verdict)}")
         is_refused |= verdict.is_refused

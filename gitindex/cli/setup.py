@@ -71,11 +71,11 @@ def init(
     say(f"An index repository with {name}/prod, {name}/dev and root/pypi is in {repository.root}.")
     note(f"Release to it: gitindex -C {target} upload dist/* --index {name}/dev --commit")
     if repository.folder:
-        note(
-            f"In the .pre-commit-config.yaml at the top of the Git repository:\n{pre_commit_config(repository.folder)}"
-        )
+        note("In the .pre-commit-config.yaml at the top of the Git repository:")
+        for line in pre_commit_config(repository.folder).splitlines():
+            note(line)
     else:
-        note("Have each commit checked: pre-commit install")
+        note("Have each commit and each push checked: pre-commit install")
 
 
 def _check_new(target: Path, plan: Plan, branch: str) -> None:

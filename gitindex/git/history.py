@@ -101,11 +101,14 @@ class History:
         except (KeyError, ValueError, pygit2.GitError):
             return None
 
-    @property
-    def head_branch(self) -> str | None:
-        """The full name of the branch that HEAD is, even before its first commit; ``None`` where it is none."""
-        target = self._git.references["HEAD"].target if "HEAD" in self._git.references else None
-        return target if isinstance(target, str) else None
+    def resolve(self, reference: str) -> str:
+        """Return the full name of what is written where *reference* is: itself, or the one that it stands for."""
+        for _ in range(5):  # Git goes no further either
+            found = self._git.references.get(reference)
+            if found is None or not isinstance(found.target, str):
+                break
+            reference = found.target
+        return reference
 
     def tip(self, reference: str) -> str | None:
         """Return the commit that a reference (by its full name) leads to, ``None`` where there is none."""

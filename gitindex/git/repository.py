@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
+_ORIGIN = "refs/remotes/origin/"
+_MERGED_BY_HOOK = re.compile(r"GITHEAD_([0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
 
 
 class Repository:
@@ -108,6 +111,19 @@ class Repository:
         from gitindex.git.blobs import Blobs  # noqa: PLC0415 - most runs need no process
 
         return Blobs(Path(self._git.path))
+
+    @property
+    def head_branches(self) -> list[str]:
+        """The branches that HEAD is, by their full names, even before their first commit; none where it is detached.
+
+        They are two in a linked working tree: its own, and that of the repository itself.
+        """
+        with self._reading():
+            itself = (
+                [pygit2.Repository(str(self.git_directory))] if (Path(self._git.path) / "commondir").is_file() else []
+            )
+            targets = [found.references["HEAD"].target for found in (self._git, *itself)]
+        return [target for target in dict.fromkeys(targets) if isinstance(target, str)]
 
     @property
     def is_shallow(self) -> bool:
@@ -257,10 +273,10 @@ class Repository:
                 f"Git cannot read the repository: {reason(error)}", help="run: git fsck, git status"
             ) from None
 
-    def merge_base(self, one: str, other: str) -> str | None:
-        """Return the newest commit that two revisions share, ``None`` where they share none."""
+    def merge_base(self, one: str, *others: str) -> str | None:
+        """Return the newest commit that *one* shares with another, or with a merge of several; ``None`` without any."""
         with self._reading():
-            found = self._git.merge_base(self._commit(one).id, self._commit(other).id)
+            found = self._git.merge_base_many([self._commit(revision).id for revision in (one, *others)])
         return None if found is None else str(found)
 
     def descends(self, head: str, base: str) -> bool:
@@ -272,8 +288,9 @@ class Repository:
     def published(self, head: str | None = None) -> Snapshot | None:
         """Open what a change is compared with by default: what is published.
 
-        That is the newest commit that *head* (the checked out commit, where it is not given) shares with the protected
-        branch of the remote, else the checked out commit; ``None`` before the first commit.
+        That is the newest commit that *head* (where it is not given: the checked out commit, and what is being merged
+        into it) shares with the protected branch of the remote, else the checked out commit; ``None`` before the first
+        commit.
 
         Raises:
             CannotRunError: the two share no history, or the protected branch of the remote was not fetched.
@@ -283,23 +300,43 @@ class Repository:
         if checked_out is None:
             return None
         branch = self.protected_branch
-        remote = f"refs/remotes/origin/{branch}"
-        if not self.has_revision(remote):
-            if any(name.startswith("refs/remotes/origin/") for name in self._git.references):
+        tip = self.remote_tip(branch)
+        if tip is None:
+            if self.knows_origin:
                 # What a commit says of the protected branch must not make the comparison with it go away.
                 hint = f"git fetch origin {branch}, or name what is published with --base"
                 raise CannotRunError(f"origin/{branch}, the protected branch, is not here", help=hint)
             return self.at(checked_out)
-        shared = self.merge_base(head or checked_out, remote)
+        shared = self.merge_base(tip, *([head] if head else self._next_parents(checked_out)))
         if shared is None:
             hint = "the clone is shallow: git fetch --unshallow" if self.is_shallow else "name one with --base"
             raise CannotRunError(f"{head or 'HEAD'} and origin/{branch} share no commit to compare with", help=hint)
         return self.at(shared)
 
+    def remote_tip(self, branch: str, remote: str = "origin") -> str | None:
+        """Return the commit that a branch of a remote had when it was last seen here, ``None`` without any."""
+        return self.history.tip(f"refs/remotes/{remote}/{branch}")
+
+    @property
+    def knows_origin(self) -> bool:
+        """Whether any branch of the remote was seen here."""
+        return any(name.startswith(_ORIGIN) for name in self._git.references)
+
+    def _next_parents(self, checked_out: str) -> list[str]:
+        """Return the parents of the next commit: what is checked out, and what is being merged into it.
+
+        In the hook of a merge that has no conflict, Git has not written down yet what is merged: it is in the
+        environment alone.
+        """
+        listed = Path(self._git.path) / "MERGE_HEAD"
+        merging = listed.read_text("ascii").split() if listed.is_file() else []
+        merging += [match[1] for name in os.environ if (match := _MERGED_BY_HOOK.fullmatch(name))]
+        return [checked_out, *filter(self.has_revision, dict.fromkeys(merging))]
+
     @property
     def protected_branch(self) -> str:
         """The protected branch as origin's default branch states it, else as the checked out commit does."""
-        default = "refs/remotes/origin/HEAD"
+        default = f"{_ORIGIN}HEAD"
         checked_out = self.head()
         stated = default if self.has_revision(default) else checked_out
         settings = None if stated is None else self.at(stated).settings_or_problem
