@@ -372,23 +372,29 @@ def test_a_push_over_what_was_never_fetched_is_refused_by_git(raw: Clone) -> Non
     raw.release("3.0")
     done(raw.commit())
     said = refused(raw.attempt("push", "--force", "origin", "main"))
-    assert f"gitindex: the remote has {theirs[:12]} on main, the protected branch, and it is not here; git fetch" in said
+    assert (
+        f"gitindex: the remote has {theirs[:12]} on main, the protected branch, and it is not here; git fetch" in said
+    )
     assert raw.tip() == theirs
 
 
 @pytest.mark.parametrize("kind", ["pre-commit", "prek"])
 def test_what_pre_commit_does_not_show_to_hooks_the_server_refuses(clone: Clone) -> None:
-    clone.git("branch", "good")
+    clone.git("push", "--quiet", "origin", "main:refs/heads/first")
+    write_hook(clone.upstream, "pre-receive", "exec gitindex pre-receive")
     before = clone.tip()
+    clone.git("checkout", "--quiet", "-b", "first")
+    clone.release("2.0")
+    done(clone.commit())
+    clone.git("checkout", "--quiet", "main")
     clone.break_promise()
     clone.without_hooks()
-    write_hook(clone.upstream, "pre-receive", "exec gitindex pre-receive")
     # Of several references, the hook is shown the first one; of deletions, none.
-    for words in (["good", "main"], [":main"]):
-        result = clone.attempt("push", "origin", *words)
-        refused(result, "[remote rejected]")
-        assert "gitindex validate (push)" not in result.stdout or "Passed" in result.stdout
-    assert (clone.tip(), clone.tip("refs/heads/good")) == (before, "")
+    for words, shown in (["first", "main"], "Passed"), ([":main"], ""):
+        said = refused(clone.attempt("push", "origin", *words), "[remote rejected]", "remote: main: Refused: 1 error")
+        assert shown in said
+        assert "Failed" not in said
+    assert clone.tip() == clone.tip("refs/heads/first") == before
 
 
 # The configuration that init writes
@@ -396,9 +402,7 @@ def test_what_pre_commit_does_not_show_to_hooks_the_server_refuses(clone: Clone)
 
 @pytest.mark.parametrize("tool", ["pre-commit", "prek"])
 @pytest.mark.parametrize("folder", ["", "services/my packages: 'ü' #1"])
-def test_the_hooks_that_init_writes_check_commits_and_pushes(
-    kit: Kit, tmp_path: Path, tool: str, folder: str
-) -> None:
+def test_the_hooks_that_init_writes_check_commits_and_pushes(kit: Kit, tmp_path: Path, tool: str, folder: str) -> None:
     tools = tools_at(tmp_path / "home", kit.caches)
     repository = make_repository(tmp_path / "new", folder="")
     upstream = tmp_path / "upstream.git"
