@@ -200,8 +200,8 @@ def test_the_branch_that_the_policy_names_is_protected_before_it_is_there(tmp_pa
     (repo.root / "indexes/emilie/prod/index.toml").unlink()
     bad = repo.commit()
     repo.git("push", "--quiet", str(upstream), f"{bad}:{FEATURE}")
-    assert received(upstream, Update("refs/heads/stable", None, bad)) == {"stable": ["GI201"]}
-    assert received(upstream, Update(MAIN, start, bad)) == {"main": ["GI201"]}
+    assert received(upstream, Update("refs/heads/stable", None, bad)) == {"stable": ["GI101", "GI201"]}
+    assert received(upstream, Update(MAIN, start, bad)) == {"main": ["GI101", "GI201"]}
 
 
 def test_a_detached_head_leaves_the_branch_protected_that_protects_itself(

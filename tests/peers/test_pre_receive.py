@@ -301,15 +301,14 @@ def test_a_working_repository_and_a_linked_working_tree_of_it_are_guarded(clone:
     done(clone.tools.run("git", "-C", work, "worktree", "add", "--quiet", "-b", "linked", tmp_path / "linked"))
     done(clone.tools.run("git", "-C", work, "config", "receive.denyCurrentBranch", "ignore"))
     write_hook(work / ".git", "pre-receive", HOOK)
-    clone.repository.write("gitindex.toml", 'format = 1\n[policy]\nprotected_branch = "linked"\n')
+    clone.repository.write("gitindex.toml", 'format = 1\n[policy]\nprotected_branch = "stable"\n')
     clone.without_hooks()
-    done(clone.attempt("push", work, "main:linked"))  # HEAD of the linked working tree protects itself alone now
-    clone.git("checkout", "--quiet", "HEAD~1")
+    done(clone.attempt("push", work, "main", "main:linked"))
     clone.break_promise()
     clone.without_hooks()
-    for target in (work, tmp_path / "linked"):
-        for branch in ("main", "linked"):
-            told(clone.attempt("push", "--force", target, f"HEAD:{branch}"))
+    # Both branches are protected for being a HEAD alone: that of the repository, that of the working tree pushed to.
+    for target, branch in ((work, "main"), (tmp_path / "linked", "main"), (tmp_path / "linked", "linked")):
+        assert any("GI205" in line for line in told(clone.attempt("push", target, f"HEAD:{branch}")))
 
 
 # Who pushes
@@ -382,6 +381,13 @@ def test_commits_are_signed_by_those_who_may_where_the_policy_says_so(tools: Too
     assert any(words in line for line in told(made.attempt("push", "origin", "main")))
     made.git("reset", "--quiet", "--soft", start)
     emilie.commit(made.repository)
+    done(made.attempt("push", "origin", "main"))
+    # What Git makes of a merge by itself is computed while its parents are in quarantine.
+    made.git("checkout", "--quiet", "-b", "side", start)
+    made.release("3.0")
+    emilie.commit(made.repository)
+    made.git("checkout", "--quiet", "main")
+    bob.merge(made.repository, "side")
     done(made.attempt("push", "origin", "main"))
     assert made.tip() == made.head()
 
