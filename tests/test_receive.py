@@ -250,7 +250,7 @@ def test_the_hook_command_says_what_it_checked_and_refuses(
     hear(monkeypatch, f"{start} {bad} {MAIN}\n")
     result = run("-C", upstream, "pre-receive")
     assert result.code == 1
-    assert result.err.endswith(f"main: Refused: 1 error in {bad[:12]} against {start[:12]}.\n")
+    assert f"\nmain: Refused: 1 error in {bad[:12]} against {start[:12]}." in result.err
 
 
 def test_the_hook_command_holds_an_empty_actor_for_nobody(

@@ -138,7 +138,7 @@ def refused(result: Done, *wanted: str) -> str:
 def test_a_commit_that_breaks_a_promise_is_refused_and_says_what_to_do(clone: Clone) -> None:
     before = clone.head()
     clone.break_promise()
-    refused(clone.commit(), GI205, "    released files stay: yank them (gitindex yank), or release a new version")
+    refused(clone.commit(), GI205, f"git checkout {before[:12]} -- {MANIFEST}\n")
     assert clone.head() == before
 
 
