@@ -27,10 +27,10 @@ COMMANDS = [script for script in SCRIPTS if not script.startswith("#!")]
 def mentions() -> list[str]:
     """Return all command lines of gitindex in the page: in code, and in the text around it."""
     in_text = re.findall(
-        r"`(?:exec )?(gitindex [^`]+)`", re.sub(r"^```.*?^```", "", TEXT, flags=re.DOTALL | re.MULTILINE)
+        r"`(?:exec )?(gitindex\s[^`]+)`", re.sub(r"^```.*?^```", "", TEXT, flags=re.DOTALL | re.MULTILINE)
     )
     in_code = re.findall(r"^(?: *entry: |exec )?(gitindex .*)$", TEXT, re.MULTILINE)
-    return sorted({*in_text, *in_code})
+    return sorted({" ".join(line.split()) for line in (*in_text, *in_code)})
 
 
 @pytest.mark.parametrize("line", mentions())
