@@ -4,13 +4,14 @@ BIN := .venv/bin
 # The revision that example-repo/ is validated against; empty: where this branch left the protected one.
 BASE ?=
 
-.PHONY: help demo test lint bench example clean
+.PHONY: help demo test lint bench docs example clean
 
 help:
 	@echo 'make demo      see it work: validate, render, install, and a refused change'
 	@echo 'make test      the tests, with branch coverage'
 	@echo 'make lint      style, types, layers, and the promise of example-repo/'
 	@echo 'make bench     measure, and write benchmarks/'
+	@echo 'make docs      write docs/rules.md from the rules and their cases'
 	@echo 'make example   build example-repo/ again from its sources'
 	@echo 'make clean     remove what these made'
 
@@ -43,6 +44,9 @@ lint: .venv/installed
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py --write
+
+docs: .venv/installed
+	$(BIN)/python docs/make_rules.py
 
 example: .venv/installed
 	$(BIN)/python example-repo/build.py

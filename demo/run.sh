@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# See gitindex at work on example-repo/: validate, render, install with pip, and try to replace a released file.
+# See gitindex at work on example-repo/: validate, render, install with pip, try to replace a released file, audit, verify.
 # Needs no network once .venv is there, and leaves nothing behind.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -79,5 +79,21 @@ manifest.write_text(json.dumps(release, indent=2) + "\n", encoding="utf-8")
 PYTHON
 run git -C "$work/scratch" --no-pager diff --unified=0 -- indexes
 run_refused gitindex -C "$work/scratch" validate
+
+say '   The door of the server: committed all the same, and pushed. The pusher sees why it is refused'
+git clone --quiet --bare "$work/scratch" "$work/server.git"
+printf '#!/bin/sh\nexec gitindex pre-receive\n' >"$work/server.git/hooks/pre-receive"
+chmod +x "$work/server.git/hooks/pre-receive"
+git -C "$work/scratch" remote add origin "$work/server.git"
+git -C "$work/scratch" add --all
+git -C "$work/scratch" -c user.name=Bob -c user.email=bob@example.org -c commit.gpgsign=false \
+    commit --quiet --message='Build csv-peek 0.2.0 again'
+run_refused git -C "$work/scratch" push --quiet origin main
+
+say '5. Who was here before the guard? The history says'
+run_refused gitindex -C "$work/scratch" audit
+
+say '6. Every released file, read to its end'
+run gitindex -C example-repo verify
 
 say 'Done. What was written lay in a temporary folder, and is gone.'

@@ -10,17 +10,18 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gitindex.compare import Change
 from gitindex.errors import MovedError, UsageError
 from gitindex.finding import Verdict
-from gitindex.git import Repository
-from gitindex.guard import attribute, merged_change
+from gitindex.git import STAGED, WORKTREE, Repository
+from gitindex.guard import attribute, merged_change, verdict_on
 from gitindex.snapshot import Snapshot
-from gitindex.validate import validate
 
 
 class Format(StrEnum):
@@ -28,6 +29,10 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+    GITLAB = "gitlab"
+    MARKDOWN = "markdown"
 
 
 class Option(NamedTuple):
@@ -53,13 +58,13 @@ OPTIONS = (
     Option("staged", "--staged", "Check what is staged: what the next commit would hold."),
     Option("worktree", "--worktree", "Check the working tree (the default)."),
     Option("everything", "--all", "Check every file, not only what the change touches."),
-    Option(
-        "into", "--merge-into", "Check what a merge of the head into REV would give, and compare it with REV.", "REV"
-    ),
+    Option("into", "--merge-into", "Compare what a merge of the head into REV would give with REV.", "REV"),
     Option("expect_base", "--expect-base", "Refuse if the base is another commit by now.", "SHA"),
     Option("expect_head", "--expect-head", "Refuse if the head is another commit by now.", "SHA"),
     Option("pushed", "--pushed", "Check what is being pushed: for a pre-push hook."),
+    Option("fix", "--fix", "Repair in the working tree what is mechanical and not released, then check it."),
     Option("actor", "--actor", "Who makes the change: a user, or an identity such as github:emilie.", "ID"),
+    Option("strict", "--strict", "Let a warning refuse the change as an error does."),
     Option("form", "--format", "How to print the findings.", "FORMAT", Format),
     Option("as_json", "--json", "The same as --format json."),
 )
@@ -123,7 +128,9 @@ def run(
     expect_base: str | None = None,
     expect_head: str | None = None,
     pushed: bool = False,
+    fix: bool = False,
     actor: str | None = None,
+    strict: bool = False,
     form: Format = Format.TEXT,
     as_json: bool = False,
 ) -> int:
@@ -134,41 +141,44 @@ def run(
     repository = Repository.open(directory, folder, published=_named(base) if into is None else into)
     shown = Format.JSON if as_json else form
     if pushed:
-        if shown is not Format.TEXT:
-            raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
-        from gitindex.receive import Door, hook_input, read_push  # noqa: PLC0415 - a hook alone needs it
-
-        verdicts = [verdict for _, verdict in Door(repository, actor).sent(read_push(os.environ, hook_input()))]
-        for verdict in verdicts:
-            _print(verdict, shown)
-        return int(any(verdict.is_refused for verdict in verdicts))
+        return _check_push(repository, actor, shown, strict=strict)
     after = repository.at(head or "HEAD") if into is not None else _head(repository, head, staged=staged)
     before = repository.at(into) if into is not None else _base(repository, base, after, is_revision=head is not None)
     _expect("base", expect_base, before)
     _expect("head", expect_head, after)
     if after.settings_or_problem is None and (before is None or before.settings_or_problem is None):
         _ = after.settings  # says that this is no index repository
-    is_revision = head is not None or into is not None
+    if fix:
+        after = _fix(repository, before, after, everything=everything, actor=actor, form=shown)
+    is_revision = after.name not in (WORKTREE, STAGED)
     if into is not None and before is not None:
-        change = merged_change(repository, before, after, everything=everything)
+        change = merged_change(repository, before, after, everything=everything, today=today())
     else:
-        descends = is_revision and base is not None and before is not None
-        change = Change(
-            before,
-            after,
-            everything=everything,
-            descends=repository.descends(str(after.name), str(before.name)) if descends and before else None,
-        )
+        is_pair = is_revision and base is not None and before is not None
+        descends = repository.descends(str(after.name), str(before.name)) if is_pair and before else None
+        change = Change(before, after, everything=everything, descends=descends, today=today())
     attribute(repository, change, actor=actor, head=after.name if is_revision else None)
-    verdict = Verdict(
-        tuple(validate(change)),
-        before.name if before else None,
-        after.name,
-        is_merged=into is not None,
-        folder=repository.folder,
-    )
+    verdict = verdict_on(change, folder=repository.folder, is_merged=into is not None, is_strict=strict)
     _print(verdict, shown)
     return int(verdict.is_refused)
+
+
+def today() -> date:
+    """Return the day that it is, in UTC: the same everywhere for everybody who judges a change."""
+    return datetime.now(UTC).date()
+
+
+def _check_push(repository: Repository, actor: str | None, form: Format, *, strict: bool) -> int:
+    if form is not Format.TEXT:
+        raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
+    from gitindex.receive import Door, hook_lines, read_push
+
+    updates = read_push(os.environ, hook_lines(sys.stdin.buffer), repository.remote_tip)
+    door = Door(repository, actor, is_strict=strict, today=today())
+    verdicts = [verdict for _, verdict in door.sent(updates)]
+    for verdict in verdicts:
+        _print(verdict, form)
+    return int(any(verdict.is_refused for verdict in verdicts))
 
 
 def _exclude(given: Mapping[str, bool]) -> None:
@@ -213,13 +223,78 @@ def _named(base: str | None) -> str | None:
     return None if base is None or set(base) == {"0"} else base
 
 
+def _fix(
+    repository: Repository,
+    before: Snapshot | None,
+    worktree: Snapshot,
+    *,
+    everything: bool,
+    actor: str | None,
+    form: Format,
+) -> Snapshot:
+    """Repair the working tree, tell what was done, and return what there is now."""
+    from gitindex.edits.fix import plan_fixes
+    from gitindex.report.text import printable
+    from gitindex.write import is_taken, put
+
+    if worktree.name != WORKTREE:
+        raise UsageError("--fix repairs the working tree", help="leave out --staged, --head and --merge-into")
+
+    def change_to(head: Snapshot) -> Change:
+        return attribute(repository, Change(before, head, everything=everything), actor=actor, head=None)
+
+    root = repository.root
+    plan = plan_fixes(worktree, change_to, root, is_taken=partial(is_taken, root), clears_modes=repository.keeps_modes)
+    put(root, plan)
+    # What a program reads holds the findings alone.
+    stream = sys.stdout if form is Format.TEXT else sys.stderr
+    stream.writelines(f"{printable(note)}\n" for note in plan.notes)
+    if not plan.changes:
+        return worktree
+    tops = sorted({path.split("/")[0] for path in plan.changes})
+    sys.stderr.write(f"To stage it, in {root}: git add --all -- {' '.join(tops)}\n")
+    return repository.worktree()
+
+
 def _print(verdict: Verdict, form: Format) -> None:
-    if form is Format.JSON:
-        from gitindex.report.json import verdict_json  # noqa: PLC0415 - one of the two is needed
+    match form:  # each format is imported when it is asked for
+        case Format.TEXT:
+            from gitindex.report.text import findings_text, has_colour, verdict_line
 
-        sys.stdout.write(verdict_json(verdict))
-        return
-    from gitindex.report.text import findings_text, has_colour, verdict_line  # noqa: PLC0415
+            colour = has_colour(sys.stdout)
+            report = f"{findings_text(verdict.findings, colour=colour)}{verdict_line(verdict, colour=colour)}\n"
+        case Format.JSON:
+            from gitindex.report.json import verdict_json
 
-    sys.stdout.write(findings_text(verdict.findings, colour=has_colour(sys.stdout)))
-    sys.stdout.write(verdict_line(verdict) + "\n")
+            report = verdict_json(verdict)
+        case Format.GITHUB:
+            report = _github(verdict)
+        case Format.SARIF:
+            from gitindex.report.sarif import sarif_report
+
+            report = sarif_report(verdict)
+        case Format.GITLAB:
+            from gitindex.report.gitlab import gitlab_report
+
+            report = gitlab_report(verdict)
+        case Format.MARKDOWN:
+            from gitindex.report.markdown import markdown_report
+
+            report = markdown_report(verdict)
+    sys.stdout.write(report)
+
+
+def _github(verdict: Verdict) -> str:
+    """Add the findings to the summary of the job, where there is one, and return what to print."""
+    from gitindex.report.github import github_log, job_summary
+
+    has_summary = False
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with Path(path).open("ab") as file:
+                summary = job_summary(verdict, file.tell()).encode()
+                has_summary = file.write(summary) > 0
+        except OSError as error:
+            # The verdict does not depend on it, and the findings are printed then.
+            print(f"gitindex: the summary of the job cannot be written: {error.strerror}", file=sys.stderr)
+    return github_log(verdict, has_summary=has_summary)

@@ -19,6 +19,7 @@ from gitindex.tree import EMPTY, Entry, Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import date
 
     from gitindex.rights import Actor
     from gitindex.snapshot import Index, Project, Snapshot
@@ -233,6 +234,7 @@ class Change:
         everything: bool = False,
         descends: bool | None = None,
         conflicts: tuple[str, ...] = (),
+        today: date | None = None,
     ) -> None:
         self.base = base or NO_REVISION
         """A snapshot of nothing where there is no base."""
@@ -243,6 +245,9 @@ class Change:
         """Whether the head comes after the base; ``None`` where these are not two revisions."""
         self.conflicts = conflicts
         """Paths that keep the head from being merged into the base."""
+        self._released: tuple[tuple[IndexName, str] | None, Mapping[str, Entry]] = None, {}
+        self.today = today
+        """The day on which the change is judged; ``None`` where no day is known, and then no waiver has ended."""
         self.everything = everything or base is None or self._storage_moved_in(base, head)
         """Whether every file of the head is checked, not only what differs."""
 
@@ -261,6 +266,11 @@ class Change:
         """Whether the files are in the repository, so that more than the manifests has to be looked at."""
         settings = self.head.settings_or_problem
         return not isinstance(settings, Settings) or settings.storage.is_embedded
+
+    @property
+    def has_base(self) -> bool:
+        """Whether there is something that the head is compared with."""
+        return self.base is not NO_REVISION
 
     @cached_property
     def policy(self) -> Snapshot:
@@ -355,13 +365,35 @@ class Change:
             entry in self.changed_users or (entry.startswith(":") and self.touches_settings) for entry in entries
         )
 
+    @cached_property
+    def _differing_entries(self) -> Mapping[IndexName, tuple[str, ...]]:
+        """What differs in the folder of each index (all, where everything is checked)."""
+        found = {}
+        for name, (before, after) in self.indexes.items():
+            old, new = folder_of(before) or EMPTY, folder_of(after) or EMPTY
+            names = sorted({*old.entries(), *new.entries()}) if self.everything else differing(old, new)
+            found[name] = tuple(names)
+        return found
+
+    def new_projects(self) -> Iterator[tuple[IndexName, ProjectName]]:
+        """Yield the projects that have a folder in an index of the head, and none there in the base."""
+        for name, (before, after) in self.indexes.items():
+            for entry in self._differing_entries[name] if after else ():
+                if after and after.has_project(entry) and not (before and before.has_project(entry)):
+                    yield name, ProjectName(entry)
+
+    def lost_projects(self) -> Iterator[tuple[IndexName, ProjectName]]:
+        """Yield the projects that have a folder in an index of the base, and nothing in its place in the head."""
+        for name, (before, after) in self.indexes.items():
+            for entry in self._differing_entries[name] if before else ():
+                if before and before.has_project(entry) and entry not in (folder_of(after) or EMPTY).entries():
+                    yield name, ProjectName(entry)
+
     def projects(self) -> Iterator[ProjectChange]:
         """Yield the projects below which something differs (all, where everything is checked)."""
         for name, (before, after) in self.indexes.items():
-            old = before.folder if before else EMPTY
-            new = after.folder if after else EMPTY
-            names = sorted({*old.entries(), *new.entries()}) if self.everything else differing(old, new)
-            for entry in names:
+            old, new = folder_of(before) or EMPTY, folder_of(after) or EMPTY
+            for entry in self._differing_entries[name]:
                 was, now = old.entries().get(entry), new.entries().get(entry)
                 is_lost = now is None and was is not None and was.kind in ("symlink", "submodule")
                 if "folder" not in (was and was.kind, now and now.kind) and not is_lost:
@@ -387,6 +419,20 @@ class Change:
         """Tell whether the base holds what *name* has released to be non-volatile."""
         index = self.base.index_folder(name)
         return index is not None and index.definition is not None and not index.is_volatile and not index.is_mirror
+
+    def is_released(self, index: IndexName, project: str, name: str) -> bool:
+        """Tell whether the base of a non-volatile index has the manifest of that name: it is left as it is."""
+        if not name.endswith(layout.MANIFEST_SUFFIX) or not self.is_frozen(index):
+            return False
+        opened = self.base.index_folder(index)
+        entry = opened.folder.entries().get(project) if opened else None
+        if opened is None or entry is None:
+            return False
+        if entry.kind != "folder":
+            return True  # it cannot be read, and may have had any manifest
+        if self._released[0] != (index, project):  # many of one project are asked for in turn
+            self._released = (index, project), opened.folder.folder(project).entries()
+        return name in self._released[1]
 
     @cached_property
     def _store(self) -> tuple[StoredFile | Stray, ...]:

@@ -101,6 +101,14 @@ def read_manifest(path: str, data: bytes) -> Manifest | Unreadable:
     return _validate(path, text, values, Manifest)
 
 
+def json_values(data: bytes) -> Any:
+    """Return what a JSON document holds, read as strictly as a manifest is; ``None`` where it cannot be read."""
+    try:
+        return _parse_json(_decode(data))
+    except _BadDocumentError:
+        return None
+
+
 def too_large(path: str, size: int) -> Unreadable:
     """Return what a document over the limit reads as; it is never loaded."""
     return Unreadable(path, (_too_large(size),))
@@ -233,6 +241,8 @@ def _wording(keys: KeyPath, kind: str, message: str) -> str:
         return f"the key {name} is not known here"
     if kind == "missing":
         return f"the key {name} is missing"
+    if kind == "date_type":
+        return f"{name}: should be a date, such as 2027-03-31, without quotes"
     message = message.removeprefix("Value error, ").removeprefix("Input ").replace("Input should", "should")
     return f"{name}: {message}" if name else message
 
@@ -259,7 +269,7 @@ class Lines:
 
 def lines_of(path: str, text: str) -> Lines:
     """Return where the keys of a document stand; *path* says whether it is JSON or TOML."""
-    return Lines(_json_lines(text)) if path.endswith(layout.MANIFEST_SUFFIX) else _TomlLines(_toml_lines(text))
+    return Lines(_json_lines(text) if path.endswith(layout.MANIFEST_SUFFIX) else _toml_lines(text))
 
 
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
@@ -299,20 +309,18 @@ _TOML_HEADER = re.compile(r"\s*\[\[?([^\[\]]+)\]")
 _TOML_KEY = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)\s*(?:=|\.)""")
 
 
-class _TomlLines(Lines):
-    """Lines of a TOML document: they are known of keys, and not of the items of a list."""
-
-    def of(self, keys: KeyPath) -> int | None:
-        return super().of(tuple(key for key in keys if isinstance(key, str)))
-
-
 def _toml_lines(text: str) -> dict[KeyPath, int]:
     found: dict[KeyPath, int] = {}
-    table: tuple[str, ...] = ()
+    table: KeyPath = ()
+    items: Counter[KeyPath] = Counter()
     for number, line in enumerate(text.split("\n"), 1):
         if header := _TOML_HEADER.match(line):
             table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
             found.setdefault(table, number)
+            if line.lstrip().startswith("[["):
+                items[table] += 1
+                table = (*table, items[table] - 1)
+                found[table] = number
         elif key := _TOML_KEY.match(line):
             found.setdefault((*table, key[1].strip("\"'")), number)
     return found

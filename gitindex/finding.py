@@ -28,6 +28,15 @@ class Finding(NamedTuple):
     """What to do."""
 
 
+class Judgement(NamedTuple):
+    """What the rules say about a change."""
+
+    findings: tuple[Finding, ...]
+    """In the order in which they are printed."""
+    waived: tuple[Finding, ...] = ()
+    """The warnings that a waiver accepts."""
+
+
 class Verdict(NamedTuple):
     """How a validation went: what was compared, and what the rules say about it."""
 
@@ -41,6 +50,8 @@ class Verdict(NamedTuple):
     """Whether what was checked is the result of a merge of the head into the base, not the head itself."""
     is_strict: bool = False
     """Whether a warning refuses as an error does."""
+    waived: int = 0
+    """How many warnings are not among the findings, since waivers accept them."""
     folder: str = ""
     """Where the index repository lies in the Git repository, with ``/``; empty for its top."""
 

@@ -1,4 +1,4 @@
-"""Who does what in a change between revisions: the actor that is named, and the signers of its commits."""
+"""Changes between revisions: what a merge would give, who does what in it, and the verdict."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from gitindex.compare import Act, Change, Commit
+from gitindex.finding import Verdict
 from gitindex.model import Settings
 from gitindex.snapshot import Snapshot
 from gitindex.threeway import together
 from gitindex.tree import Overlay, leaf_at
+from gitindex.validate import judge, with_way_to_waive
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from gitindex.git import Repository, Signature
     from gitindex.rights import Actor
 
 
-def merged_change(repository: Repository, base: Snapshot, head: Snapshot, *, everything: bool = False) -> Change:
+def merged_change(
+    repository: Repository, base: Snapshot, head: Snapshot, *, everything: bool = False, today: date | None = None
+) -> Change:
     """Return what a merge of *head* into *base*, as a forge would make it, changes of *base*; both are commits.
 
     Raises:
@@ -24,7 +30,24 @@ def merged_change(repository: Repository, base: Snapshot, head: Snapshot, *, eve
 
     """
     merged, conflicts = repository.merged(str(base.name), str(head.name))
-    return Change(base, merged, everything=everything, conflicts=conflicts)
+    return Change(base, merged, everything=everything, conflicts=conflicts, today=today)
+
+
+def verdict_on(change: Change, *, folder: str, is_merged: bool = False, is_strict: bool = False) -> Verdict:
+    """Return the verdict on a change of the index repository in *folder* of the Git repository.
+
+    Where it is strict, a warning says how it is accepted.
+    """
+    found, waived = judge(change)
+    return Verdict(
+        tuple(map(with_way_to_waive, found)) if is_strict else found,
+        change.base.name if change.has_base else None,
+        change.head.name,
+        is_merged=is_merged,
+        is_strict=is_strict,
+        waived=len(waived),
+        folder=folder,
+    )
 
 
 def attribute(repository: Repository, change: Change, *, actor: str | None, head: str | None) -> Change:

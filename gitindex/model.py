@@ -6,7 +6,7 @@ A model says which keys there are and of what type. Everything else that is dema
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -100,6 +100,19 @@ class ReservedNames(Model):
     )
 
 
+class Waiver(Model):
+    """A warning that is accepted for a time, with the reason: an exception under review like everything else."""
+
+    rule: Text = Field(description="The code of a warning; errors cannot be waived.")
+    path: Text = Field(
+        pattern=r"^[^/]",
+        max_length=1000,
+        description="The path that the warning names, or a glob: `*` and `?` within a segment, `**` for any segments.",
+    )
+    reason: Text = Field(pattern=r"\S", description="Why it is accepted.")
+    until: Annotated[date, Field(strict=True)] = Field(description="The last day on which it is accepted.")
+
+
 class Settings(Model):
     """`gitindex.toml`: the settings of an index repository."""
 
@@ -109,6 +122,9 @@ class Settings(Model):
     groups: dict[str, Names] = Field(default_factory=dict, description="Groups of users, named `:group` in an ACL.")
     policy: Policy = Field(default_factory=Policy)
     names: ReservedNames = Field(default_factory=ReservedNames)
+    waivers: tuple[Waiver, ...] = Field(
+        default=(), max_length=100, description="Warnings that are accepted; in force once they are in the base."
+    )
 
 
 class User(Model):

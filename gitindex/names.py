@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, NewType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packaging.version import Version
 
 ProjectName = NewType("ProjectName", str)
@@ -171,6 +173,27 @@ def _without_trailing_zeros(release: str) -> str:
     while release.endswith(".0"):
         release = release[:-2]
     return release
+
+
+def is_prerelease(text: str) -> bool:
+    """Tell whether *text* is a version that installers take only when asked to: a pre-release or a development one."""
+    if _SIMPLE_VERSION.fullmatch(text):
+        return False
+    version = parse_version(text)
+    return version is not None and version.is_prerelease
+
+
+def latest_version(texts: Iterable[str]) -> str | None:
+    """Return the highest of the versions (PEP 440), the first of equal ones; any other text is passed over."""
+    versions = tuple(texts)
+    if all(map(_SIMPLE_VERSION.fullmatch, versions)):
+        return max(versions, key=_release_numbers, default=None)
+    parsed = {text: version for text in versions if (version := parse_version(text)) is not None}
+    return max(parsed, key=parsed.__getitem__, default=None)
+
+
+def _release_numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, _without_trailing_zeros(text).split(".")))
 
 
 def canonical_version(text: str) -> str | None:

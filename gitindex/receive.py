@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import TextIOWrapper
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import BinaryIO, NamedTuple
 
 from gitindex.compare import Change
-from gitindex.errors import UsageError
+from gitindex.errors import CannotRunError, UsageError
 from gitindex.finding import Finding, Severity, Verdict
 from gitindex.git import Repository
-from gitindex.guard import attribute
+from gitindex.guard import attribute, verdict_on
 from gitindex.layout import SETTINGS
 from gitindex.model import Settings
 from gitindex.rules.history import HISTORY
 from gitindex.snapshot import Snapshot
-from gitindex.validate import validate
 
 _BRANCHES = "refs/heads/"
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
@@ -44,26 +42,34 @@ class Update(NamedTuple):
         return self.reference.removeprefix(_BRANCHES)
 
 
-def hook_input() -> Iterable[str]:
-    """Return what git tells a hook: lines with names of references, which need not be UTF-8."""
-    if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")
-    return sys.stdin
+def hook_lines(stream: BinaryIO) -> Iterator[str]:
+    """Yield the lines that git gives to a hook; bytes that are not UTF-8 are surrogate escapes.
+
+    Raises:
+        UsageError: a person is at the other end, and would wait for an answer.
+
+    """
+    if stream.isatty():
+        raise UsageError("this is run by git, and reads what git says of a push", help="see: docs/guard.md")
+    for line in stream:
+        yield line.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
 def read_updates(lines: Iterable[str]) -> list[Update]:
     """Read what git tells a pre-receive hook: a line ``old new reference`` for each reference.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: it is something else, or nothing.
 
     """
     updates = []
     for line in lines:
-        words = line.rstrip("\n").split(" ", 2)
-        if len(words) != 3 or not all(map(_COMMIT_ID.fullmatch, words[:2])):  # noqa: PLR2004
+        words = line.split(" ", 2)
+        if len(words) != 3 or not words[2] or not all(map(_COMMIT_ID.fullmatch, words[:2])):  # noqa: PLR2004
             raise UsageError(f"{line.strip()[:100]!r} is no line `old new reference`", help=_HOOK_HELP)
         updates.append(Update(words[2], _object(words[0]), _object(words[1])))
+    if not updates:
+        raise UsageError("there is no line `old new reference`, so nothing is pushed", help=_HOOK_HELP)
     return updates
 
 
@@ -74,22 +80,30 @@ def _object(text: str) -> str | None:
     return None if set(text) == {"0"} else text
 
 
-def read_push(environment: Mapping[str, str], lines: Iterable[str]) -> list[Update]:
-    """Read what a pre-push hook is told: by pre-commit in its environment, else by git in lines.
+def read_push(
+    environment: Mapping[str, str], lines: Iterable[str], last_seen: Callable[[str, str], str | None]
+) -> list[Update]:
+    """Read what a pre-push hook is told: by pre-commit (or prek) in its environment, else by git in lines.
 
-    Git's lines are ``<local reference> <local commit> <remote reference> <remote commit>``.
+    Git's lines are ``<local reference> <local commit> <remote reference> <remote commit>``; there is none where the
+    remote has everything. What the environment says of the remote is not always what the remote has, so *last_seen* is
+    asked first: it takes a branch and a remote and returns a commit, or ``None``.
 
     Raises:
         UsageError: there is neither.
 
     """
-    if (branch := environment.get("PRE_COMMIT_REMOTE_BRANCH")) is not None:
+    if (reference := environment.get("PRE_COMMIT_REMOTE_BRANCH")) is not None:
+        branch, remote = reference.removeprefix(_BRANCHES), environment.get("PRE_COMMIT_REMOTE_NAME", "")
         # For the push of a whole history, pre-commit names the branch alone.
         new = environment.get("PRE_COMMIT_TO_REF") or environment.get("PRE_COMMIT_LOCAL_BRANCH") or "HEAD"
-        return [Update(branch, environment.get("PRE_COMMIT_FROM_REF") or None, new)]
+        return [Update(reference, last_seen(branch, remote) or environment.get("PRE_COMMIT_FROM_REF") or None, new)]
+    if "PRE_COMMIT" in environment:
+        hint = "it is for git push; to check what is committed: gitindex validate --head HEAD"
+        raise UsageError("pre-commit names nothing that is pushed", help=hint)
     updates = []
     for line in lines:
-        words = line.split()
+        words = line.split(" ")
         if len(words) != 4 or not all(map(_COMMIT_ID.fullmatch, words[1::2])):  # noqa: PLR2004
             raise UsageError(f"{line.strip()[:100]!r} is no line of a pre-push hook", help=_PUSH_HELP)
         updates.append(Update(words[2], _object(words[3]), _object(words[1])))
@@ -112,6 +126,10 @@ class Door(NamedTuple):
     repository: Repository
     actor: str | None = None
     """A user or an identity, where it is known."""
+    is_strict: bool = False
+    """Whether a warning refuses as an error does."""
+    today: date | None = None
+    """The day on which waivers are judged."""
 
     def sent(self, updates: Sequence[Update]) -> Iterator[Received]:
         """Yield the verdict on each branch that is to be pushed from here: what it brings beside what is published.
@@ -130,11 +148,32 @@ class Door(NamedTuple):
                 continue
             if update.new is None:
                 yield self._deletion(update)
-            elif is_protected and update.old and self.repository.has_revision(update.old):
-                yield self._verdict(update, self.repository.at(update.old), update.new)
+            elif is_protected:
+                yield self._verdict(update, self._published_on(update), self.repository.at(update.new))
             else:
                 head = self.repository.at(update.new)
-                yield self._verdict(update, self.repository.published(head.name), update.new)
+                base = self._published_before(str(head.name), protected.removeprefix(_BRANCHES))
+                if _has_index(base, head):
+                    yield self._verdict(update, base, head)
+
+    def _published_on(self, update: Update) -> Snapshot | None:
+        """Open what the remote has on the protected branch, ``None`` before it is first pushed."""
+        if update.old is None:
+            is_new = self.repository.remote_tip(update.branch) is None
+            return None if is_new else self.repository.published(str(self.repository.at(str(update.new)).name))
+        if not self.repository.has_revision(update.old):
+            problem = f"the remote has {update.old[:12]} on {update.branch}, the protected branch, and it is not here"
+            raise CannotRunError(problem, help="git fetch, and push what comes after it")
+        return self.repository.at(update.old)
+
+    def _published_before(self, head: str, protected: str) -> Snapshot | None:
+        """Open what the branch of a commit started from, ``None`` for a history of its own."""
+        tip = self.repository.remote_tip(protected)
+        if tip is None and not self.repository.knows_origin:
+            return None
+        if tip is not None and not self.repository.is_shallow and self.repository.merge_base(head, tip) is None:
+            return None
+        return self.repository.published(head)
 
     def received(self, updates: Sequence[Update], *, every_branch: bool = False) -> Iterator[Received]:
         """Yield the verdict on each branch of a push that is to be received here.
@@ -147,23 +186,46 @@ class Door(NamedTuple):
             GitindexError: there is no index repository, or a revision cannot be read.
 
         """
+        # To push to a symbolic reference is to push to what it stands for, and so is to delete it.
+        updates = [update._replace(reference=self.repository.history.resolve(update.reference)) for update in updates]
         published = self._published()
-        for told in updates:
-            update = told._replace(reference=self.repository.history.target(told.reference))
+        self._expect_settings(updates, published)
+        for update in updates:
             is_protected = self._is_protected(update, published)
             if not update.is_branch or not (is_protected or (every_branch and update.new is not None)):
                 continue
             if update.new is None:
                 yield self._deletion(update)
                 continue
-            if is_protected and published is None and (other := self._other_protected(update.reference)):
+            is_first = is_protected and published is None and update.old is None
+            if is_first and (other := self._other_protected(update.reference)):
                 yield self._second(update, other)
                 continue
+            head = self.repository.at(update.new)
             if is_protected:
-                base = update.old or published
+                self._expect_head(update, published)
+                before = update.old or published
             else:
-                base = self.repository.merge_base(update.new, published) if published else None
-            yield self._verdict(update, None if base is None else self.repository.at(base), update.new)
+                before = self.repository.merge_base(update.new, published) if published else None
+            base = None if before is None else self.repository.at(before)
+            if is_protected or _has_index(base, head):
+                yield self._verdict(update, base, head)
+
+    def _expect_settings(self, updates: Sequence[Update], published: str | None) -> None:
+        """Refuse where nothing is an index repository: a hook that checks nothing must not look like one that does."""
+        pushed = [commit for update in updates if update.is_branch for commit in (update.old, update.new)]
+        commits = [commit for commit in (published, *pushed) if commit is not None]
+        if pushed and all(self.repository.at(commit).settings_or_problem is None for commit in commits):
+            path = f"{self.repository.folder}/{SETTINGS}".removeprefix("/")
+            hint = "on the server: name its folder in hooks/pre-receive, gitindex --folder PATH pre-receive"
+            raise CannotRunError(f"there is no {path} here, so this is no index repository", help=hint)
+
+    def _expect_head(self, update: Update, published: str | None) -> None:
+        """Refuse a push that ends the protection of a branch that only its own policy protects."""
+        if published is None and update.old and update.new and self._protects(update.new) != update.reference:
+            problem = f"{update.branch} would not be protected any more, and HEAD of this repository is not on a branch"
+            hint = f"on the server: git symbolic-ref HEAD {update.reference}"
+            raise CannotRunError(f"{problem} with commits", help=hint)
 
     def _published(self) -> str | None:
         """Return the commit that is published here: that of the branch that HEAD is, or of the one that it protects."""
@@ -172,9 +234,9 @@ class Door(NamedTuple):
 
     def _protected(self) -> list[str]:
         """Return the branches, by their full names, that are protected whatever a push says."""
-        head = self.repository.history.head_branch
-        tip = self.repository.history.tip(head) if head else None
-        return [*([head] if head else []), *([self._protects(tip)] if tip else [])]
+        heads = self.repository.head_branches
+        tips = (self.repository.history.tip(head) for head in heads)
+        return [*heads, *(self._protects(tip) for tip in tips if tip is not None)]
 
     def _protects(self, commit: str) -> str:
         """Return the branch, by its full name, that the policy of a commit protects."""
@@ -194,17 +256,14 @@ class Door(NamedTuple):
         others = ((name, history.tip(name)) for name in history.branches if name != reference)
         return next((name for name, tip in others if tip is not None and self._protects(tip) == name), None)
 
-    def _verdict(self, update: Update, base: Snapshot | None, new: str) -> Received:
+    def _verdict(self, update: Update, base: Snapshot | None, head: Snapshot) -> Received:
+        if not _has_index(base, head):
+            _ = head.settings  # says that this is no index repository
         repository = self.repository
-        head = repository.at(new)
-        if head.settings_or_problem is None and (base is None or base.settings_or_problem is None):
-            _ = (
-                head.settings
-            )  # says that this is no index repository: a hook that checks nothing must not look like one
         descends = None if base is None else repository.descends(str(head.name), str(base.name))
-        change = attribute(repository, Change(base, head, descends=descends), actor=self.actor, head=head.name)
-        found = tuple(validate(change))
-        return Received(update.branch, Verdict(found, base.name if base else None, head.name, folder=repository.folder))
+        change = Change(base, head, descends=descends, today=self.today)
+        attribute(repository, change, actor=self.actor, head=head.name)
+        return Received(update.branch, verdict_on(change, folder=repository.folder, is_strict=self.is_strict))
 
     def _deletion(self, update: Update) -> Received:
         message = f"{update.branch} is the protected branch, and would be deleted"
@@ -219,4 +278,8 @@ class Door(NamedTuple):
 
     def _refusal(self, update: Update, message: str, help_: str) -> Received:
         finding = Finding(SETTINGS, None, HISTORY, Severity.ERROR, message, help_)
-        return Received(update.branch, Verdict((finding,), update.old, update.new, folder=self.repository.folder))
+        return Received(update.branch, Verdict((finding,), update.old, None, folder=self.repository.folder))
+
+
+def _has_index(base: Snapshot | None, head: Snapshot) -> bool:
+    return head.settings_or_problem is not None or (base is not None and base.settings_or_problem is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gitindex.model import Manifest
+from gitindex.model import File, Manifest
 from gitindex.names import is_safe_filename, is_sha256
 
 
@@ -26,18 +26,20 @@ class ReleasedFile(NamedTuple):
 
 def files_of(manifest: Manifest) -> tuple[ReleasedFile, ...]:
     """Return the files of a manifest."""
-    return tuple(
-        ReleasedFile(
-            file.filename,
-            file.hashes.sha256,
-            file.size,
-            file.upload_time,
-            file.requires_python,
-            None if file.core_metadata is None else file.core_metadata.sha256,
-            file.url,
-            file.provenance,
-        )
-        for file in manifest.files
+    return tuple(map(released, manifest.files))
+
+
+def released(file: File) -> ReleasedFile:
+    """Return a file of a manifest as a file of a release."""
+    return ReleasedFile(
+        file.filename,
+        file.hashes.sha256,
+        file.size,
+        file.upload_time,
+        file.requires_python,
+        None if file.core_metadata is None else file.core_metadata.sha256,
+        file.url,
+        file.provenance,
     )
 
 

@@ -13,6 +13,13 @@ from gitindex.stored import is_pointer, read_size
 from gitindex.tree import EMPTY, Folder, find
 
 _PIECE = 1 << 20
+NO_LFS_CONTENT = "only the Git LFS pointer is here"
+FETCH_LFS = "fetch the content: git lfs pull"
+
+
+def lfs_path(lfs_objects: Path, sha256: str) -> Path:
+    """Return where Git LFS keeps the content of that digest."""
+    return lfs_objects / sha256[:2] / sha256[2:4] / sha256
 
 
 class EmbeddedStore:
@@ -23,7 +30,8 @@ class EmbeddedStore:
         self._lfs_objects = lfs_objects
         self._folders: dict[str, Folder] = {}
 
-    def _find(self, path: str) -> tuple[Folder, str] | None:
+    def find(self, path: str) -> tuple[Folder, str] | None:
+        """Return the folder and the name in it of the file at *path*, ``None`` where there is no such file."""
         folder, _, name = path.rpartition("/")
         prefix, _, digest = folder.rpartition("/")
         if prefix not in self._folders:
@@ -34,7 +42,7 @@ class EmbeddedStore:
 
     def has(self, path: str) -> bool:
         """Tell whether there is a file at *path* (such as :func:`gitindex.layout.stored_path`)."""
-        return self._find(path) is not None
+        return self.find(path) is not None
 
     def size(self, path: str) -> int:
         """Return the size in bytes of the stored file at *path*, which Git LFS may keep.
@@ -46,7 +54,7 @@ class EmbeddedStore:
         return read_size(*self._must_find(path))
 
     def _must_find(self, path: str) -> tuple[Folder, str]:
-        found = self._find(path)
+        found = self.find(path)
         if found is None:
             raise CannotRunError(f"{path}: the stored file is missing", help="see: gitindex validate --all")
         return found
@@ -62,10 +70,10 @@ class EmbeddedStore:
         if not is_pointer(*found):
             return found[0].open(found[1])
         if self._lfs_objects is not None:
-            content = self._lfs_objects / sha256[:2] / sha256[2:4] / sha256
+            content = lfs_path(self._lfs_objects, sha256)
             if content.is_file():
                 return content.open("rb")
-        raise CannotRunError(f"{path}: only the Git LFS pointer is here", help="fetch the content: git lfs pull")
+        raise CannotRunError(f"{path}: {NO_LFS_CONTENT}", help=FETCH_LFS)
 
     def read(self, path: str, sha256: str) -> tuple[Iterator[bytes], Callable[[], None]]:
         """Return the content in pieces, and a check to call when all of it has been taken.

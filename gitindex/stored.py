@@ -13,7 +13,7 @@ _POINTER = re.compile(
     rb"version https://git-lfs\.[a-z.]+/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d{1,15})\n"
 )
 _PIECE = 1 << 20
-_MAX_POINTER = 1024
+MAX_POINTER = 1024
 """Bytes; the Git LFS specification keeps pointers below that."""
 
 
@@ -52,7 +52,10 @@ def is_pointer(folder: Folder, name: str) -> bool:
 
 
 def _pointer(folder: Folder, name: str, size: int) -> Digest | None:
-    if size > _MAX_POINTER:
-        return None
-    match = _POINTER.fullmatch(folder.read(name))
+    return read_pointer(folder.read(name)) if size <= MAX_POINTER else None
+
+
+def read_pointer(content: bytes) -> Digest | None:
+    """Return what a Git LFS pointer says, ``None`` where *content* is none."""
+    match = _POINTER.fullmatch(content)
     return Digest(match[1].decode(), int(match[2]), is_pointer=True) if match else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from gitindex import layout
 from gitindex.compare import ProjectChange
-from gitindex.finding import Finding, Severity, sort_findings
+from gitindex.finding import Finding, Judgement, Severity, sort_findings
 from gitindex.model import Settings
 from gitindex.parallel import in_shares, shares_for
 from gitindex.rules import RULES, Rule
 from gitindex.rules.history import CONFLICT
+from gitindex.rules.waivers import CODE as WAIVERS, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def validate(change: Change, *, rules: Sequence[Rule] = RULES) -> list[Finding]:
-    """Return what the rules say about a change, sorted.
+    """Return what the rules say about a change, sorted; what is ignored or waived is left out."""
+    return list(judge(change, rules=rules).findings)
+
+
+def judge(change: Change, *, rules: Sequence[Rule] = RULES) -> Judgement:
+    """Return what the rules say about a change, and which warnings are waived.
 
     Where everything is checked and there is much of it, the projects are split over processes.
     """
@@ -28,7 +35,8 @@ def validate(change: Change, *, rules: Sequence[Rule] = RULES) -> list[Finding]:
     applied = [rule for rule in rules if rule.code not in ignored]
     if change.conflicts:
         # Git's markers are in the files; what would be published is not known yet.
-        return sort_findings(list(_findings(change, (change,), [rule for rule in applied if rule.code == CONFLICT])))
+        conflicts = _findings(change, (change,), [rule for rule in applied if rule.code == CONFLICT])
+        return Judgement(tuple(sort_findings(list(conflicts))), ())
     findings = list(_findings(change, chain((change,), change.acts, change.concerned_indexes, change.stored), applied))
     shares = shares_for(change.size) if change.everything else 1
 
@@ -37,7 +45,19 @@ def validate(change: Change, *, rules: Sequence[Rule] = RULES) -> list[Finding]:
 
     for found in in_shares(projects_of, shares):
         findings += found
-    return sort_findings(findings)
+    judgement = judged(change, sort_findings(findings))
+    told = [*judgement.findings, *_findings(change, (judgement,), applied)]
+    return judgement._replace(findings=tuple(sort_findings(told)))
+
+
+def with_way_to_waive(finding: Finding) -> Finding:
+    """Return a warning whose help also says how a repository accepts it; anything else as it is."""
+    if finding.severity is not Severity.WARNING or finding.code == WAIVERS:
+        return finding
+    waiver = f'[[waivers]] in {layout.SETTINGS} with rule = "{finding.code}", path = "{finding.path}", reason and until'
+    return finding._replace(
+        help=f"{finding.help}; or accept it by a change of its own, merged before this one: {waiver}"
+    )
 
 
 def _findings(change: Change, subjects: Iterable[Subject], rules: Sequence[Rule]) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from gitindex.errors import CannotRunError, RefusedError
 from gitindex.finding import Finding, Severity
 from gitindex.git import WORKTREE, Repository
 from gitindex.model import Manifest
+from gitindex.rules.hints import without_restore
 from gitindex.snapshot import NO_REVISION, Snapshot
 from gitindex.tree import Entry, Folder, Overlay, find, leaf
 from gitindex.validate import validate
@@ -32,8 +34,10 @@ class Outcome(NamedTuple):
     commit: str | None
 
 
-def carry_out(repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool = False) -> Outcome:
-    """Write a plan that was made from the *worktree* into it.
+def carry_out(
+    repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool = False, today: date | None = None
+) -> Outcome:
+    """Write a plan that was made from the *worktree* into it; *today* is the day until which waivers have to last.
 
     Raises:
         RefusedError: the rules refuse what it would make; nothing is written.
@@ -42,22 +46,47 @@ def carry_out(repository: Repository, worktree: Snapshot, plan: Plan, *, commit:
 
     """
     changes = plan.changes
-    findings = _new_findings(repository.published(), worktree, plan) if changes else []
+    findings = _new_findings(repository.published(), worktree, plan, today) if changes else []
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
-        raise RefusedError(errors)
+        raise RefusedError([without_restore(finding) for finding in errors])
     paths = _paths_to_commit(repository, worktree, plan) if commit else ()
-    root = repository.root
-    for path in changes:
+    put(repository.root, plan)
+    committed = _commit(repository, paths, plan.summary) if paths else None
+    return Outcome(tuple(sorted(changes)), tuple(findings), committed)
+
+
+def put(root: Path, plan: Plan) -> None:
+    """Write a plan, whose change is known to be in order, below *root*: each file whole or not at all.
+
+    Raises:
+        CannotRunError: a path leads through a link, or the disk fails.
+
+    """
+    changes = plan.changes
+    for path, change in changes.items():
         _check_place(root, path)
+        if isinstance(change, Path) and not change.is_file():
+            raise CannotRunError(f"{change}: is not there any more", help="nothing was written; run it again")
     # A manifest never names a file that is not there: files come first, and go last.
     for path in sorted(changes, key=lambda path: (path.startswith(layout.INDEXES), path)):
         if (change := changes[path]) is not None:
             _write(root / path, change)
     for path in sorted((path for path in changes if changes[path] is None), reverse=True):
         _remove(root, path)
-    committed = _commit(repository, paths, plan.summary) if paths else None
-    return Outcome(tuple(sorted(changes)), tuple(findings), committed)
+
+
+def is_taken(root: Path, path: str) -> bool:
+    """Tell whether the disk has something at a path, or in the way to it, whatever Git sees of it.
+
+    On a file system that takes `Foo` and `foo` for one name, either is taken where the other is.
+    """
+    place = root
+    for name in path.split("/")[:-1]:
+        place /= name
+        if place.is_symlink() or (os.path.lexists(place) and not place.is_dir()):
+            return True
+    return os.path.lexists(root / path)
 
 
 def _commit(repository: Repository, paths: tuple[str, ...], summary: str) -> str | None:
@@ -92,7 +121,7 @@ def _paths_to_commit(repository: Repository, worktree: Snapshot, plan: Plan) -> 
     known = {_what(finding) for finding in validate(Change(repository.published(), committed))} if head else set()
     errors = [f for f in validate(change) if f.severity is Severity.ERROR and _what(f) not in known]
     if errors:
-        raise RefusedError(errors)
+        raise RefusedError([without_restore(finding) for finding in errors])
     return tuple(sorted(leaves))
 
 
@@ -111,11 +140,11 @@ def _entry(found: tuple[Folder, str]) -> Entry:
     return found[0].entries()[found[1]]
 
 
-def _new_findings(base: Snapshot | None, worktree: Snapshot, plan: Plan) -> list[Finding]:
+def _new_findings(base: Snapshot | None, worktree: Snapshot, plan: Plan, today: date | None) -> list[Finding]:
     """Return what the rules say about the plan, less what they say about the working tree without it."""
-    findings = validate(Change(base, Snapshot(Overlay(worktree.root, plan.leaves()), WORKTREE)))
+    findings = validate(Change(base, Snapshot(Overlay(worktree.root, plan.leaves()), WORKTREE), today=today))
     if any(finding.severity is Severity.ERROR for finding in findings):
-        known = {_what(finding) for finding in validate(Change(base, worktree))}
+        known = {_what(finding) for finding in validate(Change(base, worktree, today=today))}
         findings = [finding for finding in findings if _what(finding) not in known]
     return findings
 

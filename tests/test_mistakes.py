@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gitindex.edits.setup import pre_commit_config
 from tests.builders import make_wheel
 from tests.conftest import Run
 from tests.repositories import IndexRepository, files_below
@@ -208,8 +209,8 @@ def test_init_in_a_folder_of_a_repository_says_where_the_hook_belongs(tmp_path: 
     result = run("init", tmp_path / "pk", "--user", "emilie")
     assert result.code == 0
     assert not (tmp_path / "pk/.pre-commit-config.yaml").exists()
-    assert "entry: gitindex -C pk validate --staged" in result.err
-    assert "files: ^pk/(indexes/" in result.err
+    assert pre_commit_config("pk") in result.err
+    assert '        entry: "gitindex -C pk validate --staged"\n' in result.err
 
 
 def test_the_hint_to_commit_works_from_where_the_user_is(

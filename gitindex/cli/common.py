@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from gitindex.check import today
 from gitindex.cli import Place
 from gitindex.cli.output import note, print_findings, print_json, say
 from gitindex.edits.plan import Plan
@@ -63,7 +64,7 @@ def release(text: str) -> tuple[ProjectName, str]:
 
 def write(repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool, as_json: bool) -> None:
     """Carry a plan out, and say what was done and what to do next."""
-    outcome = carry_out(repository, worktree, plan, commit=commit)
+    outcome = carry_out(repository, worktree, plan, commit=commit, today=today())
     prefix = f"{repository.folder}/" if repository.folder else ""
     if as_json:
         print_json({"done": plan.notes, "paths": [prefix + path for path in outcome.paths], "commit": outcome.commit})

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from gitindex.audit import Report, Violation, audit as run_audit
+from gitindex.check import today
 from gitindex.cli.common import JsonOption, open_repository
 from gitindex.cli.output import note, print_json, say
 from gitindex.cli.progress import progress_of
-from gitindex.receive import Door, hook_input, read_updates
+from gitindex.receive import Door, hook_lines, read_updates
 from gitindex.report.json import finding_json, json_text
 from gitindex.report.text import count, findings_text, has_colour, printable, verdict_line
 
@@ -26,12 +27,14 @@ def pre_receive(
         typer.Option(
             "--actor",
             metavar="ID",
-            help="Who pushes: a user, or an identity such as gitea:emilie; else $GITINDEX_ACTOR says it.",
+            help="Who pushes: a user, or an identity such as gitea:emilie.",
+            envvar="GITINDEX_ACTOR",
         ),
     ] = None,
     every_branch: Annotated[
         bool, typer.Option("--every-branch", help="Check all branches of a push, not the protected one alone.")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let a warning refuse the push as an error does.")] = False,
 ) -> None:
     """Check a push before the server takes it.
 
@@ -39,10 +42,12 @@ def pre_receive(
     `old new reference` for each reference, and refuses the whole push (exit code 1) where it would rewrite or delete
     the protected branch, or break a rule.
     """
-    # Typer takes an empty variable for none at all. A server that sets it and does not know who pushes means nobody.
-    door = Door(open_repository(ctx), os.environ.get("GITINDEX_ACTOR") if actor is None else actor)
+    if actor is None and "GITINDEX_ACTOR" in os.environ:
+        actor = ""  # the server knows no name: that is nobody, and not that it does not matter who it is
+    updates = read_updates(hook_lines(sys.stdin.buffer))
+    door = Door(open_repository(ctx), actor, is_strict=strict, today=today())
     is_refused = False
-    for branch, verdict in door.received(read_updates(hook_input()), every_branch=every_branch):
+    for branch, verdict in door.received(updates, every_branch=every_branch):
         sys.stderr.write(findings_text(verdict.findings, colour=False))
         note(f"{branch}: {verdict_line(verdict)}")
         is_refused |= verdict.is_refused

@@ -28,5 +28,26 @@ def progress_of(unit: str) -> Iterator[Callable[[int, int], None] | None]:
         yield show
 
 
+@contextmanager
+def progress_in_bytes(total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+    """Give a function, for any thread, to tell that so many bytes more are done; *total* is asked for a bar alone."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from threading import Lock
+
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0
+    lock = Lock()
+    with tqdm(total=total(), unit="B", unit_scale=True, leave=False, dynamic_ncols=True, ascii=_is_plain()) as bar:
+
+        def advance(size: int) -> None:
+            with lock:
+                bar.update(size)
+
+        yield advance
+
+
 def _is_plain() -> bool:
     return (sys.stderr.encoding or "").lower().replace("-", "") != "utf8"

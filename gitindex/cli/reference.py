@@ -12,6 +12,7 @@ from gitindex import atomic
 from gitindex.cli.common import JsonOption
 from gitindex.cli.output import note, print_json, say, table
 from gitindex.errors import NotThereError
+from gitindex.finding import Severity
 from gitindex.model import SCHEMAS, json_schema
 from gitindex.rules import RULES
 
@@ -35,7 +36,8 @@ def rule(
         say(table((item.code, str(item.severity), item.statement) for item in chosen))
     else:
         item = chosen[0]
-        say(f"{item.code} ({item.severity}) refuses {item.statement}.\n\n{item.explanation}")
+        verb = "refuses" if item.severity is Severity.ERROR else "tells of"
+        say(f"{item.code} ({item.severity}) {verb} {item.statement}.\n\n{item.explanation}")
 
 
 def schema(

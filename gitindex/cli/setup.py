@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gitindex import layout
+from gitindex.check import today
 from gitindex.cli import Place
 from gitindex.cli.common import IndexOption, JsonOption, current, index_name, open_repository
 from gitindex.cli.output import note, print_json, say
@@ -61,7 +62,7 @@ def init(
     repository = create(target, branch)
     if repository.folder:
         del plan.changes[PRE_COMMIT]  # pre-commit reads only the one at the top
-    outcome = carry_out(repository, repository.worktree(), plan, commit=commit)
+    outcome = carry_out(repository, repository.worktree(), plan, commit=commit, today=today())
     if as_json:
         print_json(
             {"directory": str(repository.root), "user": name, "paths": list(outcome.paths), "commit": outcome.commit}
@@ -70,11 +71,11 @@ def init(
     say(f"An index repository with {name}/prod, {name}/dev and root/pypi is in {repository.root}.")
     note(f"Release to it: gitindex -C {target} upload dist/* --index {name}/dev --commit")
     if repository.folder:
-        note(
-            f"In the .pre-commit-config.yaml at the top of the Git repository:\n{pre_commit_config(repository.folder)}"
-        )
+        note("In the .pre-commit-config.yaml at the top of the Git repository:")
+        for line in pre_commit_config(repository.folder).splitlines():
+            note(line)
     else:
-        note("Have each commit checked: pre-commit install")
+        note("Have each commit and each push checked: pre-commit install")
 
 
 def _check_new(target: Path, plan: Plan, branch: str) -> None:

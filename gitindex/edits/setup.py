@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from string import Template
 
@@ -32,16 +31,26 @@ reserved = []  # names that are ours even before a release exists, such as "acme
 """)
 
 _HOOK = Template("""\
-# pre-commit install: refuses a commit that breaks a promise of an index.
+# pre-commit install: refuses a commit, a merge or a push that breaks a promise of an index.
+default_install_hook_types: [pre-commit, pre-merge-commit, pre-push]
 repos:
   - repo: local
     hooks:
+      # always_run, and no filter on files: deleted files are in no list that pre-commit makes.
       - id: gitindex-validate
         name: gitindex validate
-        entry: gitindex ${option}validate --staged
+        entry: ${staged}
         language: system
+        stages: [pre-commit, pre-merge-commit]
         pass_filenames: false
-        files: ^${prefix}(indexes/|files/|gitindex\\.toml$$)
+        always_run: true
+      - id: gitindex-validate-push
+        name: gitindex validate (push)
+        entry: ${pushed}
+        language: system
+        stages: [pre-push]
+        pass_filenames: false
+        always_run: true
 """)
 
 PRE_COMMIT = ".pre-commit-config.yaml"
@@ -50,7 +59,9 @@ PRE_COMMIT = ".pre-commit-config.yaml"
 def pre_commit_config(folder: str) -> str:
     """Return the configuration of pre-commit for an index repository in *folder* of a Git repository, or at its top."""
     option = f"-C {shlex.quote(folder)} " if folder else ""
-    return _HOOK.substitute(option=option, prefix=f"{re.escape(folder)}/" if folder else "")
+    entries = {name: f"gitindex {option}validate --{name}" for name in ("staged", "pushed")}
+    # A JSON string is a YAML string, whatever the name of the folder has in it.
+    return _HOOK.substitute({name: json.dumps(entry) if folder else entry for name, entry in entries.items()})
 
 
 _ATTRIBUTES = """\
@@ -80,7 +91,7 @@ gitindex validate                                      # what a pull request is 
 gitindex render --out ../site                          # the pages that pip and uv install from
 ```
 
-`pre-commit install` has each commit checked.
+`pre-commit install` has each commit and each push checked.
 """)
 
 

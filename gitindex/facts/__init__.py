@@ -17,7 +17,7 @@ from gitindex.facts.archive import CHUNK, UnsoundError
 from gitindex.facts.metadata import CoreFacts, CoreMetadata
 from gitindex.names import DistributionName, ProjectName, Sha256, normalize, parse_filename
 
-__all__ = ["CoreFacts", "Distribution", "read_core_facts", "read_distribution"]
+__all__ = ["CoreFacts", "Distribution", "read_archive", "read_core_facts", "read_distribution"]
 
 _METADATA = r"[^/]+\.dist-info/METADATA"
 _PKG_INFO = r"[^/]+/PKG-INFO"
@@ -60,6 +60,31 @@ def read_core_facts(filename: str, stream: BinaryIO) -> CoreFacts:
         from gitindex.facts.wheel import find_member  # noqa: PLC0415
 
         return read_fields(find_member(stream, _METADATA if named.kind == "wheel" else _PKG_INFO))
+
+
+def read_archive(filename: str, stream: BinaryIO) -> CoreFacts:
+    """Return what the metadata in a wheel or sdist says, after all of the file has been read and checked.
+
+    The archive is held to what :func:`read_distribution` demands: every checksum, RECORD, nothing cut off or appended,
+    no bomb. How the name is spelled, and whether today's specification takes the metadata, is no question of the bytes:
+    releases are older than rules. *stream* must be seekable. Raises :exc:`DistributionError`.
+    """
+    from gitindex.facts.metadata import read_fields  # noqa: PLC0415
+
+    named = parse_filename(filename)
+    with _about(filename):
+        if named is None:
+            raise _no_distribution_name(filename)
+        if filename.endswith(".tar.gz"):
+            from gitindex.facts import sdist  # noqa: PLC0415
+
+            return read_fields(sdist.check(stream, None).metadata)
+        from gitindex.facts import wheel  # noqa: PLC0415
+
+        size = stream.seek(0, 2)
+        if named.kind == "wheel":
+            return read_fields(wheel.check(stream, size, None).metadata)
+        return read_fields(wheel.check_zip(stream, size, _PKG_INFO))
 
 
 def read_distribution(filename: str, stream: BinaryIO) -> Distribution:

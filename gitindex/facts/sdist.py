@@ -103,8 +103,8 @@ def find_metadata(stream: BinaryIO) -> bytes:
     raise UnsoundError("has no PKG-INFO in its top folder")
 
 
-def check(stream: BinaryIO, stem: str) -> Contents:
-    """Read a whole sdist that must unpack into the folder *stem* (``{name}-{version}``).
+def check(stream: BinaryIO, stem: str | None) -> Contents:
+    """Read a whole sdist that must unpack into the folder *stem* (``{name}-{version}``), ``None`` for any one folder.
 
     Raises :exc:`UnsoundError` unless it has a PKG-INFO there and nothing that reaches outside.
     """
@@ -113,6 +113,7 @@ def check(stream: BinaryIO, stem: str) -> Contents:
     metadata: bytes | None = None
     names: dict[str, bytes] = {}
     for member in _members(tape):
+        stem = member.name.partition("/")[0] if stem is None else stem
         _check_member(member, stem)
         if member.name in names and {member.type, names[member.name]} != {tarfile.DIRTYPE}:
             raise UnsoundError(f"has two members of one name, {show(member.name)}")
@@ -124,7 +125,7 @@ def check(stream: BinaryIO, stem: str) -> Contents:
     _check_end(tape)
     _check_nothing_below_links(names)
     if metadata is None:
-        raise UnsoundError(f"has no {stem}/PKG-INFO")
+        raise UnsoundError("has no PKG-INFO" if stem is None else f"has no {stem}/PKG-INFO")
     return Contents(metadata, frozenset(name for name, kind in names.items() if kind != tarfile.DIRTYPE))
 
 

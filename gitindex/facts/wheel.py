@@ -90,18 +90,14 @@ def find_member(stream: BinaryIO, pattern: str) -> bytes:
         return _read(archive, found[0])
 
 
-def check(stream: BinaryIO, size: int, stem: str) -> Contents:
-    """Read a whole wheel of *size* bytes whose name starts with *stem* (``{name}-{version}``).
+def check(stream: BinaryIO, size: int, stem: str | None) -> Contents:
+    """Read a whole wheel of *size* bytes whose name starts with *stem* (``{name}-{version}``, ``None`` for any).
 
     Raises :exc:`UnsoundError` unless all readers of zip files see the same members in it, and RECORD vouches
     for them.
     """
     with _open(stream) as archive:
-        members = archive.infolist()
-        _check_members(members, size)
-        _check_layout(stream, members, archive.start_dir)
-        _check_end(stream, size, archive.start_dir, len(members))
-        _check_no_tar(stream)
+        members = _check_zip(archive, stream, size)
         dist_info = _check_dist_info(members, stem)
         metadata = _read_named(archive, f"{dist_info}/METADATA")
         _check_wheel_version(_read_named(archive, f"{dist_info}/WHEEL"))
@@ -109,6 +105,27 @@ def check(stream: BinaryIO, size: int, stem: str) -> Contents:
         if f"{dist_info}/entry_points.txt" in archive.NameToInfo:
             _check_entry_points(_read_named(archive, f"{dist_info}/entry_points.txt"))
         return Contents(metadata, frozenset(info.filename for info in members if not info.is_dir()))
+
+
+def check_zip(stream: BinaryIO, size: int, pattern: str) -> bytes:
+    """Read a whole zip of *size* bytes, and return the one member whose whole name *pattern* matches.
+
+    Raises :exc:`UnsoundError` unless all readers of zip files see the same members in it.
+    """
+    with _open(stream) as archive:
+        for info in _check_zip(archive, stream, size):
+            for _ in _chunks(archive, info):
+                pass
+    return find_member(stream, pattern)
+
+
+def _check_zip(archive: zipfile.ZipFile, stream: BinaryIO, size: int) -> list[zipfile.ZipInfo]:
+    members = archive.infolist()
+    _check_members(members, size)
+    _check_layout(stream, members, archive.start_dir)
+    _check_end(stream, size, archive.start_dir, len(members))
+    _check_no_tar(stream)
+    return members
 
 
 def _read_named(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -265,8 +282,12 @@ def _exactly(stream: SupportsRead[bytes], length: int) -> bytes:
     return data
 
 
-def _check_dist_info(members: list[zipfile.ZipInfo], stem: str) -> str:
+def _check_dist_info(members: list[zipfile.ZipInfo], stem: str | None) -> str:
     found = {top for info in members if (top := info.filename.partition("/")[0]).endswith(".dist-info")}
+    if stem is None:
+        if len(found) != 1:
+            raise UnsoundError(f"must have one .dist-info folder; it has {len(found)}")
+        return found.pop()
     if found != {f"{stem}.dist-info"}:
         have = ", ".join(show(name) for name in sorted(found)[:3]) or "none"
         raise UnsoundError(f"must have one .dist-info folder, {stem}.dist-info; it has {have}")

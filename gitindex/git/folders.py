@@ -31,10 +31,12 @@ _KINDS: dict[bytes, Kind] = {
 pygit2.settings.enable_strict_hash_verification(False)
 
 
-class _BrokenObjectError(CannotRunError):
-    def __init__(self, object_id: object, error: Exception) -> None:
+class BrokenObjectError(CannotRunError):
+    """A Git object that cannot be read."""
+
+    def __init__(self, object_id: object, problem: str) -> None:
         super().__init__(
-            f"the Git object {object_id} is missing or broken ({reason(error)})",
+            f"the Git object {object_id} is missing or broken ({problem})",
             help="fetch it again (a partial clone lacks files: git fetch --refetch --no-filter), or run: git fsck",
         )
 
@@ -55,10 +57,10 @@ class GitFolder:
         if self._entries is None:
             kind, data = _read_object(self._repository, self.id)
             if kind != pygit2.GIT_OBJECT_TREE:
-                raise _BrokenObjectError(self.id.hex(), TypeError("not a tree"))
+                raise BrokenObjectError(self.id.hex(), "not a tree")
             self._entries = _parse_tree(data)
             if self._entries is None:
-                raise _BrokenObjectError(self.id.hex(), ValueError("not a well-formed tree"))
+                raise BrokenObjectError(self.id.hex(), "not a well-formed tree")
         return self._entries
 
     def differing(self, other: Folder) -> set[str] | None:
@@ -94,7 +96,7 @@ class GitFolder:
                 if _KINDS.get(mode) == "file":
                     yield _decoded(name), item.read_raw()
         except (KeyError, ValueError, TypeError, pygit2.GitError) as error:
-            raise _BrokenObjectError(self.id.hex(), error) from None
+            raise BrokenObjectError(self.id.hex(), reason(error)) from None
 
 
 _TREE_ENTRY = re.compile(rb"([0-7]+) ([^/\0]+)\0(.{20})", re.DOTALL)
@@ -145,14 +147,14 @@ def _read_object(repository: pygit2.Repository, object_id: bytes) -> tuple[int, 
     try:
         return repository.odb.read(pygit2.Oid(raw=object_id))
     except (KeyError, ValueError, pygit2.GitError) as error:
-        raise _BrokenObjectError(object_id.hex(), error) from None
+        raise BrokenObjectError(object_id.hex(), reason(error)) from None
 
 
 def _object_size(repository: pygit2.Repository, object_id: bytes) -> int:
     try:
         return repository.odb.read_header(pygit2.Oid(raw=object_id))[1]
     except (KeyError, ValueError, pygit2.GitError) as error:
-        raise _BrokenObjectError(object_id.hex(), error) from None
+        raise BrokenObjectError(object_id.hex(), reason(error)) from None
 
 
 def is_gone(flags: int) -> bool:

@@ -12,9 +12,6 @@ import pygit2
 from gitindex.errors import CannotRunError
 from gitindex.git.folders import reason
 
-_LONGEST_CHAIN = 5
-"""Git follows no more symbolic references than that, one to the next."""
-
 
 class CommitInfo(NamedTuple):
     """What a commit says of itself; all of it was written by whoever made it."""
@@ -123,11 +120,14 @@ class History:
         except (KeyError, ValueError, pygit2.GitError):
             return None
 
-    @property
-    def head_branch(self) -> str | None:
-        """The full name of the branch that HEAD is, even before its first commit; ``None`` where it is none."""
-        target = self._git.references["HEAD"].target if "HEAD" in self._git.references else None
-        return target if isinstance(target, str) else None
+    def resolve(self, reference: str) -> str:
+        """Return the full name of what is written where *reference* is: itself, or the one that it stands for."""
+        for _ in range(5):  # Git goes no further either
+            found = self._git.references.get(reference)
+            if found is None or not isinstance(found.target, str):
+                break
+            reference = found.target
+        return reference
 
     def has(self, reference: str) -> bool:
         """Tell whether there is a reference of that full name."""
@@ -135,15 +135,6 @@ class History:
             return reference in self._git.references
         except ValueError:  # no reference can have it
             return False
-
-    def target(self, reference: str) -> str:
-        """Return the reference that a push to *reference* changes: a symbolic one stands for another."""
-        for _ in range(_LONGEST_CHAIN):
-            target = self._git.references[reference].target if self.has(reference) else None
-            if not isinstance(target, str):
-                break
-            reference = target
-        return reference
 
     @property
     def branches(self) -> Iterator[str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pygit2
 
@@ -23,6 +23,9 @@ from gitindex.model import Settings
 from gitindex.snapshot import Snapshot
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
+if TYPE_CHECKING:
+    from gitindex.git.blobs import Blobs
+
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
@@ -31,6 +34,7 @@ _ORIGIN = "refs/remotes/origin/"
 _DEFAULT_BRANCH = f"{_ORIGIN}HEAD"
 _PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
 """Where Git looks for a reference that is not written out, in this order."""
+_MERGED_BY_HOOK = re.compile(r"GITHEAD_([0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
 
 
 class Repository:
@@ -108,6 +112,25 @@ class Repository:
         own = Path(self._git.path)
         shared = own / "commondir"
         return own / shared.read_text().strip() if shared.is_file() else own
+
+    def blobs(self) -> Blobs:
+        """Return a reader of large blobs, for one thread; it is to be closed."""
+        from gitindex.git.blobs import Blobs  # noqa: PLC0415 - most runs need no process
+
+        return Blobs(Path(self._git.path))
+
+    @property
+    def head_branches(self) -> list[str]:
+        """The branches that HEAD is, by their full names, even before their first commit; none where it is detached.
+
+        They are two in a linked working tree: its own, and that of the repository itself.
+        """
+        with self._reading():
+            itself = (
+                [pygit2.Repository(str(self.git_directory))] if (Path(self._git.path) / "commondir").is_file() else []
+            )
+            targets = [found.references["HEAD"].target for found in (self._git, *itself)]
+        return [target for target in dict.fromkeys(targets) if isinstance(target, str)]
 
     @property
     def is_shallow(self) -> bool:
@@ -229,8 +252,7 @@ class Repository:
 
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
-        top, head = self.top, self._head_folder()
-        keeps_modes = self._is_set("core.filemode", default=True)
+        top, head, keeps_modes = self.top, self._head_folder(), self.keeps_modes
         changes: dict[str, Leaf | None] = {}
         with self._reading():
             status = self._git.status(untracked_files="all", ignored=False)
@@ -243,6 +265,11 @@ class Repository:
                 None if is_gone(flags) else disk_leaf(top / path.rstrip("/"), keeps_modes=keeps_modes)
             )
         return Snapshot(self._subfolder(Overlay(head, changes) if changes else head), WORKTREE)
+
+    @property
+    def keeps_modes(self) -> bool:
+        """Whether the working tree says which files are executable."""
+        return self._is_set("core.filemode", default=True)
 
     def _is_set(self, key: str, *, default: bool) -> bool:
         with self._reading():
@@ -267,10 +294,10 @@ class Repository:
                 f"Git cannot read the repository: {reason(error)}", help="run: git fsck, git status"
             ) from None
 
-    def merge_base(self, one: str, other: str) -> str | None:
-        """Return the newest commit that two revisions share, ``None`` where they share none."""
+    def merge_base(self, one: str, *others: str) -> str | None:
+        """Return the newest commit that *one* shares with another, or with a merge of several; ``None`` without any."""
         with self._reading():
-            found = self._git.merge_base(self._commit(one).id, self._commit(other).id)
+            found = self._git.merge_base_many([self._commit(revision).id for revision in (one, *others)])
         return None if found is None else str(found)
 
     def descends(self, head: str, base: str) -> bool:
@@ -295,8 +322,9 @@ class Repository:
     def published(self, head: str | None = None) -> Snapshot | None:
         """Open what a change is compared with by default: what is published.
 
-        That is the newest commit that *head* (the checked out commit, where it is not given) shares with the protected
-        branch of the remote, else the checked out commit; ``None`` before the first commit.
+        That is the newest commit that *head* (where it is not given: the checked out commit, and what is being merged
+        into it) shares with the protected branch of the remote, else the checked out commit; ``None`` before the first
+        commit.
 
         Raises:
             CannotRunError: the two share no history, or the protected branch of the remote was not fetched.
@@ -306,9 +334,9 @@ class Repository:
         if checked_out is None:
             return None
         branch = self.protected_branch
-        remote = self.history.tip(_ORIGIN + branch)  # a reference: what a policy says is no expression such as main~5
-        if remote is None:
-            if any(name.startswith(_ORIGIN) for name in self._git.references):
+        tip = self.remote_tip(branch)
+        if tip is None:
+            if self.knows_origin:
                 # What a commit says of the protected branch must not make the comparison with it go away.
                 hint = f"git fetch origin {branch}, or name what is published with --base"
                 raise CannotRunError(f"origin/{branch}, the protected branch, is not here", help=hint)
@@ -318,11 +346,31 @@ class Repository:
             raise CannotRunError(
                 f"origin/{branch} and origin/{other} both say that they are the protected one", help=hint
             )
-        shared = self.merge_base(head or checked_out, remote)
+        shared = self.merge_base(tip, *([head] if head else self._next_parents(checked_out)))
         if shared is None:
             hint = "the clone is shallow: git fetch --unshallow" if self.is_shallow else "name one with --base"
             raise CannotRunError(f"{head or 'HEAD'} and origin/{branch} share no commit to compare with", help=hint)
         return self.at(shared)
+
+    def remote_tip(self, branch: str, remote: str = "origin") -> str | None:
+        """Return the commit that a branch of a remote had when it was last seen here, ``None`` without any."""
+        return self.history.tip(f"refs/remotes/{remote}/{branch}")
+
+    @property
+    def knows_origin(self) -> bool:
+        """Whether any branch of the remote was seen here."""
+        return any(name.startswith(_ORIGIN) for name in self._git.references)
+
+    def _next_parents(self, checked_out: str) -> list[str]:
+        """Return the parents of the next commit: what is checked out, and what is being merged into it.
+
+        In the hook of a merge that has no conflict, Git has not written down yet what is merged: it is in the
+        environment alone.
+        """
+        listed = Path(self._git.path) / "MERGE_HEAD"
+        merging = listed.read_text("ascii").split() if listed.is_file() else []
+        merging += [match[1] for name in os.environ if (match := _MERGED_BY_HOOK.fullmatch(name))]
+        return [checked_out, *filter(self.has_revision, dict.fromkeys(merging))]
 
     @property
     def protected_branch(self) -> str:

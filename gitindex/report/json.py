@@ -10,11 +10,14 @@ from gitindex.finding import Finding, Verdict
 def verdict_json(verdict: Verdict) -> str:
     """Return ``base``, ``head`` (commit id, ``"worktree"``, ``"index"`` or null) and ``findings`` as JSON.
 
-    ``merged`` is there, and true, where the result of a merge was checked.
+    ``merged`` is there, and true, where the result of a merge was checked; ``waived``, where warnings are accepted by
+    waivers, says how many.
     """
     answer: dict[str, object] = {"base": verdict.base, "head": verdict.head}
     if verdict.is_merged:
         answer["merged"] = True
+    if verdict.waived:
+        answer["waived"] = verdict.waived
     return json.dumps(answer | {"findings": [*map(finding_json, verdict.findings)]}, indent=2) + "\n"
 
 

@@ -1,24 +1,35 @@
-"""Findings for people at a terminal."""
+"""Findings for people at a terminal, and what every format says in the same words."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import TextIO
 
 from gitindex.finding import Finding, Severity, Verdict
 
-_RED, _YELLOW, _BOLD, _OFF = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+_RED, _YELLOW, _GREEN, _BOLD, _OFF = "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[1m", "\x1b[0m"
+_RUNNER_COMMAND = re.compile(r"(?<=##)\[|^(?P<indent> *):(?=:)")
+"""What GitHub's runner would take for a command in a log: ``##[`` anywhere, and ``::`` at the start of a line."""
 
 
 def printable(text: str) -> str:
-    """Return *text* with what a terminal would act on, or cannot show, spelled out."""
-    return "".join(
-        c
-        if c.isprintable()
-        else c.encode("utf-8", "surrogateescape").decode("latin-1").encode("unicode_escape").decode()
-        for c in text
-    )
+    """Return *text* with what a terminal or a runner of CI would act on, or cannot show, spelled out."""
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else _spelled_out(c) for c in text)
+    return _RUNNER_COMMAND.sub(lambda found: r"\x5b" if found[0] == "[" else rf"{found['indent']}\x3a", shown)
+
+
+def _spelled_out(character: str) -> str:
+    if "\ud800" <= character <= "\udfff" and not "\udc80" <= character <= "\udcff":
+        return character.encode("unicode_escape").decode()  # no byte of a path: JSON can bring it
+    data = character.encode("utf-8", "surrogateescape")
+    return data.decode("latin-1").encode("unicode_escape").decode()
+
+
+def clipped(text: str, size: int) -> str:
+    """Return *text*, or as much of it as leaves *size* characters; what is cut off is said to be."""
+    return text if len(text) <= size else f"{text[: size - 1]}…"
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -29,9 +40,14 @@ def has_colour(stream: TextIO) -> bool:
 
 
 def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:
-    """Return the findings, two lines each: what is wrong and where, and what to do."""
+    """Return the findings, two lines each: what is wrong and where, and what to do.
+
+    In colour, which is for eyes and not for `grep`, there is an empty line after each file.
+    """
     lines = []
-    for finding in findings:
+    for number, finding in enumerate(findings):
+        if colour and number and findings[number - 1].path != finding.path:
+            lines.append("")
         place = printable(finding.path) + (f":{finding.line}" if finding.line is not None else "")
         mark = _RED if finding.severity is Severity.ERROR else _YELLOW
         code = f"{mark}{finding.code}{_OFF}" if colour else finding.code
@@ -39,6 +55,8 @@ def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:
         warning = "warning: " if finding.severity is Severity.WARNING else ""
         lines.append(f"{where}: {code} {warning}{printable(finding.message)}")
         lines.append(f"    {printable(finding.help)}")
+    if colour and lines:
+        lines.append("")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -47,15 +65,29 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def verdict_line(verdict: Verdict) -> str:
-    """Return one line that says how it went, and what was compared."""
+def verdict_line(verdict: Verdict, *, colour: bool = False) -> str:
+    """Return one line that says how it went, what was compared, and where to read why."""
+    word = "Refused" if verdict.is_refused else "Valid"
+    if colour:
+        word = f"{_BOLD}{_RED if verdict.is_refused else _GREEN}{word}{_OFF}"
+    return f"{word}: {outcome(verdict)}.{explanation(verdict)}"
+
+
+def outcome(verdict: Verdict) -> str:
+    """Return how much was found in what, in words."""
     errors = sum(finding.severity is Severity.ERROR for finding in verdict.findings)
     warnings = len(verdict.findings) - errors
     found = [count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
-    word = "Refused" if verdict.is_refused else "Valid"
     strict = " (--strict: warnings refuse too)" if verdict.is_refused and not errors else ""
     listed = f"{' and '.join(found)} in " if found else ""
-    return f"{word}: {listed}{compared(verdict)}{strict}."
+    waived = f", {verdict.waived:,} waived" if verdict.waived else ""
+    return f"{listed}{compared(verdict)}{waived}{strict}"
+
+
+def explanation(verdict: Verdict) -> str:
+    """Return the command that explains what was found, in words; empty where nothing was."""
+    codes = sorted({finding.code for finding in verdict.findings})
+    return f" Why: gitindex rule {', or '.join(codes[:3])}" if codes else ""
 
 
 def compared(verdict: Verdict) -> str:

@@ -10,6 +10,7 @@ from gitindex.compare import Act, Change, ProjectChange, differs_in_content, fol
 from gitindex.documents import Unreadable
 from gitindex.finding import Severity
 from gitindex.model import Stage, User
+from gitindex.rules.hints import or_restore, short
 from gitindex.rules.rule import Hit, Rule
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def releases_are_by_uploaders(change: Change, act: Act) -> Iterator[Hit]:
             continue
         if change.rights.is_admin(act.actor) and all(_was_unreadable(act, project, path) for path in paths):
             continue
-        yield Hit(paths[0], f"{_by(act)} may not release to {project.index}", _uploaders_help(change, project.index))
+        help_ = or_restore(_uploaders_help(change, project.index), change, paths[0])
+        yield Hit(paths[0], f"{_by(act)} may not release to {project.index}", help_)
     if act.change.stored and not change.rights.may_release_somewhere(act.actor):
         path = act.change.stored[0].path
         yield Hit(path, f"{_by(act)} may release to no index, and so store no files", "ask somebody who may")
@@ -61,8 +63,9 @@ def _uploaders_help(change: Change, index: IndexName) -> str:
     if not isinstance(definition, Stage):
         return f"let its owner ({index.user}) or an admin do it"
     entries = change.rights.uploaders(index, definition)
-    allowed = f"let one of {', '.join(entries)} do it" if entries else "nobody may: acl_upload is empty"
-    return f"{allowed}; or have it changed first: gitindex index modify {index} acl_upload+=USER"
+    listed = f"one of {', '.join(entries)}" if len(entries) > 1 else "".join(entries)
+    allowed = f"let {listed} do it" if entries else "nobody may: acl_upload is empty"
+    return f"{allowed}, or have acl_upload changed first, in a change of its own"
 
 
 def _by(act: Act) -> str:
@@ -81,7 +84,8 @@ def definitions_are_by_owners(change: Change, act: Act) -> Iterator[Hit]:
         if is_changed and not change.rights.may_define(act.actor, name):
             what = "create" if before is None else "delete" if after is None else "change"
             message = f"{_by(act)} may not {what} the index {name}"
-            yield Hit(layout.index_path(name), message, f"let its owner ({name.user}) or an admin do it")
+            help_ = f"let its owner ({name.user}) or an admin do it"
+            yield Hit(layout.index_path(name), message, or_restore(help_, change, layout.index_path(name)))
 
 
 def settings_are_by_admins(change: Change, act: Act) -> Iterator[Hit]:
@@ -96,7 +100,7 @@ def settings_are_by_admins(change: Change, act: Act) -> Iterator[Hit]:
     base, head = act.change.base, act.change.head
     if differs_in_content(base.root, head.root, layout.SETTINGS):
         message = f"{_by(act)} may not change {layout.SETTINGS}"
-        yield Hit(layout.SETTINGS, message, f"let an admin do it ({_admins(change)})")
+        yield Hit(layout.SETTINGS, message, or_restore(_admins_help(change), change, layout.SETTINGS))
     for user in act.change.changed_users:
         before, after = base.user(user), head.user(user)
         is_changed = differs_in_content(base.user_folder(user), head.user_folder(user), layout.USER)
@@ -107,7 +111,8 @@ def settings_are_by_admins(change: Change, act: Act) -> Iterator[Hit]:
         else:
             what = "create" if before is None else "delete" if after is None else "change"
             message = f"{_by(act)} may not {what} the user {user}"
-        yield Hit(layout.user_path(user), message, f"let an admin do it ({_admins(change)})")
+        path = layout.user_path(user)
+        yield Hit(path, message, or_restore(_admins_help(change), change, path))
 
 
 def _is_own_edit(actor: Actor, user: UserName, before: object, after: object) -> bool:
@@ -116,9 +121,9 @@ def _is_own_edit(actor: Actor, user: UserName, before: object, after: object) ->
     return before.admin == after.admin and set(before.identities) <= set(after.identities)
 
 
-def _admins(change: Change) -> str:
-    found = (name for name in change.policy.user_names() if change.rights.is_admin(change.rights.actor(name)))
-    return ", ".join(found) or "there is none: the base names no user with admin = true"
+def _admins_help(change: Change) -> str:
+    admins = [name for name in change.policy.user_names() if change.rights.is_admin(change.rights.actor(name))]
+    return f"let an admin do it ({', '.join(admins) or 'there is none: the base names no user with admin = true'})"
 
 
 def commits_are_signed(change: Change, act: Act) -> Iterator[Hit]:
@@ -130,7 +135,10 @@ def commits_are_signed(change: Change, act: Act) -> Iterator[Hit]:
     signer's doing.
     """
     if act.commit is not None and act.commit.problem:
-        help_ = "sign it with a key that is an identity of yours in the base: git commit --amend --no-edit -S"
+        sign = "git commit --amend --no-edit --gpg-sign"
+        if change.head.name != act.commit.id:
+            sign = f"git rebase --rebase-merges --exec '{sign}' {short(change.base)}"
+        help_ = f"sign it with a key that is an identity of yours in the base: {sign}"
         yield Hit(layout.SETTINGS, f"commit {act.commit.id[:12]} {act.commit.problem}", help_)
 
 

@@ -9,8 +9,9 @@ from gitindex.compare import Change, ProjectChange
 from gitindex.documents import Unreadable
 from gitindex.finding import Severity
 from gitindex.model import Mirror, Settings, Stage, User
-from gitindex.names import IndexName, identity_key, parse_index_name
+from gitindex.names import IndexName, UserName, identity_key, is_user_name, parse_index_name
 from gitindex.rights import Rights
+from gitindex.rules.hints import FIX, or_restore, out_of, quoted, set_key
 from gitindex.rules.rule import Hit, Rule
 from gitindex.snapshot import Index, Snapshot
 
@@ -28,14 +29,14 @@ def base_exists(change: Change, index: Index) -> Iterator[Hit]:
     for text in index.definition.bases if isinstance(index.definition, Stage) else ():
         name = parse_index_name(text)
         if name is None:
-            yield _bases_hit(change, index, f"the base {text!r} is no name of an index", "write it as user/name")
+            help_ = out_of(index.name, "bases", text, "write it as user/name")
+            yield _bases_hit(change, index, f"the base {text!r} is no name of an index", help_)
         elif change.head.index(name) is None:
-            yield _bases_hit(
-                change,
-                index,
-                f"the base {name} does not exist",
-                f"create it (gitindex index create {name}), or remove it from bases",
-            )
+            help_ = out_of(index.name, "bases", text, f"create it (gitindex index create {name})")
+            if change.base.index(name) is not None:
+                advice = f"take it out of bases ({set_key(index.name, f'bases-={name}')})"
+                help_ = or_restore(advice, change, layout.index_path(name))
+            yield _bases_hit(change, index, f"the base {name} does not exist", help_)
 
 
 def no_cycle(change: Change, index: Index) -> Iterator[Hit]:
@@ -46,7 +47,8 @@ def no_cycle(change: Change, index: Index) -> Iterator[Hit]:
     cycle = _cycle_through(change.head, index)
     if cycle:
         path = " -> ".join(str(name) for name in cycle)
-        yield _bases_hit(change, index, f"the bases form a cycle: {path}", "remove one of them")
+        help_ = out_of(index.name, "bases", str(cycle[1]), "decide which of them builds on the other")
+        yield _bases_hit(change, index, f"the bases form a cycle: {path}", help_)
 
 
 def _cycle_through(snapshot: Snapshot, index: Index) -> tuple[IndexName, ...]:
@@ -71,9 +73,8 @@ def mirror_has_no_bases(change: Change, index: Index) -> Iterator[Hit]:
     It shows another index as it is; put both into the bases of a stage instead.
     """
     if isinstance(index.definition, Mirror) and index.definition.bases:
-        yield _bases_hit(
-            change, index, "a mirror has no bases", "remove them; a stage may have several mirrors as bases"
-        )
+        help_ = f"a stage may have several mirrors as bases; here there are none: {set_key(index.name, 'bases=')}"
+        yield _bases_hit(change, index, "a mirror has no bases", help_)
 
 
 def mirror_has_no_releases(change: Change, subject: Index | ProjectChange) -> Iterator[Hit]:
@@ -90,7 +91,9 @@ def mirror_has_no_releases(change: Change, subject: Index | ProjectChange) -> It
         case _:
             paths = []
     for path in paths:
-        yield Hit(path, "a mirror has no releases", "release to a stage instead")
+        target = layout.project_folder(IndexName(UserName("USER"), "INDEX"), path.rpartition("/")[2])
+        help_ = f"move it to a stage that has the mirror as a base: git mv -- {quoted(path)} {quoted(target)}"
+        yield Hit(path, "a mirror has no releases", help_)
 
 
 def promise_needs_stable_bases(change: Change, index: Index) -> Iterator[Hit]:
@@ -104,22 +107,20 @@ def promise_needs_stable_bases(change: Change, index: Index) -> Iterator[Hit]:
     for name in index.bases:
         base = change.head.index(name)
         if base is not None and isinstance(base.definition, Stage) and base.definition.volatile and name != index.name:
-            push = f"gitindex push PROJECT==VERSION {name} {index.name}"
-            yield _bases_hit(
-                change,
-                index,
-                f"{index.name} is non-volatile, and its base {name} is volatile",
-                f"use a non-volatile base, and push what is ready into it: {push}",
-            )
+            push = f"gitindex push PROJECT==VERSION {name} {quoted(str(index.name))}"
+            help_ = out_of(index.name, "bases", str(name), f"push what is ready into it ({push})")
+            message = f"{index.name} is non-volatile, and its base {name} is volatile"
+            yield _bases_hit(change, index, message, help_)
 
 
 def bases_are_distinct(change: Change, index: Index) -> Iterator[Hit]:
     """A base is named once, and an index does not name itself."""
     names = [parse_index_name(text) for text in (index.definition.bases if isinstance(index.definition, Stage) else ())]
     for name in sorted({name for name in names if name is not None and names.count(name) > 1}):
-        yield _bases_hit(change, index, f"the base {name} is named twice", "keep the first")
+        yield _bases_hit(change, index, f"the base {name} is named twice", f"keep the first: {FIX}")
     if index.name in names:
-        yield _bases_hit(change, index, f"{index.name} names itself as a base", "remove it")
+        help_ = out_of(index.name, "bases", str(index.name), "name the index that was meant")
+        yield _bases_hit(change, index, f"{index.name} names itself as a base", help_)
 
 
 def acl_names_someone(change: Change, subject: Change | Index) -> Iterator[Hit]:
@@ -139,7 +140,7 @@ def acl_names_someone(change: Change, subject: Change | Index) -> Iterator[Hit]:
                     yield Hit(
                         subject.path,
                         f"acl_upload names the group {entry!r}, which is not in {layout.SETTINGS}",
-                        "add it under [groups], or remove it",
+                        _group_help(change, subject, entry),
                         line,
                     )
             elif head.user(entry) is None:
@@ -147,7 +148,7 @@ def acl_names_someone(change: Change, subject: Change | Index) -> Iterator[Hit]:
                 yield Hit(
                     subject.path,
                     f"acl_upload names {entry!r}, and there is no such user",
-                    f"gitindex user create {entry}, or remove it",
+                    out_of(subject.name, "acl_upload", entry, _user_help(entry)),
                     line,
                 )
         return
@@ -158,9 +159,28 @@ def acl_names_someone(change: Change, subject: Change | Index) -> Iterator[Hit]:
                 yield Hit(
                     layout.SETTINGS,
                     f"the group {group!r} names {member!r}, and there is no such user",
-                    f"gitindex user create {member}, or remove it",
+                    _member_help(change, member),
                     line,
                 )
+
+
+def _group_help(change: Change, index: Index, entry: str) -> str:
+    if change.head.settings_or_problem is None:  # all groups are gone, and it is not the ACL that is wrong
+        return or_restore(f"add it under [groups] in {layout.SETTINGS}", change, layout.SETTINGS)
+    return out_of(index.name, "acl_upload", entry, "add it under [groups]")
+
+
+def _user_help(name: str) -> str:
+    return f"create the user (gitindex user create {name})" if is_user_name(name) else "name a user"
+
+
+def _member_help(change: Change, member: str) -> str:
+    advice = f"take {member!r} out of the group in {layout.SETTINGS}"
+    if not is_user_name(member):
+        return advice
+    if isinstance(change.base.user(member), User):
+        return or_restore(advice, change, layout.user_path(member))
+    return f"{advice}, or create the user: gitindex user create {member}"
 
 
 def identity_is_one_users(change: Change, subject: Change) -> Iterator[Hit]:
@@ -177,11 +197,19 @@ def identity_is_one_users(change: Change, subject: Change) -> Iterator[Hit]:
             path, key = layout.user_path(name), identity_key(identity)
             line = change.head.line_of(path, ("identities",))
             if key is None:
-                wanted = "github:LOGIN, ssh:SHA256:FINGERPRINT or gpg:FINGERPRINT"
-                yield Hit(path, f"the identity {identity!r} is malformed", f"write it as {wanted}", line)
+                advice = "write it as github:login, ssh:SHA256:fingerprint or gpg:fingerprint"
+                message = f"the identity {identity!r} is malformed"
+                yield Hit(path, message, _out_of_identities(name, identity, advice), line)
             elif rights.identities.get(key) != name:
                 message = f"the identity {identity!r} is another user's too"
-                yield Hit(path, message, "leave it to the one whose it is; an admin can move it", line)
+                help_ = _out_of_identities(name, identity, "leave it to the one whose it is")
+                yield Hit(path, message, help_, line)
+
+
+def _out_of_identities(user: UserName, identity: str, advice: str) -> str:
+    if not is_user_name(user) or not identity.strip() or identity != identity.strip() or "," in identity:
+        return f"{advice}, or take it out of identities"
+    return f"{advice}, or take it out: gitindex user modify {user} {quoted(f'identities-={identity}')}"
 
 
 RULES = (

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from gitindex import layout
 from gitindex.compare import Change, ProjectChange, differing, folder_of
-from gitindex.documents import Problem, Unreadable
+from gitindex.documents import KeyPath, Problem, Unreadable
 from gitindex.finding import Severity
-from gitindex.model import FORMAT, Settings
+from gitindex.model import FORMAT, Settings, Waiver
+from gitindex.names import is_owner_name, is_user_name
+from gitindex.rules.hints import FIX, on_path, or_restore, quoted
 from gitindex.rules.rule import Hit, Rule, Subject
-from gitindex.snapshot import Index, Stray
-from gitindex.tree import Folder
+from gitindex.snapshot import Index, Project, Stray
+from gitindex.tree import Folder, find
 
 _FACT_PROBLEMS = {"hashes", "size"}
 
@@ -39,12 +41,7 @@ def valid_document(change: Change, subject: Subject) -> Iterator[Hit]:
     for document in _documents(change, subject):
         for path, problem in problems_of(document):
             if not is_about_facts(problem) and not problem.message.startswith("is a "):
-                yield Hit(
-                    path,
-                    problem.message,
-                    "correct the file; `gitindex schema` prints what it may hold",
-                    problem.line,
-                )
+                yield Hit(path, problem.message, _document_help(change, subject, path, problem), problem.line)
     if isinstance(subject, Change):
         yield from _settings(subject)
 
@@ -68,6 +65,33 @@ def _documents(change: Change, subject: Subject) -> Iterator[object]:
             return
 
 
+def _document_help(change: Change, subject: Subject, path: str, problem: Problem) -> str:
+    is_released = isinstance(subject, ProjectChange) and change.is_released(
+        subject.index, subject.name, path.rpartition("/")[2]
+    )
+    if "byte order mark" in problem.message and not is_released:
+        return f"strip it: {FIX}"
+    advice = "correct the file; `gitindex schema` prints what it may hold"
+    before = _before(change, subject, path)
+    # What is as it was, or could not be read before either, is not worth bringing back.
+    return advice if before is None or isinstance(before, Unreadable) else or_restore(advice, change, path)
+
+
+def _before(change: Change, subject: Subject, path: str) -> object:
+    """Return what the base has at the place of a document."""
+    name = path.rpartition("/")[2]
+    match subject:
+        case Change():
+            return change.base.settings_or_problem if path == layout.SETTINGS else change.base.user(path.split("/")[1])
+        case Index():
+            index = change.base.index_folder(subject.name)
+            return index and index.definition
+        case ProjectChange(before=Project() as project):
+            return project.statements if name == layout.PROJECT else project.release(name.removesuffix(".json"))
+        case _:
+            return None
+
+
 def _settings(change: Change) -> Iterator[Hit]:
     from gitindex.rules import SEVERITIES  # noqa: PLC0415 - the list of the rules names this one
 
@@ -77,7 +101,10 @@ def _settings(change: Change) -> Iterator[Hit]:
     path, line_of = layout.SETTINGS, change.head.line_of
     if settings.format != FORMAT:
         message = f"format is {settings.format}, and this gitindex reads format {FORMAT}"
-        yield Hit(path, message, "use the gitindex that wrote it, or a newer one", line_of(path, ("format",)))
+        advice = "use the gitindex that wrote it, or a newer one"
+        before = change.base.settings_or_problem
+        is_new = isinstance(before, Settings) and before.format != settings.format
+        yield Hit(path, message, or_restore(advice, change, path) if is_new else advice, line_of(path, ("format",)))
     for code in settings.policy.ignore if change.touches_settings else ():
         severity = SEVERITIES.get(code)
         if severity is not Severity.WARNING:
@@ -85,9 +112,33 @@ def _settings(change: Change) -> Iterator[Hit]:
             yield Hit(
                 path,
                 f"policy.ignore names {code!r}: {found}",
-                "remove it",
+                "take it out of [policy] ignore",
                 line_of(path, ("policy", "ignore")),
             )
+    if change.touches_settings:
+        yield from _waivers(settings.waivers, line_of)
+
+
+def _waivers(waivers: Iterable[Waiver], line_of: Callable[[str, KeyPath], int | None]) -> Iterator[Hit]:
+    from gitindex.rules import SEVERITIES  # noqa: PLC0415 - the list of the rules names this one
+    from gitindex.rules.waivers import CODE  # noqa: PLC0415
+
+    seen = set()
+    for place, waiver in enumerate(waivers):
+        severity = SEVERITIES.get(waiver.rule)
+        if severity is None:
+            found = "there is no such rule"
+        elif severity is not Severity.WARNING:
+            found = "it is an error, and errors cannot be waived"
+        elif waiver.rule == CODE:
+            found = "it speaks of waivers, and cannot be waived"
+        elif (waiver.rule, waiver.path) in seen:
+            found = f"another waiver has that rule and the path {waiver.path!r}"
+        else:
+            seen.add((waiver.rule, waiver.path))
+            continue
+        message = f"waivers[{place}] names {waiver.rule!r}: {found}"
+        yield Hit(layout.SETTINGS, message, "remove it", line_of(layout.SETTINGS, ("waivers", place, "rule")))
 
 
 def known_place(change: Change, subject: Subject) -> Iterator[Hit]:
@@ -101,23 +152,26 @@ def known_place(change: Change, subject: Subject) -> Iterator[Hit]:
             yield Hit(
                 stray.path,
                 f"a {stray.kind} with this name has no place here",
-                f"here belongs {stray.wanted}; move or remove it",
+                _out_of_place(change, stray, f"here belongs {stray.wanted}; move it elsewhere"),
             )
     if not isinstance(subject, Change):
         return
     for user in change.users:
         if change.head.user_folder(user) is not None and change.head.user(user) is None:
+            advice = f"create the user: gitindex user create {user}" if is_user_name(user) else "give it one"
             yield Hit(
                 layout.user_folder(user),
                 "the folder of a user has no user.toml",
-                f"gitindex user create {user}",
+                or_restore(advice, change, layout.user_path(user)),
             )
     for name, (_, after) in change.indexes.items():
         if after is not None and after.definition is None:
+            is_creatable = is_user_name(name.user) and is_owner_name(name.name) and change.head.user(name.user)
+            advice = f"create the index: gitindex index create {name}" if is_creatable else "give it one"
             yield Hit(
                 layout.index_folder(name),
                 "the folder of an index has no index.toml",
-                f"gitindex index create {name}",
+                or_restore(advice, change, layout.index_path(name)),
             )
 
 
@@ -127,23 +181,26 @@ def plain_file(change: Change, subject: Subject) -> Iterator[Hit]:
     A symlink or a submodule can show another content tomorrow without a change here, and differs between a working tree
     and a bare repository. An executable bit means nothing to an index.
     """
-    helps = {
-        "executable": "git update-index --chmod=-x",
-        "symlink": "put the file itself there",
-        "submodule": "put the files themselves there",
-    }
     for stray in _strays(change, subject):
         if not stray.is_misplaced:
-            command = helps[stray.kind]
-            yield Hit(
-                stray.path,
-                f"is {_article(stray.kind)}, and must be a plain file",
-                f"{command} {stray.path}" if command.startswith("git") else command,
-            )
+            what = "an executable file" if stray.kind == "executable" else f"a {stray.kind}"
+            yield Hit(stray.path, f"is {what}, and must be a plain file", _plain_help(change, stray))
 
 
-def _article(kind: str) -> str:
-    return "an executable file" if kind == "executable" else f"a {kind}"
+def _plain_help(change: Change, stray: Stray) -> str:
+    if stray.kind == "executable":
+        # The one is for the working tree, the other for what is staged (and for file systems that know no such bit).
+        return f"chmod -x {quoted(stray.path)} && {on_path('git add --chmod=-x', stray.path)}"
+    advice = "put the file itself there" if stray.kind == "symlink" else "put the files themselves there"
+    return _out_of_place(change, stray, advice)
+
+
+def _out_of_place(change: Change, stray: Stray, advice: str) -> str:
+    """Return *advice*, and how to get what was in its place, or else to get rid of it."""
+    was = find(change.base.root, stray.path)
+    if was is not None and was[0].entries()[was[1]].kind != stray.kind:
+        return or_restore(advice, change, stray.path)
+    return f"{advice}, or remove it: {on_path('git rm -rf', stray.path)}"
 
 
 def _strays(change: Change, subject: Subject) -> Iterator[Stray]:

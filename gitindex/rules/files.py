@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
@@ -9,7 +10,7 @@ from gitindex import layout
 from gitindex.compare import Change, ProjectChange
 from gitindex.documents import KeyPath, Unreadable, dotted
 from gitindex.finding import Severity
-from gitindex.model import File, ProjectStatements, Stage
+from gitindex.model import File, Manifest, ProjectStatements, Stage
 from gitindex.names import (
     canonical_version,
     is_project_name,
@@ -20,8 +21,9 @@ from gitindex.names import (
     version_key,
 )
 from gitindex.rules.documents import is_about_facts, problems_of
+from gitindex.rules.hints import FIX, or_restore, out_of
 from gitindex.rules.rule import Hit, Rule
-from gitindex.rules.stored import own_metadata
+from gitindex.rules.stored import is_embedded, own_metadata
 from gitindex.snapshot import Index, Project
 
 
@@ -34,7 +36,7 @@ def digest_and_size(change: Change, project: ProjectChange) -> Iterator[Hit]:
     for release in project.releases:
         for path, problem in problems_of(release.after):
             if is_about_facts(problem):
-                yield Hit(path, problem.message, "let `gitindex upload` write it from the file", problem.line)
+                yield Hit(path, problem.message, _facts_help(change, project, path), problem.line)
     for path, _, place, file in project.files():
         digests: dict[tuple[str, ...], str] = {("hashes", "sha256"): file.hashes.sha256}
         if file.core_metadata is not None:
@@ -45,20 +47,27 @@ def digest_and_size(change: Change, project: ProjectChange) -> Iterator[Hit]:
             if not is_sha256(digest):
                 where: KeyPath = ("files", place, *keys)
                 message = f"{dotted(where)} is {digest!r}, and must be 64 lower-case hexadecimal digits"
-                yield Hit(
-                    path,
-                    message,
-                    "let `gitindex upload` write it from the file",
-                    change.head.line_of(path, where),
-                )
+                help_ = _provenance_help(change, project, path) if keys[0] == "provenance" else None
+                help_ = help_ or _facts_help(change, project, path)
+                yield Hit(path, message, help_, change.head.line_of(path, where))
         if file.size <= 0:
             message = f"size of {file.filename} is {file.size}, and must be a positive number of bytes"
-            yield Hit(
-                path,
-                message,
-                "let `gitindex upload` write it from the file",
-                change.head.line_of(path, ("files", place, "size")),
-            )
+            help_ = _facts_help(change, project, path)
+            yield Hit(path, message, help_, change.head.line_of(path, ("files", place, "size")))
+
+
+def _facts_help(change: Change, project: ProjectChange, path: str, advice: str = "take it from the stored file") -> str:
+    """Return *advice* about a fact of a file, with what takes it from the file, or takes the change back."""
+    if change.is_released(project.index, project.name, path.rpartition("/")[2]):
+        return or_restore("a released manifest keeps what it says", change, path)
+    if not is_embedded(change.head):
+        return "write what the file has"
+    return f"{advice}: {FIX}"
+
+
+def _provenance_help(change: Change, project: ProjectChange, path: str) -> str | None:
+    is_released = change.is_released(project.index, project.name, path.rpartition("/")[2])
+    return None if is_released else "write the sha256 of the provenance document, or leave the key out"
 
 
 def requires_python_is_valid(change: Change, project: ProjectChange) -> Iterator[Hit]:
@@ -70,21 +79,27 @@ def requires_python_is_valid(change: Change, project: ProjectChange) -> Iterator
     for path, _, place, file in project.files():
         if file.requires_python is not None and not is_specifier_set(file.requires_python):
             message = f"requires-python of {file.filename} is {file.requires_python!r}, which is no version specifier"
-            yield Hit(
-                path,
-                message,
-                "write it as PEP 440 has it, such as >=3.11",
-                change.head.line_of(path, ("files", place, "requires-python")),
-            )
+            advice = "write it as PEP 440 has it, such as >=3.11"
+            help_ = advice if file.url else _facts_help(change, project, path, f"{advice}, or take it from the file")
+            yield Hit(path, message, help_, change.head.line_of(path, ("files", place, "requires-python")))
     for path, place, file, facts in own_metadata(change, project):
         if not isinstance(facts, Exception) and (facts.requires_python or None) != (file.requires_python or None):
             stated = f"requires-python of {file.filename} is {file.requires_python!r}"
             yield Hit(
                 path,
                 f"{stated}, and the file says {facts.requires_python!r}",
-                "state what the file says",
+                _demand_help(change, project, path, file, facts.requires_python),
                 change.head.line_of(path, ("files", place, "requires-python")),
             )
+
+
+def _demand_help(change: Change, project: ProjectChange, path: str, file: File, stated: str | None) -> str:
+    advice = "state what the file says"
+    advice += f' ("requires-python": {json.dumps(stated)})' if stated else " (no requires-python)"
+    is_missing = not file.requires_python or not is_specifier_set(file.requires_python)
+    if is_missing or change.is_released(project.index, project.name, path.rpartition("/")[2]):
+        return _facts_help(change, project, path, advice)
+    return advice  # what is well-formed is changed by people alone
 
 
 def url_is_trustworthy(change: Change, project: ProjectChange) -> Iterator[Hit]:
@@ -105,7 +120,7 @@ def url_is_trustworthy(change: Change, project: ProjectChange) -> Iterator[Hit]:
                 yield Hit(
                     path,
                     f"the source {source!r} cannot be used: {reason}",
-                    "write https://host/folder/",
+                    _or_restore_statements("write https://host/folder/", change, project, ("sources", source)),
                     line,
                 )
     for manifest_path, _, place, file in _files_with_url(project):
@@ -117,12 +132,19 @@ def url_is_trustworthy(change: Change, project: ProjectChange) -> Iterator[Hit]:
             problem = f"it is outside the sources of {project.name} ({', '.join(sources) or 'there are none'})"
         if problem:
             line = change.head.line_of(manifest_path, ("files", place, "url"))
-            yield Hit(
-                manifest_path,
-                f"the url {file.url!r} cannot be used: {problem}",
-                f"use an https URL below a source that {path} names",
-                line,
-            )
+            advice = f"use an https URL below a source that {path} names"
+            if _url_problem(file.url) is None and problem.startswith("it is outside"):
+                source = json.dumps(file.url.rpartition("/")[0] + "/")
+                advice = f"{advice}, or add the source there, for all to see: sources = [{source}]"
+            if change.is_released(project.index, project.name, manifest_path.rpartition("/")[2]):
+                # The url of a released file is a fact; where it has not changed, the sources have.
+                advice = f"keep the sources of released files in {path}"
+                before = project.before and project.before.release(
+                    manifest_path.rpartition("/")[2].removesuffix(".json")
+                )
+                is_as_it_was = isinstance(before, Manifest) and file in before.files
+                advice = or_restore(advice, change, path if is_as_it_was else manifest_path)
+            yield Hit(manifest_path, f"the url {file.url!r} cannot be used: {problem}", advice, line)
 
 
 def _files_with_url(project: ProjectChange) -> Iterator[tuple[str, str, int, File]]:
@@ -170,10 +192,15 @@ def statement_names_something(change: Change, subject: Index | ProjectChange) ->
         for entry in entries if subject.name in change.changed_definitions else ():
             if entry != "*" and not is_project_name(entry):
                 line = change.head.line_of(subject.path, ("mirror_whitelist",))
+                normal = normalize(entry.strip())
+                help_ = f"write {normal!r}: {FIX}"
+                if not is_project_name(normal):
+                    advice = "write the name of a project, or '*' for all"
+                    help_ = out_of(subject.name, "mirror_whitelist", entry, advice)
                 yield Hit(
                     subject.path,
                     f"mirror_whitelist has {entry!r}, which is no project name in normal form",
-                    f"write {normalize(entry)!r}, or '*'",
+                    help_,
                     line,
                 )
         return
@@ -186,9 +213,33 @@ def statement_names_something(change: Change, subject: Index | ProjectChange) ->
             yield Hit(
                 path,
                 f"[yanked] names {key!r}, and there is no such version or file in {subject.index}",
-                f"name one that is there, or remove the line: gitindex list {subject.name} --index {subject.index}",
+                _yank_help(change, subject, key),
                 line,
             )
+
+
+def _yank_help(change: Change, project: ProjectChange, key: str) -> str:
+    assert project.after is not None  # noqa: S101 - the caller has looked
+    if spelling := released_spelling(project.after, key):
+        return f"write {spelling!r}: {FIX}"
+    advice = "name a version or a file that is there, or remove the line"
+    return _or_restore_statements(advice, change, project, ("yanked", key))
+
+
+def released_spelling(project: Project, key: str) -> str | None:
+    """Return how the one release is named that *key* spells otherwise; ``None`` where there is none."""
+    if parse_filename(key) is not None:
+        return None
+    found = [version for version in project.versions() if version_key(version) == version_key(key.strip())]
+    return found[0] if len(found) == 1 and canonical_version(found[0]) == found[0] else None
+
+
+def _or_restore_statements(advice: str, change: Change, project: ProjectChange, wrong: tuple[str, str]) -> str:
+    """Return *advice* about `project.toml`, and how to get back to what it was where that had not what is *wrong*."""
+    before = project.before.statements if project.before else None
+    if not isinstance(before, ProjectStatements) or wrong[1] in getattr(before, wrong[0]):
+        return advice
+    return or_restore(advice, change, layout.statements_path(project.index, project.name))
 
 
 def _is_released(project: Project, key: str) -> bool:

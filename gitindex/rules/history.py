@@ -14,14 +14,21 @@ from gitindex.documents import Unreadable
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, Mirror, Settings, Stage
 from gitindex.names import IndexName
+from gitindex.rules.hints import or_restore, set_key, short, yank
 from gitindex.rules.rule import Hit, Rule
 from gitindex.rules.stored import is_embedded, naming, releases_of
-from gitindex.snapshot import Index, Snapshot
+from gitindex.snapshot import Index
 from gitindex.tree import Folder
 
 HISTORY = "GI210"
 CONFLICT = "GI213"
 _PROMISE = "released files stay: yank them (gitindex yank), or release a new version"
+
+
+def _kept(change: Change, project: ProjectChange, version: str, path: str) -> str:
+    """Say what to do instead of taking away or changing a release, and how to get it back."""
+    advice = f"released files stay: yank it ({yank(project.index, project.name, version)}), or release a new version"
+    return or_restore(advice, change, path)
 
 
 def index_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
@@ -35,8 +42,14 @@ def index_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
             yield Hit(
                 layout.index_path(name),
                 f"the non-volatile index {name} is deleted",
-                "restore it; to close it, set acl_upload = []",
+                _index_help(change, name),
             )
+
+
+def _index_help(change: Change, name: IndexName) -> str:
+    is_gone = change.head.index_folder(name) is None
+    advice = "an index is closed by taking everybody out of acl_upload"
+    return or_restore(advice, change, layout.index_folder(name) if is_gone else layout.index_path(name))
 
 
 def _lost_indexes(change: Change) -> Iterator[IndexName]:
@@ -55,7 +68,7 @@ def project_is_kept(change: Change, project: ProjectChange) -> Iterator[Hit]:
         yield Hit(
             project.path,
             f"the project {project.name} of the non-volatile index {project.index} is deleted",
-            _PROMISE,
+            or_restore(_PROMISE, change, project.path),
         )
 
 
@@ -80,7 +93,7 @@ def version_is_kept(change: Change, project: ProjectChange) -> Iterator[Hit]:
             yield Hit(
                 path,
                 f"{project.name} {release.version} is removed from the non-volatile index {project.index}",
-                _PROMISE,
+                _kept(change, project, release.version, path),
             )
 
 
@@ -97,7 +110,8 @@ def file_is_kept(change: Change, project: ProjectChange) -> Iterator[Hit]:
         if isinstance(release.before, Manifest) and isinstance(release.after, Manifest):
             kept = {file.filename for file in release.after.files}
             for filename in sorted({file.filename for file in release.before.files} - kept):
-                yield Hit(path, f"{filename} is removed from the non-volatile index {project.index}", _PROMISE)
+                message = f"{filename} is removed from the non-volatile index {project.index}"
+                yield Hit(path, message, _kept(change, project, release.version, path))
 
 
 def file_is_unchanged(change: Change, project: ProjectChange) -> Iterator[Hit]:
@@ -113,7 +127,7 @@ def file_is_unchanged(change: Change, project: ProjectChange) -> Iterator[Hit]:
             yield Hit(
                 path,
                 f"{project.name} {release.version} was readable and is not any more",
-                "restore the manifest",
+                _kept(change, project, release.version, path),
             )
             continue
         assert release.after is not None  # noqa: S101 - kept releases have both sides
@@ -121,11 +135,14 @@ def file_is_unchanged(change: Change, project: ProjectChange) -> Iterator[Hit]:
             old, new = getattr(release.before, fact), getattr(release.after, fact)
             if old != new:
                 message = f"{fact} of a released manifest was {old!r}, is now {new!r}"
-                yield Hit(path, message, "restore it", change.head.line_of(path, (fact,)))
-        yield from _changed_files(change, path, release.before, release.after)
+                help_ = _kept(change, project, release.version, path)
+                yield Hit(path, message, help_, change.head.line_of(path, (fact,)))
+        yield from _changed_files(change, project, path, release.before, release.after)
 
 
-def _changed_files(change: Change, path: str, before: Manifest, after: Manifest) -> Iterator[Hit]:
+def _changed_files(
+    change: Change, project: ProjectChange, path: str, before: Manifest, after: Manifest
+) -> Iterator[Hit]:
     named: dict[str, tuple[int, File]] = {}
     for place, file in enumerate(after.files):
         named.setdefault(file.filename, (place, file))
@@ -136,7 +153,8 @@ def _changed_files(change: Change, path: str, before: Manifest, after: Manifest)
         place, other = named[file.filename]
         for key, old, new in _differing_facts(file, other):
             message = f"{key} of the released file {file.filename} was {old!r}, is now {new!r}"
-            yield Hit(path, message, _PROMISE, change.head.line_of(path, ("files", place, *key.split("."))))
+            help_ = _kept(change, project, before.version, path)
+            yield Hit(path, message, help_, change.head.line_of(path, ("files", place, *key.split("."))))
 
 
 def _differing_facts(before: File, after: File) -> Iterator[tuple[str, object, object]]:
@@ -165,7 +183,7 @@ def promise_is_kept(change: Change, index: Index) -> Iterator[Hit]:
     yield Hit(
         index.path,
         f"{index.name} was {was} and is now volatile",
-        "set volatile = false; for a volatile index, create another one",
+        f"create another index for what may go again; this one stays: {set_key(index.name, 'volatile=false')}",
         line,
     )
 
@@ -178,7 +196,7 @@ def type_is_kept(change: Change, index: Index) -> Iterator[Hit]:
         case (Stage(), Mirror()) | (Mirror(), Stage()):
             line = change.head.line_of(index.path, ("type",))
             message = f"{index.name} was a {pair[0].type}, is now a {pair[1].type}"
-            yield Hit(index.path, message, "create another index", line)
+            yield Hit(index.path, message, or_restore("create another index", change, index.path), line)
         case _:
             return
 
@@ -191,7 +209,8 @@ def owner_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
         owned = [str(name) for name in change.base.index_names(user) if change.is_frozen(name)]
         if owned:
             message = f"the user {user} is deleted, who owns the non-volatile {', '.join(owned)}"
-            yield Hit(layout.user_path(user), message, "restore it; rights are taken away in acl_upload")
+            path = layout.user_path(user)
+            yield Hit(path, message, or_restore("rights are taken away in acl_upload", change, path))
 
 
 def stored_file_is_kept(change: Change, stored: StoredFile) -> Iterator[Hit]:
@@ -206,7 +225,7 @@ def stored_file_is_kept(change: Change, stored: StoredFile) -> Iterator[Hit]:
     if not is_embedded(change.base) and not is_embedded(change.head):
         return
     what = "deleted" if stored.after is None else "changed"
-    help_ = f"restore it: git checkout {_short(change.base)} -- {stored.path}"
+    help_ = or_restore("what a lock file names has to be there", change, stored.path)
     for project, version, _, file in naming(change.base, stored):
         if not change.is_frozen(project.index):
             continue
@@ -238,10 +257,6 @@ def _is_same(stored: StoredFile) -> bool:
     return read_digest(*stored.before)[:2] == read_digest(*stored.after)[:2]
 
 
-def _short(snapshot: Snapshot) -> str:
-    return (snapshot.name or "BASE")[:12]
-
-
 def history_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
     """The head comes after the base.
 
@@ -249,8 +264,9 @@ def history_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
     """
     del subject
     if change.descends is False:
-        message = f"the head {_short(change.head)} does not come after the base {_short(change.base)}"
-        yield Hit(layout.SETTINGS, message, f"rebase onto it, or merge it: git merge {_short(change.base)}")
+        message = f"the head {short(change.head)} does not come after the base {short(change.base)}"
+        base = short(change.base)
+        yield Hit(layout.SETTINGS, message, f"rebase onto it (git rebase {base}), or merge it: git merge {base}")
 
 
 def unreadable_is_not_repaired_silently(change: Change, subject: Change | ProjectChange) -> Iterator[Hit]:
@@ -268,10 +284,10 @@ def unreadable_is_not_repaired_silently(change: Change, subject: Change | Projec
     if not change.is_frozen(subject.index):
         return
     if subject.base_is_unreadable:
-        yield _unreadable_hit(subject.path)
+        yield _unreadable_hit(change, subject.path)
     for release in subject.releases:
         if isinstance(release.before, Unreadable) and release.after is not None and subject.differs(release.version):
-            yield _unreadable_hit(layout.manifest_path(subject.index, subject.name, release.version))
+            yield _unreadable_hit(change, layout.manifest_path(subject.index, subject.name, release.version))
 
 
 def _replaced_places(change: Change) -> Iterator[Hit]:
@@ -286,15 +302,12 @@ def _replaced_places(change: Change) -> Iterator[Hit]:
         was = before.entries().get(entry) if before else None
         now = after.entries().get(entry) if after else None
         if was and was.kind in ("symlink", "submodule") and (now is None or now.kind == "folder"):
-            yield _unreadable_hit(path)
+            yield _unreadable_hit(change, path)
 
 
-def _unreadable_hit(path: str) -> Hit:
-    return Hit(
-        path,
-        "it could not be read in the base, and is changed",
-        "let an admin do it: gitindex validate --actor ADMIN",
-    )
+def _unreadable_hit(change: Change, path: str) -> Hit:
+    advice = "let an admin compare it with the history and do it (gitindex validate --actor ADMIN)"
+    return Hit(path, "it could not be read in the base, and is changed", or_restore(advice, change, path))
 
 
 def format_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
@@ -303,10 +316,12 @@ def format_is_kept(change: Change, subject: Change) -> Iterator[Hit]:
         return
     before, after = change.base.settings_or_problem, change.head.settings_or_problem
     if after is None:
-        yield Hit(layout.SETTINGS, f"{layout.SETTINGS} is removed", "restore it")
+        help_ = or_restore("an index repository has its settings there", change, layout.SETTINGS)
+        yield Hit(layout.SETTINGS, f"{layout.SETTINGS} is removed", help_)
     elif isinstance(before, Settings) and isinstance(after, Settings) and after.format < before.format:
         line = change.head.line_of(layout.SETTINGS, ("format",))
-        yield Hit(layout.SETTINGS, f"format was {before.format}, is now {after.format}", "restore it", line)
+        help_ = or_restore("a format is not lowered", change, layout.SETTINGS)
+        yield Hit(layout.SETTINGS, f"format was {before.format}, is now {after.format}", help_, line)
 
 
 def head_can_be_merged(change: Change, subject: Change) -> Iterator[Hit]:
@@ -316,9 +331,9 @@ def head_can_be_merged(change: Change, subject: Change) -> Iterator[Hit]:
     else is checked until then.
     """
     del change
-    base = _short(subject.base)
+    base = short(subject.base)
     for path in subject.conflicts:
-        help_ = f"merge it and resolve that: git fetch && git merge {base}"
+        help_ = f"merge it, resolve the conflict, and commit the merge: git merge {base}"
         yield Hit(path.lstrip("/"), f"the head and {base} both change it, and Git cannot merge the two", help_)
 
 

@@ -7,12 +7,12 @@ from inspect import cleandoc
 from typing import Any, NamedTuple
 
 from gitindex.compare import Act, Change, ProjectChange, StoredFile
-from gitindex.finding import Severity
+from gitindex.finding import Judgement, Severity
 from gitindex.snapshot import Index
 
-Subject = Change | Index | ProjectChange | StoredFile | Act
+Subject = Change | Index | ProjectChange | StoredFile | Act | Judgement
 """What a rule looks at: the change as a whole, an index of the head whose definition or surroundings differ, a project
-that differs, a stored file that differs, what somebody does."""
+that differs, a stored file that differs, what somebody does; or what all rules that look at these have said."""
 
 
 class Hit(NamedTuple):

@@ -12,7 +12,9 @@ from gitindex.documents import Unreadable
 from gitindex.errors import DistributionError
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, Settings
-from gitindex.names import is_safe_filename, is_sha256, normalize, parse_filename, version_key
+from gitindex.names import ProjectName, is_safe_filename, is_sha256, normalize, parse_filename, version_key
+from gitindex.rules.hints import FIX, or_restore, upload
+from gitindex.rules.names import rename_help
 from gitindex.rules.rule import Hit, Rule
 from gitindex.snapshot import Project, Snapshot
 from gitindex.stored import is_pointer, read_digest, read_size
@@ -40,22 +42,38 @@ def stored_file_is_right(change: Change, subject: ProjectChange | StoredFile) ->
         return
     for path, _, place, file in subject.files():
         if file.url is None and is_sha256(file.hashes.sha256) and is_safe_filename(file.filename):
-            for problem in _missing_or_other(change.head, file):
-                yield Hit(
-                    path,
-                    problem,
-                    "upload the file again: gitindex upload",
-                    change.head.line_of(path, ("files", place)),
-                )
+            for problem, stored in _missing_or_other(change.head, file):
+                help_ = _stored_help(change, subject, path, stored)
+                yield Hit(path, problem, help_, change.head.line_of(path, ("files", place)))
 
 
-def _missing_or_other(head: Snapshot, file: File) -> Iterator[str]:
+def _stored_help(change: Change, project: ProjectChange, path: str, stored: str) -> str:
+    """Say what to do where a manifest and what is stored do not fit together."""
+    was, now = find(change.base.root, stored), _find_file(change.head, stored)
+    if was is not None and not _is_as_before(was, now):
+        return or_restore("the stored file has to stay", change, stored)
+    name = path.rpartition("/")[2]
+    if change.is_released(project.index, project.name, name) and project.differs(name.removesuffix(".json")):
+        return or_restore("a released manifest keeps what it says", change, path)
+    if now is None and stored.endswith(layout.METADATA_SUFFIX) and was is None:
+        wheel = _find_file(change.head, stored.removesuffix(layout.METADATA_SUFFIX))
+        if wheel is not None and not is_pointer(*wheel):
+            return f"take it from the wheel: {FIX}"
+    return f"upload the file again: {upload(project.index)}"
+
+
+def _is_as_before(was: tuple[Folder, str], now: tuple[Folder, str] | None) -> bool:
+    return now is not None and read_digest(*was)[:2] == read_digest(*now)[:2]
+
+
+def _missing_or_other(head: Snapshot, file: File) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with what is stored of a file, and the stored path that it is about."""
     stored = layout.stored_path(file.hashes.sha256, file.filename)
     found = _find_file(head, stored)
     if found is None:
-        yield f"the stored file {stored} is missing"
+        yield f"the stored file {stored} is missing", stored
     elif (size := read_size(*found)) != file.size:
-        yield f"size of {file.filename} is {file.size:,}, and the stored file has {size:,} bytes"
+        yield f"size of {file.filename} is {file.size:,}, and the stored file has {size:,} bytes", stored
     sidecars: list[tuple[str, str | None]] = [
         (layout.METADATA_SUFFIX, None if file.core_metadata is None else file.core_metadata.sha256),
         (layout.PROVENANCE_SUFFIX, file.provenance),
@@ -65,9 +83,9 @@ def _missing_or_other(head: Snapshot, file: File) -> Iterator[str]:
             continue
         sidecar = _find_file(head, stored + suffix)
         if sidecar is None:
-            yield f"the stored file {stored}{suffix} is missing"
+            yield f"the stored file {stored}{suffix} is missing", stored + suffix
         elif read_digest(*sidecar).sha256 != digest:
-            yield f"{stored}{suffix} does not have the sha256 that the manifest says"
+            yield f"{stored}{suffix} does not have the sha256 that the manifest says", stored + suffix
 
 
 def _find_file(snapshot: Snapshot, path: str) -> tuple[Folder, str] | None:
@@ -86,14 +104,18 @@ def _stored_bytes(change: Change, stored: StoredFile) -> Iterator[Hit]:
     digest = None if stored.after is None or is_sidecar else read_digest(*stored.after)
     if digest is not None and digest.sha256 != stored.sha256:
         message = f"the bytes have the sha256 {digest.sha256}, and the path says {stored.sha256}"
-        yield Hit(stored.path, message, "restore the file, or upload it again: gitindex upload")
+        advice = "take it away, and upload what belongs there: gitindex upload FILE --index USER/INDEX"
+        yield Hit(
+            stored.path, message, or_restore("the file has to stay", change, stored.path) if stored.before else advice
+        )
     is_proven = digest is not None and not digest.is_pointer  # bytes have a size, a pointer only says one
     if stored.before is not None and not is_proven and is_embedded(change.head):
         # What a release that the change leaves alone needs has gone or is another: the release is broken by it.
         for project, version, place, file in naming(change.head, stored):
             path = project.manifest_path(version)
-            for problem in _missing_or_other(change.head, file):
-                yield Hit(path, problem, "restore the stored file", change.head.line_of(path, ("files", place)))
+            for problem, at in _missing_or_other(change.head, file):
+                help_ = or_restore("the stored file has to stay", change, at)
+                yield Hit(path, problem, help_, change.head.line_of(path, ("files", place)))
 
 
 def naming(snapshot: Snapshot, stored: StoredFile) -> Iterator[tuple[Project, str, int, File]]:
@@ -140,29 +162,41 @@ def metadata_agrees(change: Change, project: ProjectChange) -> Iterator[Hit]:
             yield Hit(
                 path,
                 f"the metadata of {file.filename} cannot be read: {facts}",
-                "build it again, and upload that",
+                f"build it again, and upload that: {upload(project.index)}",
                 line,
             )
             continue
-        import hashlib  # noqa: PLC0415
+        core_metadata = None if file.core_metadata is None else file.core_metadata.sha256
+        if problem := disagreement(project.name, file.filename, file.requires_python, core_metadata, facts):
+            yield Hit(path, problem, rename_help(change, project, _own_help(change, project, path)), line)
 
-        differences = []
-        if normalize(facts.name) != project.name:
-            differences.append(f"name {facts.name!r}")
-        version = parse_filename(file.filename)
-        if version is None or version_key(facts.version) != version.key:
-            differences.append(f"version {facts.version!r}")
-        if (facts.requires_python or None) != (file.requires_python or None):
-            differences.append(f"requires-python {facts.requires_python!r}")
-        if file.core_metadata is not None and hashlib.sha256(facts.metadata).hexdigest() != file.core_metadata.sha256:
-            differences.append("other core metadata than the manifest's sha256 is of")
-        if differences:
-            yield Hit(
-                path,
-                f"{file.filename} says of itself: {', '.join(differences)}",
-                "build it again, or upload it as what it is",
-                line,
-            )
+
+def disagreement(
+    project: ProjectName, filename: str, requires_python: str | None, core_metadata: str | None, facts: CoreFacts
+) -> str | None:
+    """Say in what a file's own metadata differs from what its manifest says; ``None`` where they agree.
+
+    *core_metadata* is the sha256 that the manifest promises, where it does.
+    """
+    import hashlib  # noqa: PLC0415
+
+    differences = []
+    if normalize(facts.name) != project:
+        differences.append(f"name {facts.name!r}")
+    version = parse_filename(filename)
+    if version is None or version_key(facts.version) != version.key:
+        differences.append(f"version {facts.version!r}")
+    if (facts.requires_python or None) != (requires_python or None):
+        differences.append(f"requires-python {facts.requires_python!r}")
+    if core_metadata is not None and hashlib.sha256(facts.metadata).hexdigest() != core_metadata:
+        differences.append("other core metadata than the manifest's sha256 is of")
+    return f"{filename} says of itself: {', '.join(differences)}" if differences else None
+
+
+def _own_help(change: Change, project: ProjectChange, path: str) -> str:
+    if change.is_released(project.index, project.name, path.rpartition("/")[2]):
+        return or_restore("a released manifest keeps what it says", change, path)
+    return f"build it again, or upload it as what it is: {upload(project.index)}"
 
 
 @lru_cache(maxsize=1)  # two rules ask for the same project, one after the other

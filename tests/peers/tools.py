@@ -36,7 +36,7 @@ class Tools:
         """Run a command; whether it succeeds is the caller's to see."""
         return subprocess.run(
             list(map(str, command)),
-            env=self._environment(),
+            env=self.environment_of_commands(),
             cwd=self.home,
             capture_output=True,
             text=True,
@@ -53,7 +53,8 @@ class Tools:
     def gitindex(self, repository: Path, *arguments: str | Path) -> Done:
         return self.run(sys.executable, "-m", "gitindex", "-C", repository, *arguments)
 
-    def _environment(self) -> dict[str, str]:
+    def environment_of_commands(self) -> dict[str, str]:
+        """Return the whole environment that commands are run in."""
         (self.home / ".gitconfig").write_text("[user]\n\tname = Emilie\n\temail = emilie@example.org\n")
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         coverage = {key: value for key, value in os.environ.items() if key.startswith("COV")}

@@ -1,0 +1,191 @@
+"""A web server on the loopback interface that does to its clients what servers do: well, badly and with malice."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import NamedTuple, Self
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Request(NamedTuple):
+    """What was asked for."""
+
+    path: str
+    headers: Mapping[str, str]
+
+
+class Host:
+    """Answers each path as it is told, and remembers what it was asked for; other paths are 404."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self._answers: dict[str, list[Answer]] = {}
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.host = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self.netloc = f"127.0.0.1:{self._server.server_port}"
+        self.url = f"http://{self.netloc}"
+        self.is_over = threading.Event()
+
+    def on(self, path: str, *answers: Answer | bytes) -> str:
+        """Answer *path* with one after the other, and then with the last for ever; return its URL."""
+        self._answers[path] = [content(answer) if isinstance(answer, bytes) else answer for answer in answers]
+        return self.url + path
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths that were asked for, in order."""
+        return [request.path for request in self.requests]
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        self.requests.append(Request(handler.path, dict(handler.headers)))
+        waiting = self._answers.get(handler.path) or [status(404)]
+        (waiting.pop(0) if len(waiting) > 1 else waiting[0])(handler)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.is_over.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    host: Host
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep the output of the tests clean: clients hang up here."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_GET(self) -> None:
+        with contextlib.suppress(OSError):  # the client has had enough
+            self.server.host.answer(self)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Keep the output of the tests clean."""
+
+
+def _head(handler: BaseHTTPRequestHandler, code: int, length: int | None, headers: Mapping[str, str]) -> None:
+    handler.send_response(code)
+    if length is not None:
+        handler.send_header("Content-Length", str(length))
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+
+
+def content(data: bytes, **headers: str) -> Answer:
+    """Send *data*; in names of headers, ``_`` stands for ``-``."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, len(data), {name.replace("_", "-"): value for name, value in headers.items()})
+        handler.wfile.write(data)
+
+    return answer
+
+
+def chunked(data: bytes) -> Answer:
+    """Send *data* in chunks, and do not say how much it is."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, None, {"Transfer-Encoding": "chunked"})
+        for start in range(0, len(data), 100):
+            piece = data[start : start + 100]
+            handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        handler.wfile.write(b"0\r\n\r\n")
+
+    return answer
+
+
+def status(code: int, **headers: str) -> Answer:
+    """Send a status and a few words."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, code, 5, {name.replace("_", "-"): value for name, value in headers.items()})
+        handler.wfile.write(b"sorry")
+
+    return answer
+
+
+def truncated(data: bytes, length: int) -> Answer:
+    """Promise *length* bytes, send *data*, and hang up."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, length, {})
+        handler.wfile.write(data)
+        handler.close_connection = True
+
+    return answer
+
+
+def redirect(url: str, code: int = 302) -> Answer:
+    return status(code, Location=url)
+
+
+def redirect_without_end(url: str) -> Answer:
+    """Redirect, with a body that does not end."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 302, None, {"Location": url})
+        _write_for_ever(handler, bytes(1 << 16), 0)
+
+    return answer
+
+
+def endless(handler: BaseHTTPRequestHandler) -> None:
+    """Send zeros without end."""
+    _head(handler, 200, None, {})
+    _write_for_ever(handler, bytes(1 << 16), 0)
+
+
+def dripping(handler: BaseHTTPRequestHandler) -> None:
+    """Send a byte now and then, without end."""
+    _head(handler, 200, None, {})
+    _write_for_ever(handler, b"x", 0.05)
+
+
+def dripping_head(handler: BaseHTTPRequestHandler) -> None:
+    """Never come to the end of the headers."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    _write_for_ever(handler, b"x", 0.05)
+
+
+def silent(handler: BaseHTTPRequestHandler) -> None:
+    """Never answer."""
+    host = handler.server
+    assert isinstance(host, _Server)
+    host.host.is_over.wait(60)
+    handler.close_connection = True
+
+
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    """Close the connection without a word."""
+    handler.close_connection = True
+
+
+def _write_for_ever(handler: BaseHTTPRequestHandler, piece: bytes, pause: float) -> None:
+    handler.close_connection = True
+    server = handler.server
+    assert isinstance(server, _Server)
+    while not server.host.is_over.is_set():
+        handler.wfile.write(piece)
+        handler.wfile.flush()
+        time.sleep(pause)

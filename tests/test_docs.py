@@ -1,0 +1,123 @@
+"""The page of the rules is made from the rules and their cases, and is what is committed."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitindex.rules import RULES, Rule
+from tests.test_cases import CASES, Files, Node
+from tests.test_rules import each_rule
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.fixture(scope="module")
+def make_rules() -> dict[str, Any]:
+    """What `docs/make_rules.py` defines."""
+    return runpy.run_path(str(DOCS / "make_rules.py"))
+
+
+@pytest.fixture
+def example_of(make_rules: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Look for the example of GI001 among cases that are written for it: whether each is one, and what it expects."""
+
+    def find(*cases: tuple[str, list[str]]) -> Path:
+        shutil.rmtree(tmp_path / "GI001", ignore_errors=True)
+        for number, (example, expected) in enumerate(cases):
+            folder = tmp_path / "GI001" / f"case-{number}"
+            folder.mkdir(parents=True)
+            (folder / "case.toml").write_text(f'title = "A case."\nexpected = {expected}\n{example}\n')
+        found = make_rules["example_of"]
+        monkeypatch.setitem(found.__globals__, "CASES", tmp_path)
+        path: Path = found("GI001")
+        return path
+
+    return find
+
+
+def test_committed_page_is_what_the_rules_and_cases_make(make_rules: dict[str, Any]) -> None:
+    committed = (DOCS / "rules.md").read_text(encoding="utf-8")
+    assert committed == make_rules["page"](), "run: make docs"
+
+
+@each_rule
+def test_rule_has_one_case_that_is_its_example(rule: Rule, make_rules: dict[str, Any]) -> None:
+    assert make_rules["example_of"](rule.code).parent == CASES / rule.code
+
+
+def test_rule_without_an_example_or_with_two_stops_the_page(example_of: Callable[..., Path]) -> None:
+    with pytest.raises(ValueError, match=r"^GI001 needs one example, and has none: write `example = true` into one"):
+        example_of(("", ["GI001"]))
+    with pytest.raises(ValueError, match=r"^GI001 needs one example, and has case-0, case-1: "):
+        example_of(("example = true", ["GI001"]), ("example = true", ["GI001"]))
+
+
+def test_example_breaks_its_rule(example_of: Callable[..., Path]) -> None:
+    with pytest.raises(ValueError, match=r"^GI001: its example, case-0, does not break it"):
+        example_of(("example = true", ["GI002"]))
+
+
+def test_table_leads_to_a_heading_for_each_rule() -> None:
+    text = (DOCS / "rules.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert headings == [rule.code for rule in RULES]
+    assert re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \|", text, re.MULTILINE) == [(code, code.lower()) for code in headings]
+
+
+def test_every_block_of_code_is_closed_and_can_be_printed() -> None:
+    lines = (DOCS / "rules.md").read_text(encoding="utf-8").splitlines()
+    fences = [line for line in lines if line.startswith("```")]
+    assert fences[1::2] == ["```"] * (len(fences) // 2)
+    assert set(fences[::2]) == {"```text", "```diff"}
+    assert all(line.isprintable() for line in lines)
+
+
+def test_difference_names_what_is_moved_removed_and_not_text(make_rules: dict[str, Any]) -> None:
+    plain, run, link = 0o100644, 0o100755, 0o120000
+    base = Files(
+        {
+            b"a/old/1": Node(plain, b"1"),
+            b"a/old/2": Node(plain, b"2"),
+            b"a/gone/1": Node(plain, b"3\n"),
+            b"a/gone/2": Node(plain, b"4\n"),
+            b"a/mode": Node(plain, b"5\n"),
+            b"a/link": Node(plain, b"6\n"),
+            b"a/text": Node(plain, b"one\ntwo\n"),
+        }
+    )
+    head = Files(
+        {
+            b"a/new/1": Node(plain, b"1"),
+            b"a/old/2": Node(plain, b"2"),
+            b"a/mode": Node(run, b"5\n"),
+            b"a/link": Node(link, b"/etc\x1b[2J"),
+            b"a/text": Node(plain, b"one\n```\n"),
+            b"a/\xff": Node(plain, b"\0"),
+            b"files/x": Node(plain, b"text\n"),
+        }
+    )
+    lines = list(make_rules["difference"](base, head))
+    assert lines == [
+        "--- a/gone/ (removed, 2 files)",
+        "makes a/link a symlink to /etc\\x1b[2J",
+        "makes a/mode an executable file",
+        "renames a/old/1",
+        "     to a/new/1",
+        "--- a/text",
+        "+++ a/text",
+        "@@ -1,2 +1,2 @@",
+        " one",
+        "-two",
+        "+```",
+        "+++ a/\\xff (new, 1 bytes)",
+        "+++ files/x (new, 5 bytes)",
+    ]
+    assert make_rules["fenced"]("diff", ["a"]) == "```diff\na\n```\n"
+    assert make_rules["fenced"]("diff", lines).startswith("````diff\n")
