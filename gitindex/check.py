@@ -138,7 +138,7 @@ def run(
     _exclude({"--head": head is not None, "--staged": staged, "--worktree": worktree, "--pushed": pushed})
     _exclude({"--merge-into": into is not None, "--staged": staged, "--worktree": worktree, "--pushed": pushed})
     _exclude({"--merge-into": into is not None, "--base": base is not None, "--pushed": pushed})
-    repository = Repository.open(directory, folder, published=_named(base) if into is None else into)
+    repository = Repository.open(directory, folder)
     shown = Format.JSON if as_json else form
     if pushed:
         return _check_push(repository, actor, shown, strict=strict)
@@ -213,14 +213,9 @@ def _head(repository: Repository, head: str | None, *, staged: bool) -> Snapshot
 
 def _base(repository: Repository, base: str | None, head: Snapshot, *, is_revision: bool) -> Snapshot | None:
     if base is not None:
-        name = _named(base)
-        return None if name is None else repository.at(name)
+        # What Git hooks and forges pass for "nothing was there before".
+        return None if set(base) == {"0"} else repository.at(base)
     return repository.published(head.name if is_revision else None)
-
-
-def _named(base: str | None) -> str | None:
-    """Return the revision that a base is; zeros are what Git hooks and forges pass for "nothing was there before"."""
-    return None if base is None or set(base) == {"0"} else base
 
 
 def _fix(

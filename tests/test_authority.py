@@ -445,7 +445,8 @@ def test_first_index_repository_of_a_git_repository_is_held_to_its_own_policy(
     keys[0].commit(repository)
     words = ("-C", repository.path, "validate", "--base", "origin/main", "--head", "HEAD", "--json", "--actor")
     for actor, expected in (("emilie", {"GI301"}), ("bob", {"GI301", "GI302", "GI303"})):
-        assert {finding["code"] for finding in json.loads(run(*words, actor).out)["findings"]} == expected
+        found = {finding["code"] for finding in json.loads(run(*words, actor).out)["findings"]}
+        assert {code for code in found if code < "GI4"} == expected
     repository.git("rm", "-rq", "indexes/bob/dev/notes")
     keys[0].commit(repository, "Change", "--amend")
     assert run(*words, "emilie").code == 0

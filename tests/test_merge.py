@@ -193,18 +193,26 @@ def test_options_that_say_something_else_exclude_a_merge(run: Run, forked: Index
 
 
 @pytest.mark.parametrize("words", [["--base", "main"], ["--base", "main", "--head", "HEAD"], ["--merge-into", "main"]])
-def test_change_cannot_have_another_folder_looked_at(run: Run, tmp_path: Path, words: list[str]) -> None:
-    """The settings that show where the index repository is are moved to another folder, and a release is removed."""
+@pytest.mark.parametrize("has_other", [False, True], ids=["moved up", "another above"])
+def test_change_cannot_have_another_folder_looked_at(
+    run: Run, tmp_path: Path, words: list[str], *, has_other: bool
+) -> None:
+    """Where the index repository is, its settings show: a change takes them away, and what they guard."""
     content = small_content()
     content.release("emilie/prod", "table-print", "1.0")
     repository = make_repository(tmp_path / "monorepo", content, folder="packages")
+    if has_other:
+        (repository.path / "gitindex.toml").write_text("format = 1\n")
+        repository.commit("Have another one")
     repository.git("checkout", "--quiet", "-b", "work")
-    repository.git("mv", "packages/gitindex.toml", "gitindex.toml")
+    repository.git("mv", "--force", "packages/gitindex.toml", "gitindex.toml")
     repository.git("rm", "-q", "packages/indexes/emilie/prod/table-print/1.0.json")
     repository.commit("Move")
     result = run("-C", repository.root, "validate", *words)
+    assert (result.code, result.out) == (3, "")
+    assert "the index repository is taken to be the top, and was packages" in result.err
+    result = run("-C", repository.root, "--folder", "packages", "validate", *words)
     assert result.code == 1
-    assert "GI212 gitindex.toml is removed" in result.out
     assert "GI202" in result.out
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import takewhile
 from typing import NamedTuple
 
 import pygit2
@@ -123,17 +123,17 @@ class History:
     def resolve(self, reference: str) -> str:
         """Return the full name of what is written where *reference* is: itself, or the one that it stands for."""
         for _ in range(5):  # Git goes no further either
-            found = self._git.references.get(reference)
-            if found is None or not isinstance(found.target, str):
+            target = self._git.references[reference].target if self.has(reference) else None
+            if not isinstance(target, str):
                 break
-            reference = found.target
+            reference = target
         return reference
 
     def has(self, reference: str) -> bool:
         """Tell whether there is a reference of that full name."""
         try:
             return reference in self._git.references
-        except ValueError:  # no reference can have it
+        except ValueError:  # no reference can have it, or it is not here and no UTF-8
             return False
 
     @property
@@ -149,11 +149,18 @@ class History:
             return None
 
 
+_PARENTS = re.compile(rb"tree [0-9a-f]+\n((?:parent [0-9a-f]+\n)*)")
+"""Git takes the parents from right behind the tree, and nowhere else."""
+
+
 def _parents(commit: pygit2.Commit) -> tuple[str, ...]:
-    """Return the parents as they stand in the commit: libgit2 leaves out those that a shallow clone lacks."""
-    header, _, _ = commit.read_raw().partition(b"\n\n")
-    lines = header.split(b"\n")[1:]
-    return tuple(line[7:].decode("ascii", "replace") for line in takewhile(lambda li: li.startswith(b"parent "), lines))
+    """Return the parents that a commit names itself.
+
+    What libgit2 says is changed by a graft, and of the last commit of a shallow clone it says that it has none: that
+    would be taken for the first one.
+    """
+    found = _PARENTS.match(commit.read_raw())
+    return tuple(found[1].decode().split()[1::2]) if found else ()
 
 
 def _text(data: bytes) -> str:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,22 +41,22 @@ _MERGED_BY_HOOK = re.compile(r"GITHEAD_([0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
 class Repository:
     """A Git repository, bare or not, and the folder of it that is the index repository."""
 
-    def __init__(self, repository: pygit2.Repository, folder: str) -> None:
+    def __init__(self, repository: pygit2.Repository, folder: str, way: Sequence[str] = ()) -> None:
         self._git = repository
         self.folder = folder
         """Path of the index repository in the Git repository, with ``/``; empty for the whole of it."""
+        self._way = way
+        """The folders that it was looked for in, where nobody named it."""
 
     @classmethod
-    def open(cls, directory: Path, folder: str | None = None, *, published: str | None = None) -> Repository:
+    def open(cls, directory: Path, folder: str | None = None) -> Repository:
         """Open the repository that *directory* lies in.
 
         Without *folder*, the index repository is the nearest folder at or above *directory* that has a `gitindex.toml`
-        (in the working tree, in the last commit, or in the *published* one: a change that takes it away there does not
-        make another folder be looked at); in a bare repository it is the root.
+        (in the working tree or in the last commit); in a bare repository it is the root.
 
         Raises:
             CannotRunError: there is no repository, or Git refuses to open it.
-            NotThereError: no such revision *published*.
 
         """
         if not directory.is_dir():
@@ -70,12 +71,15 @@ class Repository:
             raise CannotRunError(f"{directory}: Git cannot open it: {reason(error)}", help=hint) from None
         if quarantine := os.environ.get("GIT_QUARANTINE_PATH"):
             repository.odb.add_disk_alternate(quarantine)
-        opened = cls(repository, (folder or "").strip("/"))
-        if folder is None and not repository.is_bare:
-            known = {opened.head(), None if published is None else opened.commit_id(published)}
-            roots = [opened.at(commit).root for commit in known if commit is not None]
-            opened.folder = _nearest(directory, opened.top, roots)
-        return opened
+        if folder is not None:
+            return cls(repository, folder.strip("/"))
+        if repository.is_bare:
+            return cls(repository, "")
+        way = tuple(_way_up(Path(repository.workdir).resolve(), directory.resolve()))
+        try:
+            return cls(repository, _nearest(repository, way), way)
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise CannotRunError(f"HEAD cannot be read: {reason(error)}", help="run: git fsck") from None
 
     @property
     def is_bare(self) -> bool:
@@ -195,6 +199,26 @@ class Repository:
         """
         commit = self._commit(revision)
         return Snapshot(self._subfolder(GitFolder(self._git, commit.tree_id.raw)), str(commit.id))
+
+    def check_place(self, base: Snapshot) -> None:
+        """Make sure that a *base* has its index repository at this very place, where it has one on the way to it.
+
+        Which folder it is, the working tree says: a change that moves `gitindex.toml` must not make what was published
+        look like nothing, nor have another index repository looked at, above the one that is meant.
+
+        Raises:
+            CannotRunError: it has.
+
+        """
+        if base.name is None:
+            return
+        is_here = base.settings_or_problem is not None
+        root = GitFolder(self._git, self._commit(base.name).tree_id.raw)
+        for folder in takewhile(lambda folder: folder != self.folder, self._way) if is_here else self._way:
+            if folder != self.folder and find(root, _settings_in(folder)) is not None:
+                here, there = self.folder or "the top", folder or "the top"
+                message = f"the index repository is taken to be {here}, and was {there} in {base.name[:12]}"
+                raise CannotRunError(message, help="say which one is meant: --folder PATH (--folder / for the top)")
 
     def _subfolder(self, root: Folder) -> Folder:
         for name in self.folder.split("/") if self.folder else ():
@@ -508,16 +532,26 @@ def configured_identity() -> tuple[str, str]:
     return found[0], found[1]
 
 
-def _nearest(directory: Path, top: Path, roots: Collection[Folder]) -> str:
-    top, start = top.resolve(), directory.resolve()
+def _way_up(top: Path, start: Path) -> Iterator[str]:
+    """Yield the paths, below *top*, of *start* and the folders above it."""
     for folder in (start, *start.parents):
         if not folder.is_relative_to(top):
             break
-        relative = _relative(folder, top)
-        path = f"{relative}/{layout.SETTINGS}".lstrip("/")
-        if os.path.lexists(folder / layout.SETTINGS) or any(find(root, path) for root in roots):
-            return relative
-    return _relative(start, top) if start.is_relative_to(top) else ""
+        yield _relative(folder, top)
+
+
+def _nearest(repository: pygit2.Repository, way: Sequence[str]) -> str:
+    top = Path(repository.workdir)
+    head = None if repository.head_is_unborn else repository.head.peel(pygit2.Tree)
+    for folder in way:
+        path = _settings_in(folder)
+        if os.path.lexists(top / path) or (head is not None and path in head):
+            return folder
+    return next(iter(way), "")
+
+
+def _settings_in(folder: str) -> str:
+    return f"{folder}/{layout.SETTINGS}".lstrip("/")
 
 
 def _relative(folder: Path, top: Path) -> str:
