@@ -180,6 +180,20 @@ def test_nonsense_in_place_of_a_signature_is_refused(team: Team, header: str) ->
     assert team.codes() == ["GI304"]
 
 
+def test_signature_that_is_cut_off_in_a_large_commit_is_refused(team: Team) -> None:
+    """The program that checks it ends before it has read the commit, which must not end git."""
+    team.write(NOTES, STATUS)
+    team.bob.commit(team.repository)
+    lines = team.repository.git("cat-file", "commit", "HEAD").split("\n")
+    end = lines.index(" -----END SSH SIGNATURE-----")
+    team.set_head("\n".join([*lines[: end - 2], *lines[end:], "x" * 1_000_000]) + "\n")
+    broken = team.repository.git("rev-parse", "HEAD")
+    for _ in range(3):
+        team.bob.commit(team.repository)
+    (finding,) = team.findings()
+    assert (finding["code"], finding["message"][:19]) == ("GI304", f"commit {broken[:12]}")
+
+
 def test_what_is_not_committed_has_no_signature_to_check(team: Team) -> None:
     team.write(NOTES, STATUS)
     assert team.run("-C", team.repository.path, "validate").code == 0

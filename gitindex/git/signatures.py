@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -16,6 +16,8 @@ from gitindex.git.command import run_git
 _SSH = b"-----BEGIN SSH SIGNATURE-----"
 _GPG = (b"-----BEGIN PGP SIGNATURE-----", b"-----BEGIN PGP MESSAGE-----")
 _FORMAT = "%H%x00%G?%x00%GS%x00%GF%x00%GP"
+_BROKEN_PIPE = (-13, 141)
+"""How git ends (by SIGPIPE) where ssh-keygen does not read what a malformed signature is of."""
 _NAMESPACE = "git"
 """What git signs for; a signature that the same key made for something else is none here."""
 _WORDS = {
@@ -56,20 +58,33 @@ def check_signatures(directory: Path, signed: Mapping[str, bytes], trusted: Coll
         allowed = Path(folder) / "allowed_signers"
         keys = {key for signature in signed.values() if (key := ssh_key(signature)) is not None}
         allowed.write_text("".join(_allowed(keys, trusted)), encoding="ascii")
-        done = run_git(
-            directory,
-            *("-c", f"gpg.ssh.allowedSignersFile={allowed}"),
-            *("-c", "gpg.minTrustLevel=undefined"),  # whose a key is, the identities say, and no web of trust
-            *("-c", "log.showSignature=false", "-c", "log.mailmap=false", "-c", "i18n.logOutputEncoding=UTF-8"),
-            *("log", "--no-walk=unsorted", "--stdin", "-z", f"--format={_FORMAT}"),
-            data="".join(f"{commit}\n" for commit in asked),
-            environment={"GIT_DIR": str(directory), "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"},
-        )
-    fields = iter(done.out.split("\0"))
-    for commit, *facts in zip(fields, fields, fields, fields, fields, strict=False):  # behind the last is nothing
-        if commit in answers:
-            answers[commit] = _judge(signed[commit], *facts)
+        for commit, *facts in _ask(directory, allowed, asked):
+            if commit in answers:
+                answers[commit] = _judge(signed[commit], *facts)
     return answers
+
+
+def _ask(directory: Path, allowed: Path, commits: Sequence[str]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield what git says of each commit: its id, and the facts that :func:`_judge` needs."""
+    done = run_git(
+        directory,
+        *("-c", f"gpg.ssh.allowedSignersFile={allowed}"),
+        *("-c", "gpg.minTrustLevel=undefined"),  # whose a key is, the identities say, and no web of trust
+        *("-c", "log.showSignature=false", "-c", "log.mailmap=false", "-c", "i18n.logOutputEncoding=UTF-8"),
+        *("log", "--no-walk=unsorted", "--stdin", "-z", f"--format={_FORMAT}"),
+        data="".join(f"{commit}\n" for commit in commits),
+        environment={"GIT_DIR": str(directory), "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"},
+        accepted=(0, *_BROKEN_PIPE),
+    )
+    if done.code == 0:
+        fields = iter(done.out.split("\0"))
+        yield from zip(fields, fields, fields, fields, fields, strict=False)  # behind the last is nothing
+    elif len(commits) > 1:  # one of them ended git
+        middle = len(commits) // 2
+        yield from _ask(directory, allowed, commits[:middle])
+        yield from _ask(directory, allowed, commits[middle:])
+    else:
+        yield commits[0], "B", "", "", ""
 
 
 def _judge(signature: bytes, verdict: str, signer: str, fingerprint: str, primary: str) -> Signature:
