@@ -32,9 +32,11 @@ def attribute(repository: Repository, change: Change, *, actor: str | None, head
     force wants commits signed, each one that the base does not have is its signer's act.
 
     Raises:
-        CannotRunError: a commit is not here, or its signature cannot be checked.
+        CannotRunError: a commit is not here, its signature cannot be checked, or the base has its index repository in
+            another folder.
 
     """
+    repository.check_place(change.base)
     acts = [] if actor is None else [Act(change, change.rights.actor(actor))]
     if head is not None and _wants_signatures(change):
         base = change.base.name if change.has_base else None

@@ -169,7 +169,9 @@ class Door(NamedTuple):
         return _BRANCHES + (settings if isinstance(settings, Settings) else Settings(format=1)).policy.protected_branch
 
     def _is_protected(self, update: Update, published: str | None) -> bool:
-        if not update.is_branch or update.reference in self._protected():
+        protected = [self.repository.history.target(reference) for reference in self._protected()]
+        # A branch that is another name of the protected one (a symbolic reference) is that one.
+        if not update.is_branch or self.repository.history.target(update.reference) in protected:
             return update.is_branch
         # HEAD may be a branch that nobody ever pushed. A branch that names itself is protected then.
         stated = update.old or (update.new if published is None else None)

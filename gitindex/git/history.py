@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import NamedTuple
@@ -10,6 +11,10 @@ import pygit2
 
 from gitindex.errors import CannotRunError
 from gitindex.git.folders import reason
+
+
+_MAX_SYMBOLIC = 5
+"""Symbolic references that Git itself follows, one after the other."""
 
 
 class CommitInfo(NamedTuple):
@@ -43,7 +48,7 @@ class History:
         subject, _, _ = commit.raw_message.lstrip(b"\n").partition(b"\n")
         return CommitInfo(
             str(commit.id),
-            tuple(map(str, commit.parent_ids)),
+            _parents(commit),
             _text(author.raw_name),
             _text(author.raw_email),
             _date(author.time, author.offset),
@@ -71,9 +76,13 @@ class History:
             walker = self._git.walk(pygit2.Oid(hex=head), order)
             if base is not None:
                 walker.hide(pygit2.Oid(hex=base))
-            return [str(commit.id) for commit in walker]
+            found = list(walker)
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise self._missing(head, error) from None
+        for commit in found:
+            if _parents(commit) != tuple(map(str, commit.parent_ids)):
+                raise self._missing(_parents(commit)[0], KeyError("the history is cut off there"))
+        return [str(commit.id) for commit in found]
 
     def first_parents(self, head: str) -> Iterator[str]:
         """Yield *head*, its first parent, that one's first parent, and so on to the first commit.
@@ -84,9 +93,9 @@ class History:
         """
         commit_id: str | None = head
         while commit_id is not None:
-            parents = self._read(commit_id).parent_ids
+            parents = _parents(self._read(commit_id))
             yield commit_id
-            commit_id = str(parents[0]) if parents else None
+            commit_id = parents[0] if parents else None
 
     def branch(self, revision: str) -> str | None:
         """Return the full name of the reference that *revision* is or leads to (`HEAD`: the branch checked out)."""
@@ -95,6 +104,15 @@ class History:
             return None if found is None else found.resolve().name
         except (KeyError, ValueError, pygit2.GitError):
             return None
+
+    def target(self, reference: str) -> str:
+        """Return the full name of the reference that *reference* leads to: itself, where it is no symbolic one."""
+        for _ in range(_MAX_SYMBOLIC):
+            found = self._git.references.get(reference)
+            if found is None or not isinstance(found.target, str):
+                break
+            reference = found.target
+        return reference
 
     @property
     def head_branch(self) -> str | None:
@@ -108,6 +126,20 @@ class History:
             return str(self._git.references[reference].peel(pygit2.Commit).id)
         except (KeyError, ValueError, pygit2.GitError):
             return None
+
+
+_PARENTS = re.compile(rb"tree [0-9a-f]+\n((?:parent [0-9a-f]+\n)*)")
+"""Git takes the parents from right behind the tree, and nowhere else."""
+
+
+def _parents(commit: pygit2.Commit) -> tuple[str, ...]:
+    """Return the parents that a commit names itself.
+
+    What libgit2 says is changed by a graft, and of the last commit of a shallow clone it says that it has none: it would
+    be taken for the first one.
+    """
+    found = _PARENTS.match(commit.read_raw())
+    return tuple(found[1].decode().split()[1::2]) if found else ()
 
 
 def _text(data: bytes) -> str:

@@ -20,7 +20,7 @@ from gitindex.git.merge import Merger
 from gitindex.git.signatures import Signature, check_signatures
 from gitindex.model import Settings
 from gitindex.snapshot import Snapshot
-from gitindex.tree import EMPTY, Folder, Leaf, Overlay
+from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
@@ -29,10 +29,12 @@ STAGED: Final = "index"
 class Repository:
     """A Git repository, bare or not, and the folder of it that is the index repository."""
 
-    def __init__(self, repository: pygit2.Repository, folder: str) -> None:
+    def __init__(self, repository: pygit2.Repository, folder: str, way: Sequence[str] = ()) -> None:
         self._git = repository
         self.folder = folder
         """Path of the index repository in the Git repository, with ``/``; empty for the whole of it."""
+        self._way = way
+        """The folders that it was looked for in, where nobody named it."""
 
     @classmethod
     def open(cls, directory: Path, folder: str | None = None) -> Repository:
@@ -57,12 +59,15 @@ class Repository:
             raise CannotRunError(f"{directory}: Git cannot open it: {reason(error)}", help=hint) from None
         if quarantine := os.environ.get("GIT_QUARANTINE_PATH"):
             repository.odb.add_disk_alternate(quarantine)
-        if folder is None:
-            try:
-                folder = "" if repository.is_bare else _nearest(repository, directory)
-            except (KeyError, ValueError, pygit2.GitError) as error:
-                raise CannotRunError(f"HEAD cannot be read: {reason(error)}", help="run: git fsck") from None
-        return cls(repository, folder.strip("/"))
+        if folder is not None:
+            return cls(repository, folder.strip("/"))
+        if repository.is_bare:
+            return cls(repository, "")
+        way = tuple(_way_up(Path(repository.workdir).resolve(), directory.resolve()))
+        try:
+            return cls(repository, _nearest(repository, way), way)
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise CannotRunError(f"HEAD cannot be read: {reason(error)}", help="run: git fsck") from None
 
     @property
     def is_bare(self) -> bool:
@@ -145,6 +150,25 @@ class Repository:
         commit = self._commit(revision)
         return Snapshot(self._subfolder(GitFolder(self._git, commit.tree_id.raw)), str(commit.id))
 
+    def check_place(self, base: Snapshot) -> None:
+        """Make sure that a *base* without an index repository at this place has none elsewhere on the way to it.
+
+        Which folder it is, the working tree says: a change that moves `gitindex.toml` must not make what was published
+        look like nothing.
+
+        Raises:
+            CannotRunError: it has.
+
+        """
+        if base.name is None or base.settings_or_problem is not None:
+            return
+        root = GitFolder(self._git, self._commit(base.name).tree_id.raw)
+        for folder in self._way:
+            if folder != self.folder and find(root, _settings_in(folder)) is not None:
+                here, there = self.folder or "the top", folder or "the top"
+                message = f"the index repository is taken to be {here}, and was {there} in {base.name[:12]}"
+                raise CannotRunError(message, help="say which one is meant: --folder PATH (--folder / for the top)")
+
     def _subfolder(self, root: Folder) -> Folder:
         for name in self.folder.split("/") if self.folder else ():
             entry = root.entries().get(name)
@@ -196,7 +220,7 @@ class Repository:
     def _ask_git(self, *arguments: str) -> str:
         """Run git on this very repository, whatever a hook's environment names, and return what it prints."""
         top = Path(self._git.workdir or self._git.path)
-        return run_git(top, *arguments, environment={"GIT_DIR": self._git.path}).out
+        return run_git(top, *arguments, environment={"GIT_DIR": self._git.path, "GIT_NO_REPLACE_OBJECTS": "1"}).out
 
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
@@ -393,18 +417,26 @@ def configured_identity() -> tuple[str, str]:
     return found[0], found[1]
 
 
-def _nearest(repository: pygit2.Repository, directory: Path) -> str:
-    top = Path(repository.workdir).resolve()
-    start = directory.resolve()
-    head = None if repository.head_is_unborn else repository.head.peel(pygit2.Tree)
+def _way_up(top: Path, start: Path) -> Iterator[str]:
+    """Yield the paths, below *top*, of *start* and the folders above it."""
     for folder in (start, *start.parents):
         if not folder.is_relative_to(top):
             break
-        relative = _relative(folder, top)
-        path = f"{relative}/{layout.SETTINGS}".lstrip("/")
-        if os.path.lexists(folder / layout.SETTINGS) or (head is not None and path in head):
-            return relative
-    return _relative(start, top) if start.is_relative_to(top) else ""
+        yield _relative(folder, top)
+
+
+def _nearest(repository: pygit2.Repository, way: Sequence[str]) -> str:
+    top = Path(repository.workdir)
+    head = None if repository.head_is_unborn else repository.head.peel(pygit2.Tree)
+    for folder in way:
+        path = _settings_in(folder)
+        if os.path.lexists(top / path) or (head is not None and path in head):
+            return folder
+    return next(iter(way), "")
+
+
+def _settings_in(folder: str) -> str:
+    return f"{folder}/{layout.SETTINGS}".lstrip("/")
 
 
 def _relative(folder: Path, top: Path) -> str:
