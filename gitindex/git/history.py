@@ -12,7 +12,6 @@ import pygit2
 from gitindex.errors import CannotRunError
 from gitindex.git.folders import reason
 
-
 _MAX_SYMBOLIC = 5
 """Symbolic references that Git itself follows, one after the other."""
 
@@ -135,8 +134,8 @@ _PARENTS = re.compile(rb"tree [0-9a-f]+\n((?:parent [0-9a-f]+\n)*)")
 def _parents(commit: pygit2.Commit) -> tuple[str, ...]:
     """Return the parents that a commit names itself.
 
-    What libgit2 says is changed by a graft, and of the last commit of a shallow clone it says that it has none: it would
-    be taken for the first one.
+    What libgit2 says is changed by a graft, and of the last commit of a shallow clone it says that it has none: that
+    would be taken for the first one.
     """
     found = _PARENTS.match(commit.read_raw())
     return tuple(found[1].decode().split()[1::2]) if found else ()
