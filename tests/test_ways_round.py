@@ -126,3 +126,33 @@ def test_what_is_staged_is_compared_with_the_commit_itself_and_not_with_its_repl
     result = run("-C", tmp_path, "validate", "--staged")
     assert result.code == 1
     assert "GI201" in result.out
+
+
+@pytest.mark.parametrize("place", ["", "indexes", "indexes/emilie", "indexes/emilie/prod", "files"])
+def test_a_tree_in_which_git_would_not_find_a_name_is_not_accepted(place: str, tmp_path: Path, run: Run) -> None:
+    content = small_content()
+    for version in ("1.0", "1.1"):
+        content.release("emilie/prod", "demo", version)
+    repository = make_repository(tmp_path, content)
+    repository.git("config", "fsck.treeNotSorted", "ignore")
+    tree = reversed_tree(repository, "HEAD^{tree}", place.split("/") if place else [])
+    head = repository.git("commit-tree", "-m", "In no order", "-p", "HEAD", tree)
+    assert run("-C", tmp_path, "validate", "--base", "HEAD", "--head", "HEAD").code == 0
+    result = run("-C", tmp_path, "validate", "--base", "HEAD", "--head", head)
+    assert result.code == 3
+    assert "not a well-formed tree" in result.err
+
+
+def reversed_tree(repository: IndexRepository, tree: str, path: list[str]) -> str:
+    """Write a tree again, with the entries of the one at *path* in it in reverse order."""
+    listed = [line.partition("\t") for line in repository.git("ls-tree", "-z", tree).split("\0") if line]
+    entries = [(name, *facts.split(" ")) for facts, _, name in listed]
+    if path:
+        entries = [
+            (name, mode, kind, reversed_tree(repository, object_id, path[1:]) if name == path[0] else object_id)
+            for name, mode, kind, object_id in entries
+        ]
+    else:
+        entries.reverse()
+    data = b"".join(b"%o %s\0%s" % (int(m, 8), n.encode(), bytes.fromhex(i)) for n, m, _, i in entries)
+    return repository.git("hash-object", "-t", "tree", "-w", "--stdin", "--literally", data=data)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import operator
 import os
 import re
 import stat
 from collections.abc import ItemsView, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -99,14 +101,20 @@ class GitFolder:
 
 _TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 """An entry of a tree object: mode, name and the bytes of the id, each entry right after the one before."""
+_FOLDER_MODES = frozenset(mode for mode, kind in _KINDS.items() if kind == "folder")
 _TREE = re.compile(rb"(?:[0-7]+ [^\0]+\0.{20})*+", re.DOTALL)
 
 
 def _parse_tree(data: bytes) -> _TreeEntries | None:
-    """Return the entries of a tree object, ``None`` where it is malformed or names one twice: readers disagree then."""
+    """Return the entries of a tree object; ``None`` where it is malformed, names one twice or is not in order.
+
+    Readers disagree then: Git itself looks for a name only as far as the order says that it could still come.
+    """
     found = _TREE_ENTRY.findall(data)
     raw = {name: (mode, object_id) for mode, name, object_id in found}
-    return _TreeEntries(raw) if len(raw) == len(found) and _TREE.fullmatch(data) else None
+    keys = [name + b"/" if mode in _FOLDER_MODES else name for mode, name, _ in found]
+    is_in_order = all(map(operator.lt, keys, islice(keys, 1, None)))
+    return _TreeEntries(raw) if is_in_order and len(raw) == len(found) and _TREE.fullmatch(data) else None
 
 
 class _TreeEntries(Mapping[str, Entry]):
