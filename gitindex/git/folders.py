@@ -6,7 +6,6 @@ import io
 import os
 import stat
 from collections.abc import ItemsView, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -53,24 +52,20 @@ class GitFolder:
             kind, data = _read_object(self._repository, self.id)
             if kind != pygit2.GIT_OBJECT_TREE:
                 raise _BrokenObjectError(self.id.hex(), TypeError("not a tree"))
-            with self.reading():
+            try:
                 self._tree = Tree(data)
+            except MalformedTreeError as error:
+                raise _BrokenObjectError(self.id.hex(), error) from None
         return self._tree
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Say which object it is that turns out to be malformed."""
-        try:
-            yield
-        except MalformedTreeError as error:
-            raise _BrokenObjectError(self.id.hex(), error) from None
 
     def differing(self, other: Folder) -> set[str] | None:
         if not isinstance(other, GitFolder):
             return None
         if self._differing is None or self._differing[0] != other.id:  # several rules ask for the same two
-            with other.reading():
+            try:
                 self._differing = other.id, set(map(_decoded, self.tree.differing(other.tree)))
+            except MalformedTreeError as error:
+                raise _BrokenObjectError(other.id.hex(), error) from None
         return self._differing[1]
 
     def folder(self, name: str) -> Folder:
@@ -84,9 +79,10 @@ class GitFolder:
             CannotRunError: the tree is malformed.
 
         """
-        tree = self.tree
-        with self.reading():
-            found = tree.place(_encoded(name))
+        try:
+            found = self.tree.place(_encoded(name))
+        except MalformedTreeError as error:
+            raise _BrokenObjectError(self.id.hex(), error) from None
         if found is None:
             raise KeyError(name)
         return found
@@ -98,9 +94,10 @@ class GitFolder:
             CannotRunError: the tree is malformed.
 
         """
-        tree = self.tree
-        with self.reading():
-            return tree.places
+        try:
+            return self.tree.places
+        except MalformedTreeError as error:
+            raise _BrokenObjectError(self.id.hex(), error) from None
 
     def _id(self, name: str) -> bytes:
         return self.place(name)[1]
