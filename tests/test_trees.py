@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from gitindex.git import trees
 from gitindex.git.trees import MalformedTreeError, Tree
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay, leaf
+from tests.trees import read_piece_by_piece
 
 MODES = [b"40000", b"100644", b"100755", b"120000", b"160000", b"040000", b"7"]
 Entries = dict[bytes, tuple[bytes, bytes]]
@@ -36,8 +37,7 @@ def in_order(found: Entries) -> list[tuple[bytes, tuple[bytes, bytes]]]:
 
 def piecewise(data: bytes) -> Tree:
     """Open a tree as a large one is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trees, "_LARGE", 0)
+    with read_piece_by_piece():
         return Tree(data)
 
 

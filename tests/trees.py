@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pygit2
 
+from gitindex.git import trees
 from gitindex.tree import Kind
 
 MODES: dict[Kind, int] = {"file": 0o100644, "executable": 0o100755, "symlink": 0o120000, "submodule": 0o160000}
@@ -46,6 +48,17 @@ class Files(dict[bytes, Node]):
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 self.put(os.fsencode(file.relative_to(folder).as_posix()), Node(PLAIN, file.read_bytes()))
+
+
+@contextmanager
+def read_piece_by_piece(*, wanted: bool = True) -> Iterator[None]:
+    """Have small trees read as large ones are: no more of them than is asked for."""
+    before = trees._LARGE
+    trees._LARGE = 0 if wanted else before
+    try:
+        yield
+    finally:
+        trees._LARGE = before
 
 
 class Writer:

@@ -33,7 +33,7 @@ from tests.fuzzing import mangle
 from tests.mutants import oracle
 from tests.mutants.history import MAIN, Objects
 from tests.mutants.start import start
-from tests.trees import TREE, Files, Node, Writer
+from tests.trees import TREE, Files, Node, Writer, read_piece_by_piece
 
 SECONDS = 5.0
 """Of processor time, that an example may take. It is what nobody waits for; most take milliseconds."""
@@ -540,7 +540,7 @@ def replay(target: str, seed: str, ground: Ground) -> None:
     """Make one example."""
     random = Random(f"{target}/{seed}")  # noqa: S311 - chance that can be had again
     try:
-        with bounded():
+        with bounded(), read_piece_by_piece(wanted=random.random() < 0.3):
             TARGETS[target](ground, random)
     except Exception as error:
         raise FoundError(f"{target} {seed}: {type(error).__name__}: {error}") from error

@@ -22,6 +22,7 @@ from gitindex.receive import Door, Update
 from tests.mutants import oracle
 from tests.mutants.history import MAIN, Commit, Objects, publish
 from tests.mutants.scenarios import Nature, Played, Pull, Scenario, draw, play
+from tests.trees import read_piece_by_piece
 
 
 class Answer(NamedTuple):
@@ -63,7 +64,8 @@ def judge(nature: Nature, seed: str, folder: Path, objects: Objects, kind: str |
     repository = objects.repository(folder / "repository", played.pull.tip)
     try:
         court = Court(repository, scenario, played, random)
-        misses = tuple(court.misses())
+        with read_piece_by_piece(wanted=random.random() < 0.3):
+            misses = tuple(court.misses())
     finally:
         shutil.rmtree(repository)
     return Judgement(scenario, court.is_destroying, played.done, court.answer, misses)
