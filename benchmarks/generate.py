@@ -1,6 +1,7 @@
 """Make an index repository (format 1) of any size, packed as a served one, and dumb-pypi's list of its files.
 
-The same seed gives the same commits. The head commit adds one release to a project of median size.
+The same seed gives the same commits. The head commit adds one release to a project of median size. Between it and the
+first one there may be a history: releases, some yanks and some merges.
 """
 
 from __future__ import annotations
@@ -88,26 +89,30 @@ class Counts(NamedTuple):
 
 
 class FastImport:
-    """Two commits by way of ``git fast-import``: nothing touches a work tree."""
+    """Commits by way of ``git fast-import``: nothing touches a work tree."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def commit(self, message: str, when: int) -> None:
+    def commit(self, message: str, when: int, *, branch: str = "main", start: str = "", merged: str = "") -> None:
+        """Begin a commit on a branch, after the last one there or where *start* is, with *merged* as second parent."""
         committer = f"committer Bench <bench@example.org> {when} +0000"
-        lines = ("commit refs/heads/main", committer, f"data {len(message.encode())}", message, "")
-        self._stream.write("\n".join(lines).encode())
+        lines = [f"commit refs/heads/{branch}", committer, f"data {len(message.encode())}", message]
+        named = {"from": start, "merge": merged}
+        lines += [f"{word} refs/heads/{name}" for word, name in named.items() if name]
+        self._stream.write(("\n".join(lines) + "\n").encode())
 
     def write(self, path: str, text: str) -> None:
         data = text.encode()
         self._stream.write(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data))
 
 
-def generate(out: Path, *, projects: int, files: int, seed: int = 1, bare: bool = False) -> Counts:
+def generate(out: Path, *, projects: int, files: int, commits: int = 0, seed: int = 1, bare: bool = False) -> Counts:
     """Make the repository *out* (it must not exist) and the list ``<out>.packages.jsonl``; return their size.
 
-    A repository with a work tree also has ``origin/main`` at the commit before the head, as if the head
-    were not yet pushed.
+    *commits* are made between the first one, with all those files, and the head; the list does not have what they
+    yank. A repository with a work tree also has ``origin/main`` at the commit before the head, as if the head were not
+    yet pushed; its tag ``release`` is the head.
     """
     _git(out.parent, "init", "--quiet", "--initial-branch=main", *(["--bare"] if bare else []), str(out))
     command = ["git", "fast-import", "--quiet"]
@@ -116,47 +121,111 @@ def generate(out: Path, *, projects: int, files: int, seed: int = 1, bare: bool 
         subprocess.Popen(command, cwd=out, env=_clean_environment(), stdin=subprocess.PIPE) as importer,
     ):
         assert importer.stdin is not None  # noqa: S101 - for the type checker
-        counts = _write_history(FastImport(importer.stdin), listing, random.Random(seed), projects, files)
+        counts = _write_history(
+            FastImport(importer.stdin), listing, random.Random(seed), Size(projects, files, commits)
+        )
     if importer.returncode:
         raise SystemExit("git fast-import failed")
+    _git(out, "update-ref", "-d", "refs/heads/side")
     _git(out, "repack", "-a", "-d", "-f", "--quiet")
     if not bare:
         _git(out, "update-ref", "refs/remotes/origin/main", "main~1")
+        _git(out, "tag", "release", "main")
         _git(out, "reset", "--quiet", "--hard", "main")
     return counts
 
 
-def _write_history(importer: FastImport, listing: IO[str], rng: random.Random, projects: int, files: int) -> Counts:
+class Size(NamedTuple):
+    """How much is to be made."""
+
+    projects: int
+    files: int
+    """Of the first commit."""
+    commits: int
+    """Between that and the head."""
+
+
+def _write_history(importer: FastImport, listing: IO[str], rng: random.Random, size: Size) -> Counts:
+    projects, files, commits = size
     sizes = file_counts(rng, projects, files)
     names = project_names(rng, projects)
     median = sizes.index(sorted(sizes)[projects // 2])
     releases = yanked = 0
     newest: Release | None = None
+    yanks: dict[str, dict[str, str]] = {}
+    last: dict[str, str] = {}
 
     importer.commit("base", LAST_UPLOAD)
     for path, text in SETTINGS.items():
         importer.write(path, text)
-    for number, (name, size) in enumerate(zip(names, sizes, strict=True)):
-        made = list(project_releases(rng, name, size))
+    for number, (name, count) in enumerate(zip(names, sizes, strict=True)):
+        made = list(project_releases(rng, name, count))
         for release in made:
             importer.write(release.path, release.manifest())
             listing.writelines(release.dumb_pypi_lines())
-        statements = [release for release in made if release.yanked is not None]
+        statements = {release.version: release.yanked or "" for release in made if release.yanked is not None}
         if statements:
-            lines = [f"{json.dumps(r.version)} = {json.dumps(r.yanked)}\n" for r in statements]
-            importer.write(f"{INDEX}/{name}/project.toml", "[yanked]\n" + "".join(lines))
+            _write_yanks(importer, name, statements)
         releases += len(made)
         yanked += len(statements)
+        if commits:
+            yanks[name], last[name] = statements, made[-1].version
         if number == median:
             newest = made[-1]
 
     assert newest is not None  # noqa: S101 - for the type checker
-    major = int(newest.version.partition(".")[0]) + 1
+    added = list(_write_steps(importer, rng, commits, last, yanks))
+    for release in added:
+        listing.writelines(release.dumb_pypi_lines())
+    releases += len(added)
+    files += sum(len(release.files) for release in added)
+    major = int(last.get(newest.project, newest.version).partition(".")[0]) + 1
     head = make_release(rng, newest.project, f"{major}.0.0", HEAD_UPLOAD, with_sdist=True)
     importer.commit(f"{head.project} {head.version}", HEAD_UPLOAD)
     importer.write(head.path, head.manifest())
     listing.writelines(head.dumb_pypi_lines())
     return Counts(projects, releases + 1, files + len(head.files), max(sizes), yanked)
+
+
+MERGE_SHARE = 0.1
+"""Of the commits of a history: a branch with a release is merged."""
+YANK_STEP_SHARE = 0.05
+
+
+def _write_steps(
+    importer: FastImport,
+    rng: random.Random,
+    commits: int,
+    last: dict[str, str],
+    yanks: dict[str, dict[str, str]],
+) -> Iterator[Release]:
+    """Write a first-parent history of so many commits, and yield the releases in it."""
+    names = sorted(last)
+    for number in range(commits):
+        name, when = rng.choice(names), LAST_UPLOAD + 30 * (number + 1)
+        kind = rng.random()
+        if kind < YANK_STEP_SHARE:
+            yanks[name][last[name]] = rng.choice(YANK_REASONS)
+            importer.commit(f"Yank {name} {last[name]}", when)
+            _write_yanks(importer, name, yanks[name])
+            continue
+        last[name] = f"{int(last[name].partition('.')[0]) + 1}.0.0"
+        release = make_release(rng, name, last[name], when, with_sdist=rng.random() < SDIST_SHARE)
+        message = f"{release.project} {release.version}"
+        if kind < YANK_STEP_SHARE + MERGE_SHARE:
+            importer.commit(message, when, branch="side", start="main")
+            importer.write(release.path, release.manifest())
+            importer.commit(f"Merge {message}", when + 1, merged="side")
+            importer.write(release.path, release.manifest())  # a merge starts as its first parent
+        else:
+            importer.commit(message, when)
+            importer.write(release.path, release.manifest())
+        yield release
+
+
+def _write_yanks(importer: FastImport, project: str, yanked: dict[str, str]) -> None:
+    lines = [f"{json.dumps(version)} = {json.dumps(reason)}\n" for version, reason in yanked.items()]
+    importer.write(f"{INDEX}/{project}/project.toml", "[yanked]\n" + "".join(lines))
 
 
 def file_counts(rng: random.Random, projects: int, files: int) -> list[int]:
@@ -249,6 +318,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the repository to make; it must not exist")
     parser.add_argument("--projects", type=int, default=5_000)
     parser.add_argument("--files", type=int, default=100_000, help="files in the base commit")
+    parser.add_argument("--commits", type=int, default=0, help="first-parent commits between base and head")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bare", action="store_true", help="without a work tree")
     options = parser.parse_args()
@@ -256,7 +326,7 @@ def main() -> None:
     if out.exists():
         parser.error(f"{options.out} exists")
     started = time.perf_counter()
-    size = {"projects": options.projects, "files": options.files}
+    size = {"projects": options.projects, "files": options.files, "commits": options.commits}
     counts = generate(out, **size, seed=options.seed, bare=options.bare)
     print(
         f"{counts.projects:,} projects, {counts.releases:,} releases ({counts.yanked:,} yanked), "

@@ -20,7 +20,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 """Commands run here, so that ``python -m gitindex`` is this checkout's."""
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, and used through tempfile only
-ROOM = 4 * 1024**3
+ROOM = 6 * 1024**3
 """Free bytes that the repositories and sites of a full run need."""
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 DROPPED = ("GIT_", "PYTHON", "COVERAGE")

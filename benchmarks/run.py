@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,33 +13,62 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
+from audit import measure_audit
 from measure import memory_folder, python
 from render import measure_full_render
 from report import Row, table
-from startup import measure_help, measure_one_release
+from startup import measure_help, measure_one_release, rows_of
 from validate import measure_full_validate
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.md"
-PACKAGES = ("typer", "pydantic", "pygit2", "jinja2", "dumb-pypi")
-FULL = ((50, 1_000), (500, 10_000), (5_000, 100_000))
-"""Projects and files of the repositories; the full validation and the full render use the last."""
-SMALL = ((50, 500), (200, 2_000))
+PACKAGES = ("typer", "pydantic", "pygit2", "jinja2", "check-jsonschema", "dumb-pypi")
 
 
-def measured(folder: Path, sizes: tuple[tuple[int, int], ...], runs: int) -> Iterator[Row]:
+class Scale(NamedTuple):
+    """How large the repositories are: projects and files."""
+
+    sizes: tuple[tuple[int, int], ...]
+    """Those in which one release is validated."""
+    whole: tuple[int, int]
+    """The one of them that is validated and rendered whole, and has the history of the audit."""
+    commits: int
+    """Of that history."""
+
+
+FULL = Scale(((50, 1_000), (500, 10_000), (5_000, 100_000), (25_000, 500_000)), (5_000, 100_000), 2_000)
+SMALL = Scale(((50, 500), (200, 2_000)), (200, 2_000), 200)
+
+
+def measured(folder: Path, scale: Scale, runs: int) -> Iterator[Row]:
     yield from measure_help(max(runs, 5))
-    for projects, files in sizes:
-        repository = folder / f"index-{files}"
-        # In a process of its own: a child's peak memory is counted from what its parent had.
-        words = ["--out", str(repository), "--projects", str(projects), "--files", str(files)]
-        print(f"{files:,} files: generating ...", file=sys.stderr)
-        subprocess.run(python(str(HERE / "generate.py"), *words), check=True, stdout=sys.stderr)
-        case = f"{projects:,} projects, {files:,} files"
-        yield from measure_one_release(case, repository, max(runs, 5))
+    of_one_release = []
+    for size in scale.sizes:
+        repository = generated(folder / f"index-{size[1]}", size)
+        of_one_release.append(measure_one_release(named(size), repository, max(runs, 5)))
+        if size != scale.whole:
+            shutil.rmtree(repository)
+    yield from rows_of(of_one_release)
+    case, repository = named(scale.whole), folder / f"index-{scale.whole[1]}"
     yield from measure_full_validate(case, repository, runs)
     yield from measure_full_render(case, repository, Path(f"{repository}.packages.jsonl"), runs)
+    shutil.rmtree(repository)
+    history = generated(folder / "history", scale.whole, "--bare", "--commits", str(scale.commits))
+    yield from measure_audit(f"{case}, {scale.commits:,} commits", history, runs)
+
+
+def named(size: tuple[int, int]) -> str:
+    return f"{size[0]:,} projects, {size[1]:,} files"
+
+
+def generated(out: Path, size: tuple[int, int], *words: str) -> Path:
+    """Make a repository, in a process of its own: a child's peak memory is counted from what its parent had."""
+    print(f"{named(size)}: generating ...", file=sys.stderr)
+    wanted = ["--out", str(out), "--projects", str(size[0]), "--files", str(size[1]), *words]
+    subprocess.run(python(str(HERE / "generate.py"), *wanted), check=True, stdout=sys.stderr)
+    return out
 
 
 def surroundings(place: str) -> str:

@@ -17,7 +17,8 @@ from gitindex.finding import Severity
 from gitindex.report.text import findings_text, printable
 from gitindex.rules import RULES, Rule
 from gitindex.validate import validate
-from tests.test_cases import CASES, MODES, Case, Files, Node, Store, contents, read_case
+from tests.test_cases import CASES, Case, Files, Store, contents, read_case
+from tests.trees import MODES, Node
 
 PAGE = Path(__file__).parent / "rules.md"
 MOST_LINES = 24

@@ -29,9 +29,13 @@ def differing(before: Folder | None, after: Folder | None) -> Iterator[str]:
     """Yield the names whose entries are not known to be equal, sorted."""
     if before is not None and after is not None and before.id is not None and before.id == after.id:
         return
-    if before is not None and after is not None and (quickly := before.differing(after)) is not None:
-        yield from sorted(quickly)
-        return
+    if before is not None and after is not None:
+        quickly = before.differing(after)
+        if quickly is None:
+            quickly = after.differing(before)
+        if quickly is not None:
+            yield from sorted(quickly)
+            return
     old = before.entries() if before is not None else {}
     new = after.entries() if after is not None else {}
     names = {name for name, _ in old.items() ^ new.items()}

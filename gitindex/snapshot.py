@@ -19,7 +19,7 @@ from gitindex.released import ReleasedFile, files_of, is_fit
 from gitindex.tree import EMPTY, find
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from gitindex.documents import KeyPath, Lines
     from gitindex.tree import Entry, Folder, Kind
@@ -343,10 +343,17 @@ class Snapshot:
 
     def root_strays(self) -> Iterator[Stray]:
         """Yield what is wrong with the entries of the root that gitindex looks at."""
-        for name, kind in ((layout.SETTINGS, "file"), (layout.INDEXES, "folder"), (layout.FILES, "folder")):
+        for name, kind in _AT_ROOT.items():
             entry = self.root.entries().get(name)
             if entry is not None and entry.kind != kind:
                 yield Stray(name, entry.kind, entry.kind in ("file", "folder"), f"a {kind}")
+        for name, entry in self.root.entries().items():
+            if (
+                name not in _AT_ROOT
+                and (same := _as_file_systems_see(name)) in _AT_ROOT
+                and same in self.root.entries()
+            ):
+                yield Stray(name, entry.kind, True, f"{same}, and nothing that some file systems take for the same")
         if self.indexes_folder:
             for name, entry in self.indexes_folder.entries().items():
                 yield from _stray(
@@ -365,6 +372,18 @@ class Snapshot:
             if entry.kind == "file" and name != layout.USER:
                 known = None
             yield from _stray(layout.user_folder(user), name, entry, known, "user.toml and a folder for each index")
+
+
+_AT_ROOT: Mapping[str, Kind] = {layout.SETTINGS: "file", layout.INDEXES: "folder", layout.FILES: "folder"}
+
+
+def _as_file_systems_see(name: str) -> str:
+    """Return what a name is to those that take upper for lower case, drop invisible characters, or dots at the end."""
+    if not name.isascii():
+        import unicodedata  # noqa: PLC0415 - hardly a name is not ASCII
+
+        name = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    return name.casefold().rstrip(". ")
 
 
 NO_REVISION = Snapshot(EMPTY, None)

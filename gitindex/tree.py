@@ -115,26 +115,36 @@ class Overlay:
             else:
                 self._leaves[head] = change
         self._folders: dict[str, Folder] = {}
-        self._entries: dict[str, Entry] | None = None
+        self._changed: dict[str, Entry | None] | None = None
 
     def entries(self) -> Mapping[str, Entry]:
-        if self._entries is None:
-            entries = dict(self._below.entries())
-            for name, change in self._leaves.items():
-                if change is None:
-                    entries.pop(name, None)
-                else:
-                    entries[name] = Entry(change.kind, change.id)
-            for name in self._deeper:
-                if self._changed_folder(name).entries():
-                    entries[name] = Entry("folder", None)
-                elif name in entries and entries[name].kind == "folder":
-                    del entries[name]
-            self._entries = entries
-        return self._entries
+        return _OverlaidEntries(self._below.entries(), self._changed_entries())
 
-    def differing(self, other: Folder) -> set[str] | None:  # noqa: ARG002
-        return None
+    def _changed_entries(self) -> Mapping[str, Entry | None]:
+        """Return the entries that are not those of the folder below, ``None`` for one that is not there any more."""
+        if self._changed is None:
+            self._changed = {
+                name: None if change is None else Entry(change.kind, change.id) for name, change in self._leaves.items()
+            }
+            for name in self._deeper:
+                below = self._changed.get(name) if name in self._changed else self._below.entries().get(name)
+                if self._changed_folder(name).entries():
+                    self._changed[name] = Entry("folder", None)
+                elif below is not None and below.kind == "folder":
+                    self._changed[name] = None
+        return self._changed
+
+    def differing(self, other: Folder) -> set[str] | None:
+        if other.id is not None and other.id == self._below.id:
+            below = set[str]()
+        elif (found := self._below.differing(other)) is not None:
+            below = found
+        else:
+            return None
+        changed, entries = self._changed_entries(), other.entries()
+        # Where ids say nothing, equal entries are not known to be equal.
+        differing = {n for n, now in changed.items() if now != entries.get(n) or (now is not None and now.id is None)}
+        return differing | {name for name in below if name not in changed}
 
     def _changed_folder(self, name: str) -> Folder:
         if name not in self._folders:
@@ -169,6 +179,37 @@ class Overlay:
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         return ((name, self.read(name)) for name, entry in self.entries().items() if entry.kind == "file")
+
+
+class _OverlaidEntries(Mapping[str, "Entry"]):
+    """The entries of a folder, some of them changed: of a large one, no more are read than are looked at."""
+
+    def __init__(self, below: Mapping[str, Entry], changed: Mapping[str, Entry | None]) -> None:
+        self._below = below
+        self._changed = changed
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self._changed:
+            return self._below[name]
+        entry = self._changed[name]
+        if entry is None:
+            raise KeyError(name)
+        return entry
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (name for name in self._below if self._changed.get(name, _UNCHANGED) is not None)
+        for name, entry in self._changed.items():
+            if entry is not None and name not in self._below:
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return any(entry is not None for entry in self._changed.values()) or next(iter(self), None) is not None
+
+
+_UNCHANGED = Entry("file", None)
 
 
 def leaf_at(root: Folder, path: str) -> Leaf | None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import pygit2
@@ -29,12 +28,11 @@ from gitindex.report.text import findings_text
 from gitindex.rules import SEVERITIES
 from gitindex.tree import Kind
 from gitindex.validate import validate
+from tests.trees import MODES, Files as Tree, Node, write_tree
 
 CASES = Path(__file__).parent / "cases"
 COMMON = CASES / "common"
 FOLDERS = sorted(path.parent for path in CASES.glob("GI*/*/case.toml"))
-MODES: dict[Kind, int] = {"file": 0o100644, "executable": 0o100755, "symlink": 0o120000, "submodule": 0o160000}
-TREE = 0o040000
 TODAY = date(2026, 11, 22)
 """The day on which all changes are judged."""
 COMMIT_OF_SUBMODULE = bytes(range(20))
@@ -110,35 +108,8 @@ class Case(Strict):
     """Whether file systems take the names that are in it."""
 
 
-class Node(NamedTuple):
-    """What stands at a path."""
-
-    mode: int
-    data: bytes
-
-
-class Files(dict[bytes, Node]):
-    """The content of a commit, by path."""
-
-    def put(self, path: bytes, node: Node) -> None:
-        """Put a file at a path, in place of what stands there, below it, or in its way."""
-        parts = path.split(b"/")
-        for depth in range(1, len(parts)):
-            self.pop(b"/".join(parts[:depth]), None)
-        self.remove(path)
-        self[path] = node
-
-    def remove(self, path: bytes) -> Files:
-        """Remove a file or a folder, and return what it was, with paths below its own."""
-        gone = Files()
-        for known in [known for known in self if known == path or known.startswith(path + b"/")]:
-            gone[known.removeprefix(path)] = self.pop(known)
-        return gone
-
-    def overlay(self, folder: Path) -> None:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                self.put(os.fsencode(file.relative_to(folder).as_posix()), Node(MODES["file"], file.read_bytes()))
+class Files(Tree):
+    """The content of a commit, as a case tells it."""
 
     def changed(self, folder: Path, side: Side) -> Files:
         """Return the content that a side of a case has, which starts as this one."""
@@ -175,24 +146,6 @@ def contents(folder: Path) -> tuple[Case, Files, Files]:
     case = read_case(folder)
     base = common().changed(folder / "base", case.base)
     return case, base, base.changed(folder / "head", case.head)
-
-
-def write_tree(git: pygit2.Repository, files: Files) -> pygit2.Oid:
-    """Write a tree as raw as Git has it, so that any name and any mode can be in it."""
-    entries: dict[bytes, tuple[int, bytes]] = {}
-    below: dict[bytes, Files] = {}
-    for path, node in files.items():
-        name, slash, rest = path.partition(b"/")
-        if slash:
-            below.setdefault(name, Files())[rest] = node
-        else:
-            is_blob = node.mode != MODES["submodule"]
-            entries[name] = node.mode, git.create_blob(node.data).raw if is_blob else node.data
-    for name, inside in below.items():
-        entries[name] = TREE, write_tree(git, inside).raw
-    ordered = sorted(entries.items(), key=lambda entry: entry[0] + b"/" * (entry[1][0] == TREE))
-    data = b"".join(b"%o %s\0%s" % (mode, name, object_id) for name, (mode, object_id) in ordered)
-    return git.odb.write(int(pygit2.enums.ObjectType.TREE), data)
 
 
 class Store:

@@ -21,8 +21,9 @@ from gitindex.rules.hints import FIX, command_of, on_path, quoted, without_resto
 from gitindex.validate import validate
 from tests.conftest import Run
 from tests.repositories import IndexRepository, make_repository, small_content
-from tests.test_cases import AUTHOR, FOLDERS, MODES, Files, Store, contents, name_of, on_disk, write_tree
+from tests.test_cases import AUTHOR, FOLDERS, Files, Store, contents, name_of, on_disk
 from tests.test_rules import ERRORS
+from tests.trees import MODES, write_tree
 
 FOLDER = "packages"
 """Of the Git repository: the index repository is not at its top, and commands are run where it is."""

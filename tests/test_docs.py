@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from gitindex.rules import RULES, Rule
-from tests.test_cases import CASES, Files, Node
+from tests.test_cases import CASES, Files
 from tests.test_rules import each_rule
+from tests.trees import Node
 
 DOCS = Path(__file__).parent.parent / "docs"
 

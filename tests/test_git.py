@@ -540,7 +540,7 @@ class Opened:
         entries, read = GitFolder.entries, GitFolder.read
 
         def counted_entries(folder: GitFolder) -> Mapping[str, Entry]:
-            if folder._entries is None:
+            if folder._tree is None:
                 self.trees.append(folder.id.hex())
             return entries(folder)
 

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import io
-import operator
 import os
-import re
 import stat
 from collections.abc import ItemsView, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import pygit2
 
 from gitindex.errors import CannotRunError
+from gitindex.git.trees import KINDS, MalformedTreeError, Place, Tree
 from gitindex.tree import Entry, Folder, Kind, Leaf
-
-_KINDS: dict[bytes, Kind] = {
-    b"40000": "folder",
-    b"040000": "folder",  # what some old writers of trees put
-    b"100644": "file",
-    b"100664": "file",  # what old versions of Git wrote
-    b"100755": "executable",
-    b"120000": "symlink",
-    b"160000": "submodule",
-}
-
 
 # Objects are hashed when they come into the repository, and by git fsck. Git itself does not hash them again at each
 # read, and to do so costs a quarter of reading.
@@ -49,35 +36,73 @@ class GitFolder:
     def __init__(self, repository: pygit2.Repository, tree_id: bytes) -> None:
         self._repository = repository
         self.id = tree_id
-        self._entries: _TreeEntries | None = None
+        self._tree: Tree | None = None
         self._differing: tuple[bytes, set[str]] | None = None
 
     def entries(self) -> Mapping[str, Entry]:
-        return self._parsed()
+        return _TreeEntries(self)
 
-    def _parsed(self) -> _TreeEntries:
-        if self._entries is None:
+    @property
+    def tree(self) -> Tree:
+        """The tree object itself.
+
+        Raises:
+            CannotRunError: it is missing or malformed.
+
+        """
+        if self._tree is None:
             kind, data = _read_object(self._repository, self.id)
             if kind != pygit2.GIT_OBJECT_TREE:
                 raise BrokenObjectError(self.id.hex(), "not a tree")
-            self._entries = _parse_tree(data)
-            if self._entries is None:
-                raise BrokenObjectError(self.id.hex(), "not a well-formed tree")
-        return self._entries
+            try:
+                self._tree = Tree(data)
+            except MalformedTreeError as error:
+                raise BrokenObjectError(self.id.hex(), str(error)) from None
+        return self._tree
 
     def differing(self, other: Folder) -> set[str] | None:
         if not isinstance(other, GitFolder):
             return None
         if self._differing is None or self._differing[0] != other.id:  # several rules ask for the same two
-            names = {_decoded(name) for name, _ in self._parsed().raw.items() ^ other._parsed().raw.items()}  # noqa: SLF001
-            self._differing = other.id, names
+            try:
+                self._differing = other.id, set(map(_decoded, self.tree.differing(other.tree)))
+            except MalformedTreeError as error:
+                raise BrokenObjectError(other.id.hex(), str(error)) from None
         return self._differing[1]
 
     def folder(self, name: str) -> Folder:
         return GitFolder(self._repository, self._id(name))
 
+    def place(self, name: str) -> Place:
+        """Return mode and id of an entry.
+
+        Raises:
+            KeyError: there is none of this name.
+            CannotRunError: the tree is malformed.
+
+        """
+        try:
+            found = self.tree.place(_encoded(name))
+        except MalformedTreeError as error:
+            raise BrokenObjectError(self.id.hex(), str(error)) from None
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def places(self) -> dict[bytes, Place]:
+        """Return mode and id of all entries.
+
+        Raises:
+            CannotRunError: the tree is malformed.
+
+        """
+        try:
+            return self.tree.places
+        except MalformedTreeError as error:
+            raise BrokenObjectError(self.id.hex(), str(error)) from None
+
     def _id(self, name: str) -> bytes:
-        return self._parsed().raw[_encoded(name)][1]
+        return self.place(name)[1]
 
     def size(self, name: str) -> int:
         return _object_size(self._repository, self._id(name))
@@ -90,55 +115,38 @@ class GitFolder:
         return io.BytesIO(self.read(name))
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        entries = self._parsed().raw.items()
+        entries = self.places().items()
         try:
             # Objects that come out of a tree are read a fifth faster than by their ids.
             tree = self._repository[pygit2.Oid(raw=self.id)].peel(pygit2.Tree)
             for (name, (mode, _)), item in zip(entries, tree, strict=True):
-                if _KINDS.get(mode) == "file":
+                if KINDS.get(mode) == "file":
                     yield _decoded(name), item.read_raw()
         except (KeyError, ValueError, TypeError, pygit2.GitError) as error:
             raise BrokenObjectError(self.id.hex(), reason(error)) from None
 
 
-_TREE_ENTRY = re.compile(rb"([0-7]+) ([^/\0]+)\0(.{20})", re.DOTALL)
-"""An entry of a tree object: mode, name and the bytes of the id, each entry right after the one before."""
-_FOLDER_MODES = frozenset(mode for mode, kind in _KINDS.items() if kind == "folder")
-_TREE = re.compile(rb"(?:[0-7]+ [^/\0]+\0.{20})*+", re.DOTALL)
-
-
-def _parse_tree(data: bytes) -> _TreeEntries | None:
-    """Return the entries of a tree object; ``None`` where it is malformed, names one twice or is not in order.
-
-    Readers disagree then: Git itself looks for a name only as far as the order says that it could still come, and puts
-    an entry whose name has a `/` where that path leads.
-    """
-    found = _TREE_ENTRY.findall(data)
-    raw = {name: (mode, object_id) for mode, name, object_id in found}
-    keys = [name + b"/" if mode in _FOLDER_MODES else name for mode, name, _ in found]
-    is_in_order = all(map(operator.lt, keys, islice(keys, 1, None)))
-    return _TreeEntries(raw) if is_in_order and len(raw) == len(found) and _TREE.fullmatch(data) else None
-
-
 class _TreeEntries(Mapping[str, Entry]):
-    """The entries of a tree object, each made when it is looked at: a folder may have 30,000, of which one differs."""
+    """The entries of a tree object, each made when it is looked at."""
 
-    def __init__(self, raw: dict[bytes, tuple[bytes, bytes]]) -> None:
-        self.raw = raw
+    def __init__(self, folder: GitFolder) -> None:
+        self._folder = folder
 
     def __getitem__(self, name: str) -> Entry:
-        mode, object_id = self.raw[_encoded(name)]
-        return Entry(_KINDS.get(mode, "submodule"), object_id)
+        mode, object_id = self._folder.place(name)
+        return Entry(KINDS.get(mode, "submodule"), object_id)
 
     def __iter__(self) -> Iterator[str]:
-        return map(_decoded, self.raw)
+        return map(_decoded, self._folder.places())
 
     def __len__(self) -> int:
-        return len(self.raw)
+        return len(self._folder.places())
 
     def items(self) -> ItemsView[str, Entry]:
-        kinds = _KINDS
-        return {_decoded(n): Entry(kinds.get(mode, "submodule"), i) for n, (mode, i) in self.raw.items()}.items()
+        kinds = KINDS
+        return {
+            _decoded(n): Entry(kinds.get(mode, "submodule"), i) for n, (mode, i) in self._folder.places().items()
+        }.items()
 
 
 def _decoded(name: bytes) -> str:
@@ -172,7 +180,7 @@ def blob_leaf(repository: pygit2.Repository, raw: bytes, mode: int) -> Leaf:
     def read() -> bytes:
         return _read_object(repository, raw)[1]
 
-    return Leaf(_KINDS.get(b"%o" % mode, "submodule"), read, raw, lambda: _object_size(repository, raw))
+    return Leaf(KINDS.get(b"%o" % mode, "submodule"), read, raw, lambda: _object_size(repository, raw))
 
 
 def disk_leaf(path: Path, *, keeps_modes: bool) -> Leaf | None:

@@ -12,6 +12,9 @@ import pygit2
 from gitindex.errors import CannotRunError
 from gitindex.git.folders import reason
 
+_MAX_SYMBOLIC = 5
+"""Symbolic references that Git itself follows, one after the other."""
+
 
 class CommitInfo(NamedTuple):
     """What a commit says of itself; all of it was written by whoever made it."""
