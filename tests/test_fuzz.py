@@ -14,6 +14,7 @@ from random import Random
 import pytest
 
 from gitindex.errors import CannotRunError
+from gitindex.finding import Judgement
 from tests.fuzzing import mangle
 from tests.fuzzing.targets import TARGETS, FoundError, Ground, TooSlowError, bounded, fuzz, replay
 from tests.mutants import oracle
@@ -45,7 +46,7 @@ def peak() -> int:
 
 
 def test_a_guard_that_accepts_everything_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitindex.check.validate", lambda *_, **__: [])
+    monkeypatch.setattr("gitindex.guard.judge", lambda *_, **__: Judgement((), ()))
     with pytest.raises(FoundError, match="accepted what"):
         fuzz("trees", "suite", tmp_path, examples=200)
 
@@ -54,7 +55,7 @@ def test_an_error_that_nobody_expected_is_found(tmp_path: Path, monkeypatch: pyt
     def fail(*_: object, **__: object) -> None:
         raise KeyError("what?")
 
-    monkeypatch.setattr("gitindex.receive.validate", fail)
+    monkeypatch.setattr("gitindex.guard.judge", fail)
     with pytest.raises(FoundError, match="KeyError"):
         fuzz("documents", "suite", tmp_path, examples=1)
 
@@ -63,7 +64,7 @@ def test_an_error_that_is_known_is_none(tmp_path: Path, monkeypatch: pytest.Monk
     def fail(*_: object, **__: object) -> None:
         raise CannotRunError("it is broken")
 
-    monkeypatch.setattr("gitindex.receive.validate", fail)
+    monkeypatch.setattr("gitindex.guard.judge", fail)
     assert fuzz("documents", "suite", tmp_path, examples=1) == 1
 
 
@@ -78,7 +79,7 @@ def test_what_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_same_seed_makes_the_same_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitindex.check.validate", lambda *_, **__: [])
+    monkeypatch.setattr("gitindex.guard.judge", lambda *_, **__: Judgement((), ()))
     ground = Ground(tmp_path)
 
     def replay_until_found() -> None:

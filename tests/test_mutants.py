@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from gitindex.finding import Finding, Judgement, Severity
 from tests.mutants import oracle
 from tests.mutants.campaign import NATURES, Item, Siege, items, lay, play_items
 from tests.mutants.history import Objects
@@ -84,8 +85,8 @@ def test_oracle_loses_nothing_in_the_same_and_everything_in_nothing() -> None:
 
 
 def test_a_guard_that_accepts_everything_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for door in ("check", "receive", "audit"):
-        monkeypatch.setattr(f"gitindex.{door}.validate", lambda *_, **__: [])
+    monkeypatch.setattr("gitindex.guard.judge", lambda *_, **__: Judgement((), ()))
+    monkeypatch.setattr("gitindex.audit.validate", lambda *_, **__: [])
     tally = play_items(
         [Item("destructive", f"{SEED}/{kind}", kind) for kind in list(KINDS["destructive"])[::9]], tmp_path
     )
@@ -94,11 +95,9 @@ def test_a_guard_that_accepts_everything_is_found_out(tmp_path: Path, monkeypatc
 
 
 def test_a_guard_that_refuses_everything_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gitindex.finding import Finding, Severity
-
-    refusal = [Finding("x", None, "GI001", Severity.ERROR, "no", "never")]
-    for door in ("check", "receive", "audit"):
-        monkeypatch.setattr(f"gitindex.{door}.validate", lambda *_, **__: refusal)
+    refusal = Finding("x", None, "GI001", Severity.ERROR, "no", "never")
+    monkeypatch.setattr("gitindex.guard.judge", lambda *_, **__: Judgement((refusal,), ()))
+    monkeypatch.setattr("gitindex.audit.validate", lambda *_, **__: [refusal])
     tally = play_items([Item("harmless", f"{SEED}/{kind}", kind) for kind in list(KINDS["harmless"])[::6]], tmp_path)
     assert tally.judged
     assert tally.missed == tally.judged

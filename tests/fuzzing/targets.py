@@ -483,7 +483,8 @@ def _command(words: list[str], said: str = "") -> None:
     """Run the command line in this process: it ends with a code that is promised, and one line where it cannot run."""
     out, err = io.StringIO(), io.StringIO()
     before = sys.argv, sys.stdin
-    sys.argv, sys.stdin = ["gitindex", *words], io.StringIO(said)
+    told = io.TextIOWrapper(io.BytesIO(said.encode("utf-8", "surrogateescape")))
+    sys.argv, sys.stdin = ["gitindex", *words], told
     code: Any = 0
     try:
         with redirect_stdout(out), redirect_stderr(err):
