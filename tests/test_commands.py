@@ -102,12 +102,17 @@ CANNOT_SAY = {"GI104"}
 
 
 def test_every_rule_that_refuses_offers_a_whole_command_but_where_nobody_can(tmp_path: Path) -> None:
-    store, offering = Store(tmp_path / "cases"), set()
+    store = Store(tmp_path / "cases")
+    lacking = set(ERRORS)
+    # Most rules need no more than one of their own cases.
     for folder in FOLDERS:
-        for finding in validate(store.change(folder)):
-            if command_of(finding.help):
-                offering.add(finding.code)
-    assert set(ERRORS) - offering == CANNOT_SAY
+        if folder.parent.name in lacking:
+            lacking -= {finding.code for finding in validate(store.change(folder)) if command_of(finding.help)}
+    for folder in FOLDERS:
+        if lacking == CANNOT_SAY:
+            break
+        lacking -= {finding.code for finding in validate(store.change(folder)) if command_of(finding.help)}
+    assert lacking == CANNOT_SAY
 
 
 def test_command_of_a_rewritten_history_makes_the_head_come_after_the_base(
