@@ -590,8 +590,8 @@ def spoiled_trees(draw: st.DrawFn) -> Tree:
                 put(tree, f"{folder}/{draw(spellings(name.removesuffix('.json')))}.json", tree.pop(path))
             case "copy" if path in tree:
                 put(tree, f"{DEV}/{draw(spellings(project))}/{name}", tree[path])
-            case "document":
-                document = draw(st.sampled_from([path for path in sorted(tree) if path.endswith((".json", ".toml"))]))
+            case "document" if documents := [path for path in sorted(tree) if path.endswith((".json", ".toml"))]:
+                document = draw(st.sampled_from(documents))
                 tree[document] = leaf(draw(spoiled_document(tree[document].read())), tree[document].kind)
             case "sidecar":
                 for stored in [stored for stored in tree if stored.endswith(".metadata")]:
@@ -604,7 +604,7 @@ def spoiled_trees(draw: st.DrawFn) -> Tree:
                 put(tree, f"{DEV}/index.toml", leaf(text.encode()))
                 yanks = f'[yanked]\n"{draw(spellings("1.0"))}" = "x" # y\n'
                 put(tree, f"{PROD}/example/project.toml", leaf(yanks.encode()))
-            case "mode":
+            case "mode" if tree:
                 chosen = draw(st.sampled_from(sorted(tree)))
                 tree[chosen] = tree[chosen]._replace(kind="executable")
             case _:
