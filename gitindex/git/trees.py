@@ -1,7 +1,7 @@
 """The bytes of tree objects: all entries of a small one, and of a large one no more than is asked for.
 
-A folder may have 30,000 entries, of which a change touches one. Readers of a tree that is malformed, not in order, or
-names something twice disagree about its content, so such a tree is refused.
+A folder may have 30,000 entries, of which a change touches one. Readers disagree about the content of a tree that is
+malformed, is not in order, or has a slash in a name or a name twice, so such a tree is refused.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ KINDS: dict[bytes, Kind] = {
 }
 
 _FOLDERS = frozenset(mode for mode, kind in KINDS.items() if kind == "folder")
-_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
-"""An entry: mode, name and the bytes of the id, each entry right after the one before."""
-_ENTRIES = re.compile(rb"([0-7]+ [^\0]+\0.{20})*+", re.DOTALL)
+_ENTRY = re.compile(rb"([0-7]+) ([^\0/]+)\0(.{20})", re.DOTALL)
+"""An entry: mode, name and the bytes of the id, each entry right after the one before.
+
+A name with a slash would be, to Git, the path of a file in a folder that may be there as well.
+"""
+_ENTRIES = re.compile(rb"([0-7]+ [^\0/]+\0.{20})*+", re.DOTALL)
 _LARGE = 1 << 16
 """Bytes from which on a tree is not read whole for a single name."""
 _MAX_LOOKUPS = 8
