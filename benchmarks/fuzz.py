@@ -12,8 +12,8 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,11 +88,10 @@ def main() -> None:
         shutil.rmtree(folder)
         return
     found = 0
-    pool: Pool
-    with get_context("spawn").Pool(options.jobs, maxtasksperchild=1) as pool:
-        asked = [pool.apply_async(fuzz_target, (target, options.seed, options.seconds)) for target in targets]
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        asked = [pool.submit(fuzz_target, target, options.seed, options.seconds) for target in targets]
         for target in asked:
-            outcome = target.get()
+            outcome = target.result()
             found += len(outcome.reports)
             print(
                 f"{outcome.target}: {outcome.examples:,} examples, {outcome.rss / 1e6:.0f} MB; seed {options.seed}",

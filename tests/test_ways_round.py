@@ -143,6 +143,44 @@ def test_a_tree_in_which_git_would_not_find_a_name_is_not_accepted(place: str, t
     assert "not a well-formed tree" in result.err
 
 
+@pytest.mark.parametrize("place", ["", "indexes/emilie", "indexes/emilie/prod"])
+def test_a_name_that_is_a_path_to_git_hides_no_other_content_of_a_released_file(
+    place: str, tmp_path: Path, run: Run
+) -> None:
+    content = small_content()
+    content.release("emilie/prod", "demo", "1.0")
+    repository = make_repository(tmp_path, content)
+    path = "indexes/emilie/prod/demo/1.0.json"
+    name = path.removeprefix(f"{place}/")
+    other = repository.git("hash-object", "-w", "--stdin", data=b"{}")
+    tree = tree_with(repository, "HEAD^{tree}", place.split("/") if place else [], name, other)
+    head = repository.git("commit-tree", "-m", "Another content", "-p", "HEAD", tree)
+    listed = repository.git("ls-tree", "-r", "--name-only", head).splitlines()
+    assert listed.count(path) == 2, "a checkout shows one of the two"
+    result = run("-C", tmp_path, "validate", "--base", "HEAD", "--head", head)
+    assert result.code == 3
+    assert "not a well-formed tree" in result.err
+
+
+def tree_with(repository: IndexRepository, tree: str, path: list[str], name: str, blob: str) -> str:
+    """Write a tree again, with a file of any name more in the tree at *path* in it."""
+    listed = [line.partition("\t") for line in repository.git("ls-tree", "-z", tree).split("\0") if line]
+    entries = [(known, *facts.split(" ")) for facts, _, known in listed]
+    if path:
+        entries = [
+            (known, mode, kind, tree_with(repository, found, path[1:], name, blob) if known == path[0] else found)
+            for known, mode, kind, found in entries
+        ]
+    else:
+        entries = sorted([*entries, (name, "100644", "blob", blob)], key=lambda e: e[0] + "/" * (e[2] == "tree"))
+    return write_raw(repository, entries)
+
+
+def write_raw(repository: IndexRepository, entries: list[tuple[str, ...]]) -> str:
+    data = b"".join(b"%o %s\0%s" % (int(m, 8), n.encode(), bytes.fromhex(i)) for n, m, _, i in entries)
+    return repository.git("hash-object", "-t", "tree", "-w", "--stdin", "--literally", data=data)
+
+
 def reversed_tree(repository: IndexRepository, tree: str, path: list[str]) -> str:
     """Write a tree again, with the entries of the one at *path* in it in reverse order."""
     listed = [line.partition("\t") for line in repository.git("ls-tree", "-z", tree).split("\0") if line]
@@ -154,5 +192,4 @@ def reversed_tree(repository: IndexRepository, tree: str, path: list[str]) -> st
         ]
     else:
         entries.reverse()
-    data = b"".join(b"%o %s\0%s" % (int(m, 8), n.encode(), bytes.fromhex(i)) for n, m, _, i in entries)
-    return repository.git("hash-object", "-t", "tree", "-w", "--stdin", "--literally", data=data)
+    return write_raw(repository, entries)
