@@ -18,6 +18,7 @@ from gitindex.git.folders import GitFolder, blob_leaf, disk_leaf, is_gone, reaso
 from gitindex.git.history import History
 from gitindex.git.merge import Merger
 from gitindex.git.signatures import Signature, check_signatures
+from gitindex.git.trees import LargeTrees
 from gitindex.model import Settings
 from gitindex.snapshot import Snapshot
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
@@ -35,6 +36,7 @@ class Repository:
         """Path of the index repository in the Git repository, with ``/``; empty for the whole of it."""
         self._way = way
         """The folders that it was looked for in, where nobody named it."""
+        self._large = LargeTrees()
 
     @classmethod
     def open(cls, directory: Path, folder: str | None = None) -> Repository:
@@ -148,7 +150,7 @@ class Repository:
 
         """
         commit = self._commit(revision)
-        return Snapshot(self._subfolder(GitFolder(self._git, commit.tree_id.raw)), str(commit.id))
+        return Snapshot(self._subfolder(self._tree(commit)), str(commit.id))
 
     def check_place(self, base: Snapshot) -> None:
         """Make sure that a *base* without an index repository at this place has none elsewhere on the way to it.
@@ -162,12 +164,15 @@ class Repository:
         """
         if base.name is None or base.settings_or_problem is not None:
             return
-        root = GitFolder(self._git, self._commit(base.name).tree_id.raw)
+        root = self._tree(self._commit(base.name))
         for folder in self._way:
             if folder != self.folder and find(root, _settings_in(folder)) is not None:
                 here, there = self.folder or "the top", folder or "the top"
                 message = f"the index repository is taken to be {here}, and was {there} in {base.name[:12]}"
                 raise CannotRunError(message, help="say which one is meant: --folder PATH (--folder / for the top)")
+
+    def _tree(self, commit: pygit2.Commit) -> GitFolder:
+        return GitFolder(self._git, commit.tree_id.raw, self._large)
 
     def _subfolder(self, root: Folder) -> Folder:
         for name in self.folder.split("/") if self.folder else ():
@@ -179,7 +184,7 @@ class Repository:
 
     def _head_folder(self) -> Folder:
         head = self.head()
-        return EMPTY if head is None else GitFolder(self._git, self._commit(head).tree_id.raw)
+        return EMPTY if head is None else self._tree(self._commit(head))
 
     def staged(self) -> Snapshot:
         """Open what is staged: what the next commit would hold (in a hook, the index that Git names there).
@@ -325,7 +330,7 @@ class Repository:
 
         """
         merge = self._merger.merge(ours, theirs, follows_renames=follows_renames)
-        root = GitFolder(self._git, bytes.fromhex(merge.tree))
+        root = GitFolder(self._git, bytes.fromhex(merge.tree), self._large)
         prefix = f"{self.folder}/" if self.folder else ""
         conflicts = (p.removeprefix(prefix) if p.startswith(prefix) else f"/{p}" for p in merge.conflicts)
         return Snapshot(self._subfolder(root), theirs), tuple(conflicts)
