@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from gitindex.git import trees
-from gitindex.git.trees import MalformedTreeError, Tree
+from gitindex.git.trees import LargeTrees, MalformedTreeError, Tree
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay, leaf
 from tests.trees import read_piece_by_piece
 
@@ -109,6 +109,16 @@ def test_a_really_large_tree_is_not_read_whole_for_one_change(monkeypatch: pytes
     assert before.differing(after) == {b"project-10000", b"project-10000-more"}
     assert before.place(b"project-19999") == found[b"project-19999"]
     assert after.place(b"project-20000") is None
+
+
+def test_few_large_trees_are_kept_and_no_small_one() -> None:
+    kept = LargeTrees()
+    small, large = Tree(b""), piecewise(b"")
+    kept.keep(b"small", small)
+    for number in range(6):
+        kept.keep(b"%d" % number, large)
+    assert kept.get(b"small") is None
+    assert [kept.get(b"%d" % number) is large for number in range(6)] == [False, False, True, True, True, True]
 
 
 # Overlays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,29 @@ def reversed_tree(repository: IndexRepository, tree: str, path: list[str]) -> st
     else:
         entries.reverse()
     return write_raw(repository, entries)
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.lower])
+def test_parent_that_is_spelled_otherwise_cuts_no_history_off(
+    spelled: Callable[[str], str], tmp_path: Path, run: Run
+) -> None:
+    repository = destroyed(tmp_path)
+    parent, tree = repository.git("rev-parse", "HEAD"), repository.git("rev-parse", "HEAD^{tree}")
+    stamp = "Emilie <emilie@example.org> 1795332300 +0000"
+    data = f"tree {tree}\nparent {spelled(parent)}\nauthor {stamp}\ncommitter {stamp}\n\nOn top\n".encode()
+    head = repository.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", data=data)
+    assert repository.git("rev-parse", f"{head}^") == parent, "Git takes it for its parent"
+    result = run("-C", tmp_path, "audit", head)
+    assert result.code == 1
+    assert "Destroy" in result.out
+
+
+@pytest.mark.parametrize("line", ["parent ", f"parent {'0' * 39}", f"parent {'g' * 40}"], ids=ascii)
+def test_commit_whose_parents_cannot_be_told_is_not_taken_for_the_first(line: str, tmp_path: Path, run: Run) -> None:
+    repository = destroyed(tmp_path)
+    tree, stamp = repository.git("rev-parse", "HEAD^{tree}"), "Emilie <emilie@example.org> 1795332300 +0000"
+    data = f"tree {tree}\n{line}\nauthor {stamp}\ncommitter {stamp}\n\nOn top\n".encode()
+    head = repository.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", data=data)
+    result = run("-C", tmp_path, "audit", head)
+    assert result.code in (1, 3)
+    assert "Kept" not in result.out

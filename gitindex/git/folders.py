@@ -12,7 +12,7 @@ from typing import BinaryIO
 import pygit2
 
 from gitindex.errors import CannotRunError
-from gitindex.git.trees import KINDS, MalformedTreeError, Place, Tree
+from gitindex.git.trees import KINDS, LargeTrees, MalformedTreeError, Place, Tree
 from gitindex.tree import Entry, Folder, Kind, Leaf
 
 # Objects are hashed when they come into the repository, and by git fsck. Git itself does not hash them again at each
@@ -33,9 +33,10 @@ class BrokenObjectError(CannotRunError):
 class GitFolder:
     """A tree object. Its entries are read from its bytes: as objects of pygit2 they would cost five times as much."""
 
-    def __init__(self, repository: pygit2.Repository, tree_id: bytes) -> None:
+    def __init__(self, repository: pygit2.Repository, tree_id: bytes, large: LargeTrees | None = None) -> None:
         self._repository = repository
         self.id = tree_id
+        self._large = LargeTrees() if large is None else large
         self._tree: Tree | None = None
         self._differing: tuple[bytes, set[str]] | None = None
 
@@ -51,6 +52,8 @@ class GitFolder:
 
         """
         if self._tree is None:
+            self._tree = self._large.get(self.id)
+        if self._tree is None:
             kind, data = _read_object(self._repository, self.id)
             if kind != pygit2.GIT_OBJECT_TREE:
                 raise BrokenObjectError(self.id.hex(), "not a tree")
@@ -58,6 +61,7 @@ class GitFolder:
                 self._tree = Tree(data)
             except MalformedTreeError as error:
                 raise BrokenObjectError(self.id.hex(), str(error)) from None
+            self._large.keep(self.id, self._tree)
         return self._tree
 
     def differing(self, other: Folder) -> set[str] | None:
@@ -71,7 +75,7 @@ class GitFolder:
         return self._differing[1]
 
     def folder(self, name: str) -> Folder:
-        return GitFolder(self._repository, self._id(name))
+        return GitFolder(self._repository, self._id(name), self._large)
 
     def place(self, name: str) -> Place:
         """Return mode and id of an entry.

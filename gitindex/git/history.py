@@ -152,7 +152,7 @@ class History:
             return None
 
 
-_PARENTS = re.compile(rb"tree [0-9a-f]+\n((?:parent [0-9a-f]+\n)*)")
+_HEADER = re.compile(rb"tree [0-9A-Fa-f]{40,64}\n((?:parent [0-9A-Fa-f]{40,64}\n)*+)(?!parent )")
 """Git takes the parents from right behind the tree, and nowhere else."""
 
 
@@ -161,9 +161,16 @@ def _parents(commit: pygit2.Commit) -> tuple[str, ...]:
 
     What libgit2 says is changed by a graft, and of the last commit of a shallow clone it says that it has none: that
     would be taken for the first one.
+
+    Raises:
+        CannotRunError: it is malformed.
+
     """
-    found = _PARENTS.match(commit.read_raw())
-    return tuple(found[1].decode().split()[1::2]) if found else ()
+    found = _HEADER.match(commit.read_raw())
+    if found is None:
+        message = f"the commit {str(commit.id)[:12]} is malformed: its tree and its parents cannot be told"
+        raise CannotRunError(message, help="run: git fsck")
+    return tuple(found[1].decode().lower().split()[1::2])
 
 
 def _text(data: bytes) -> str:

@@ -20,6 +20,7 @@ from gitindex.git.folders import GitFolder, blob_leaf, disk_leaf, is_gone, reaso
 from gitindex.git.history import History
 from gitindex.git.merge import Merger
 from gitindex.git.signatures import Signature, check_signatures
+from gitindex.git.trees import LargeTrees
 from gitindex.model import Settings
 from gitindex.snapshot import Snapshot
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
@@ -47,6 +48,7 @@ class Repository:
         """Path of the index repository in the Git repository, with ``/``; empty for the whole of it."""
         self._way = way
         """The folders that it was looked for in, where nobody named it."""
+        self._large = LargeTrees()
 
     @classmethod
     def open(cls, directory: Path, folder: str | None = None) -> Repository:
@@ -198,7 +200,7 @@ class Repository:
 
         """
         commit = self._commit(revision)
-        return Snapshot(self._subfolder(GitFolder(self._git, commit.tree_id.raw)), str(commit.id))
+        return Snapshot(self._subfolder(self._tree(commit)), str(commit.id))
 
     def check_place(self, base: Snapshot) -> None:
         """Make sure that a *base* has its index repository at this very place, where it has one on the way to it.
@@ -213,12 +215,15 @@ class Repository:
         if base.name is None:
             return
         is_here = base.settings_or_problem is not None
-        root = GitFolder(self._git, self._commit(base.name).tree_id.raw)
+        root = self._tree(self._commit(base.name))
         for folder in takewhile(lambda folder: folder != self.folder, self._way) if is_here else self._way:
             if folder != self.folder and find(root, _settings_in(folder)) is not None:
                 here, there = self.folder or "the top", folder or "the top"
                 message = f"the index repository is taken to be {here}, and was {there} in {base.name[:12]}"
                 raise CannotRunError(message, help="say which one is meant: --folder PATH (--folder / for the top)")
+
+    def _tree(self, commit: pygit2.Commit) -> GitFolder:
+        return GitFolder(self._git, commit.tree_id.raw, self._large)
 
     def _subfolder(self, root: Folder) -> Folder:
         for name in self.folder.split("/") if self.folder else ():
@@ -230,7 +235,7 @@ class Repository:
 
     def _head_folder(self) -> Folder:
         head = self.head()
-        return EMPTY if head is None else GitFolder(self._git, self._commit(head).tree_id.raw)
+        return EMPTY if head is None else self._tree(self._commit(head))
 
     def staged(self) -> Snapshot:
         """Open what is staged: what the next commit would hold (in a hook, the index that Git names there).
@@ -436,7 +441,7 @@ class Repository:
         if self.is_shallow and not self.merge_bases(ours, theirs):
             self._refuse_shallow(ours, theirs)
         merge = self._merger.merge(ours, theirs)
-        root = GitFolder(self._git, bytes.fromhex(merge.tree))
+        root = GitFolder(self._git, bytes.fromhex(merge.tree), self._large)
         prefix = f"{self.folder}/" if self.folder else ""
         conflicts = (p.removeprefix(prefix) if p.startswith(prefix) else f"/{p}" for p in merge.conflicts)
         return Snapshot(self._subfolder(root), theirs), tuple(conflicts)

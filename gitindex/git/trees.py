@@ -33,6 +33,7 @@ _LARGE = 1 << 16
 _MAX_LOOKUPS = 8
 """Names that are looked for one by one: each time costs a tenth of reading the whole tree."""
 
+_MOST_KEPT = 4
 _MOST_DIFFERING = 1 << 16
 """Bytes between the first and the last difference of two trees up to which they are not read whole."""
 
@@ -60,7 +61,8 @@ class Tree:
             raise MalformedTreeError
         self._data = data
         self._found: dict[bytes, Place | None] = {}
-        if len(data) < _LARGE:
+        self.is_large = len(data) >= _LARGE
+        if not self.is_large:
             _ = self.places
 
     @cached_property
@@ -116,6 +118,24 @@ class Tree:
                 ours, theirs = (_ENTRY.findall(piece) for piece in pieces)
                 return {name for _, name, _ in set(ours) ^ set(theirs)}
         return {name for name, _ in self.places.items() ^ other.places.items()}
+
+
+class LargeTrees:
+    """The large trees that were read last: what is staged, or the next commit, mostly has the same ones."""
+
+    def __init__(self) -> None:
+        self._trees: dict[bytes, Tree] = {}
+
+    def get(self, tree_id: bytes) -> Tree | None:
+        """Return a tree that was kept."""
+        return self._trees.get(tree_id)
+
+    def keep(self, tree_id: bytes, tree: Tree) -> None:
+        """Keep a tree, where it is a large one."""
+        if tree.is_large:
+            if len(self._trees) == _MOST_KEPT:
+                del self._trees[next(iter(self._trees))]
+            self._trees[tree_id] = tree
 
 
 def _are_in_order(entries: list[tuple[bytes, bytes, bytes]]) -> bool:
