@@ -7,7 +7,6 @@ completion and whatever is wrong are Typer's, which has its options from the sam
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -21,6 +20,7 @@ from gitindex.errors import MovedError, UsageError
 from gitindex.finding import Verdict
 from gitindex.git import STAGED, WORKTREE, Repository
 from gitindex.guard import attribute, merged_change, verdict_on
+from gitindex.names import is_commit_id
 from gitindex.snapshot import Snapshot
 
 
@@ -173,7 +173,7 @@ def _check_push(repository: Repository, actor: str | None, form: Format, *, stri
         raise UsageError("--pushed prints text", help="a push may bring several branches, each with its verdict")
     from gitindex.receive import Door, hook_lines, read_push
 
-    updates = read_push(os.environ, hook_lines(sys.stdin.buffer), repository.remote_tip)
+    updates = read_push(os.environ, hook_lines(sys.stdin.buffer), repository.history.remote_tip)
     door = Door(repository, actor, is_strict=strict, today=today())
     verdicts = [verdict for _, verdict in door.sent(updates)]
     for verdict in verdicts:
@@ -187,14 +187,11 @@ def _exclude(given: Mapping[str, bool]) -> None:
         raise UsageError(f"{' and '.join(flags)} exclude each other", help="give one of them")
 
 
-_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
-
-
 def _expect(side: str, expected: str | None, found: Snapshot | None) -> None:
     """Refuse to go on where a side of the change is not the commit that the caller means."""
     if expected is None:
         return
-    if not _COMMIT_ID.fullmatch(expected):
+    if not is_commit_id(expected):
         raise UsageError(f"--expect-{side} is {expected!r}, and must be a whole commit id", help="see: git rev-parse")
     name = found.name if found is not None else None
     if name != expected:
@@ -215,7 +212,7 @@ def _base(repository: Repository, base: str | None, head: Snapshot, *, is_revisi
     if base is not None:
         # What Git hooks and forges pass for "nothing was there before".
         return None if set(base) == {"0"} else repository.at(base)
-    return repository.published(head.name if is_revision else None)
+    return repository.origin.published(head.name if is_revision else None)
 
 
 def _fix(

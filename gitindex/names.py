@@ -24,6 +24,7 @@ Sha256 = NewType("Sha256", str)
 _PROJECT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 _DISPLAY_NAME = re.compile(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", re.ASCII | re.IGNORECASE)
 _OWNER = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*", re.ASCII)
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SAFE_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*", re.ASCII)
 _SEPARATORS = re.compile(r"[-_.]+")
@@ -133,6 +134,11 @@ def identity_key(text: str) -> str | None:
     if match is None or (match["scheme"] in _KEYS and not _KEYS[match["scheme"]].fullmatch(match["value"])):
         return None
     return text if match["scheme"] == "ssh" else text.lower()
+
+
+def is_commit_id(text: str) -> bool:
+    """Tell whether *text* is the whole id of a commit (or of another object of Git), in lower case."""
+    return _COMMIT_ID.fullmatch(text) is not None
 
 
 def is_sha256(text: str) -> bool:

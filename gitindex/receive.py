@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import BinaryIO, NamedTuple
@@ -14,11 +13,11 @@ from gitindex.git import Repository
 from gitindex.guard import attribute, verdict_on
 from gitindex.layout import SETTINGS
 from gitindex.model import Settings
+from gitindex.names import is_commit_id
 from gitindex.rules.history import HISTORY
 from gitindex.snapshot import Snapshot
 
 _BRANCHES = "refs/heads/"
-_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
 
 
 class Update(NamedTuple):
@@ -65,7 +64,7 @@ def read_updates(lines: Iterable[str]) -> list[Update]:
     updates = []
     for line in lines:
         words = line.split(" ", 2)
-        if len(words) != 3 or not words[2] or not all(map(_COMMIT_ID.fullmatch, words[:2])):  # noqa: PLR2004
+        if len(words) != 3 or not words[2] or not all(map(is_commit_id, words[:2])):  # noqa: PLR2004
             raise UsageError(f"{line.strip()[:100]!r} is no line `old new reference`", help=_HOOK_HELP)
         updates.append(Update(words[2], _object(words[0]), _object(words[1])))
     if not updates:
@@ -104,7 +103,7 @@ def read_push(
     updates = []
     for line in lines:
         words = line.split(" ")
-        if len(words) != 4 or not all(map(_COMMIT_ID.fullmatch, words[1::2])):  # noqa: PLR2004
+        if len(words) != 4 or not all(map(is_commit_id, words[1::2])):  # noqa: PLR2004
             raise UsageError(f"{line.strip()[:100]!r} is no line of a pre-push hook", help=_PUSH_HELP)
         updates.append(Update(words[2], _object(words[3]), _object(words[1])))
     return updates
@@ -141,7 +140,7 @@ class Door(NamedTuple):
             GitindexError: a revision is not here.
 
         """
-        protected = _BRANCHES + self.repository.protected_branch
+        protected = _BRANCHES + self.repository.origin.protected_branch
         for update in updates:
             is_protected = update.reference == protected
             if not update.is_branch or (update.new is None and not is_protected):
@@ -159,8 +158,8 @@ class Door(NamedTuple):
     def _published_on(self, update: Update) -> Snapshot | None:
         """Open what the remote has on the protected branch, ``None`` before it is first pushed."""
         if update.old is None:
-            is_new = self.repository.remote_tip(update.branch) is None
-            return None if is_new else self.repository.published(str(self.repository.at(str(update.new)).name))
+            is_new = self.repository.origin.tip(update.branch) is None
+            return None if is_new else self.repository.origin.published(str(self.repository.at(str(update.new)).name))
         if not self.repository.has_revision(update.old):
             problem = f"the remote has {update.old[:12]} on {update.branch}, the protected branch, and it is not here"
             raise CannotRunError(problem, help="git fetch, and push what comes after it")
@@ -168,12 +167,12 @@ class Door(NamedTuple):
 
     def _published_before(self, head: str, protected: str) -> Snapshot | None:
         """Open what the branch of a commit started from, ``None`` for a history of its own."""
-        tip = self.repository.remote_tip(protected)
-        if tip is None and not self.repository.knows_origin:
+        tip = self.repository.origin.tip(protected)
+        if tip is None and not self.repository.origin.is_known:
             return None
         if tip is not None and not self.repository.is_shallow and self.repository.merge_base(head, tip) is None:
             return None
-        return self.repository.published(head)
+        return self.repository.origin.published(head)
 
     def received(self, updates: Sequence[Update], *, every_branch: bool = False) -> Iterator[Received]:
         """Yield the verdict on each branch of a push that is to be received here.
@@ -254,7 +253,7 @@ class Door(NamedTuple):
     def _other_protected(self, reference: str) -> str | None:
         """Return another branch that protects itself: where HEAD is a branch that is not there, it does not tell."""
         history = self.repository.history
-        others = ((name, history.tip(name)) for name in history.branches if name != reference)
+        others = ((name, history.tip(name)) for name in history.references(_BRANCHES) if name != reference)
         return next((name for name, tip in others if tip is not None and self._protects(tip) == name), None)
 
     def _verdict(self, update: Update, base: Snapshot | None, head: Snapshot) -> Received:

@@ -46,7 +46,7 @@ def carry_out(
 
     """
     changes = plan.changes
-    findings = _new_findings(repository.published(), worktree, plan, today) if changes else []
+    findings = _new_findings(repository.origin.published(), worktree, plan, today) if changes else []
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
         raise RefusedError([without_restore(finding) for finding in errors])
@@ -117,9 +117,9 @@ def _paths_to_commit(repository: Repository, worktree: Snapshot, plan: Plan) -> 
     if not leaves:
         return ()
     planned = Snapshot(Overlay(committed.root, leaves), WORKTREE)
-    change = Change(repository.published(), planned)
-    known = {_what(finding) for finding in validate(Change(repository.published(), committed))} if head else set()
-    errors = [f for f in validate(change) if f.severity is Severity.ERROR and _what(f) not in known]
+    published = repository.origin.published()
+    known = {_what(finding) for finding in validate(Change(published, committed))} if head else set()
+    errors = [f for f in validate(Change(published, planned)) if f.severity is Severity.ERROR and _what(f) not in known]
     if errors:
         raise RefusedError([without_restore(finding) for finding in errors])
     return tuple(sorted(leaves))

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gitindex.errors import CannotRunError, NotThereError, UsageError
-from gitindex.git import GitFolder, Repository, create
+from gitindex.git import GitFolder, Repository
+from gitindex.git.creation import create
 from gitindex.model import Manifest, Settings
 from gitindex.names import IndexName, UserName
 from gitindex.snapshot import Snapshot
@@ -165,7 +166,7 @@ def test_a_detached_head_is_a_revision_like_any(repository: IndexRepository) -> 
     assert opened.head() == first
     assert opened.at("HEAD").name == first
     assert kinds(opened.worktree()) == kinds(opened.staged()) == kinds(opened.at(first))
-    published = opened.published()
+    published = opened.origin.published()
     assert published is not None
     assert published.name == first
 
@@ -176,7 +177,7 @@ def test_before_the_first_commit_there_is_the_working_tree_alone(tmp_path: Path,
     repository.put(content := small_content())
     opened = repository.open()
     assert opened.head() is None
-    assert opened.published() is None
+    assert opened.origin.published() is None
     assert kinds(opened.staged()) == {}
     assert set(kinds(opened.worktree())) == set(content)
     with pytest.raises(NotThereError):
@@ -188,7 +189,7 @@ def test_before_the_first_commit_there_is_the_working_tree_alone(tmp_path: Path,
 
 def test_an_empty_repository_has_nothing(tmp_path: Path) -> None:
     opened = make_repository(tmp_path).open()
-    assert (opened.head(), opened.published()) == (None, None)
+    assert (opened.head(), opened.origin.published()) == (None, None)
     assert kinds(opened.worktree()) == kinds(opened.staged()) == {}
     with pytest.raises(CannotRunError, match="no index repository"):
         _ = opened.worktree().settings
@@ -525,7 +526,7 @@ def test_a_shallow_clone_without_the_common_commit_says_how_to_get_it(tmp_path: 
     opened = Repository.open(tmp_path / "shallow")
     assert opened.has_revision("origin/main")
     with pytest.raises(CannotRunError, match=r"share no commit.*git fetch --unshallow"):
-        opened.published()
+        opened.origin.published()
 
 
 # Laziness
@@ -607,18 +608,18 @@ def name_of(snapshot: Snapshot | None) -> str | None:
 
 def test_without_a_remote_what_is_checked_out_is_published(repository: IndexRepository) -> None:
     head = release(repository, "1.0")
-    assert name_of(repository.open().published()) == head
+    assert name_of(repository.open().origin.published()) == head
 
 
 def test_an_unpushed_release_can_be_amended_and_a_published_one_cannot(repository: IndexRepository) -> None:
     repository.publish()
     start = repository.git("rev-parse", "HEAD")
     pushed = release(repository, "1.0")
-    assert name_of(repository.open().published()) == start
+    assert name_of(repository.open().origin.published()) == start
     repository.publish()
-    assert name_of(repository.open().published()) == pushed
+    assert name_of(repository.open().origin.published()) == pushed
     release(repository, "2.0")
-    assert name_of(repository.open().published()) == pushed
+    assert name_of(repository.open().origin.published()) == pushed
 
 
 def test_what_is_published_is_the_merge_base_when_the_remote_has_moved_on(repository: IndexRepository) -> None:
@@ -629,10 +630,10 @@ def test_what_is_published_is_the_merge_base_when_the_remote_has_moved_on(reposi
     repository.git("checkout", "--quiet", "main")
     mine = release(repository, "2.0")
     opened = repository.open()
-    assert name_of(opened.published()) == start
-    assert name_of(opened.published(upstream)) == upstream
+    assert name_of(opened.origin.published()) == start
+    assert name_of(opened.origin.published(upstream)) == upstream
     repository.git("merge", "--quiet", "--no-edit", "upstream")
-    assert name_of(opened.published()) == upstream
+    assert name_of(opened.origin.published()) == upstream
     assert opened.merge_base(mine, upstream) == start
     assert opened.descends(repository.git("rev-parse", "HEAD"), upstream)
     assert not opened.descends(mine, upstream)
@@ -643,9 +644,9 @@ def test_the_protected_branch_is_the_one_that_the_settings_name(tmp_path: Path) 
     repository = make_repository(tmp_path, small_content(policy={"protected_branch": "release"}))
     published = repository.git("rev-parse", "HEAD")
     newer = release(repository, "1.0")
-    assert name_of(repository.open().published()) == newer
+    assert name_of(repository.open().origin.published()) == newer
     repository.git("update-ref", "refs/remotes/origin/release", published)
-    assert name_of(repository.open().published()) == published
+    assert name_of(repository.open().origin.published()) == published
 
 
 def test_a_protected_branch_that_was_not_fetched_is_an_error_not_a_pass(repository: IndexRepository) -> None:
@@ -656,7 +657,7 @@ def test_a_protected_branch_that_was_not_fetched_is_an_error_not_a_pass(reposito
     )
     repository.commit("Hide from the comparison")
     with pytest.raises(CannotRunError, match="origin/nope, the protected branch, is not here"):
-        repository.open().published()
+        repository.open().origin.published()
 
 
 def test_the_default_branch_of_the_remote_says_which_branch_is_protected(repository: IndexRepository) -> None:
@@ -669,7 +670,7 @@ def test_the_default_branch_of_the_remote_says_which_branch_is_protected(reposit
     )
     mine = repository.commit("Choose a branch of my own")
     repository.git("update-ref", "refs/remotes/origin/mine", mine)
-    assert name_of(repository.open().published()) == published
+    assert name_of(repository.open().origin.published()) == published
 
 
 def test_protected_branch_is_a_name_and_no_expression(repository: IndexRepository) -> None:
@@ -680,7 +681,7 @@ def test_protected_branch_is_a_name_and_no_expression(repository: IndexRepositor
     repository.commit("Look at an older commit")
     repository.publish()
     with pytest.raises(CannotRunError, match="origin/main~1, the protected branch, is not here"):
-        repository.open().published()
+        repository.open().origin.published()
 
 
 def test_head_alone_does_not_say_which_branch_is_protected(repository: IndexRepository) -> None:
@@ -692,9 +693,9 @@ def test_head_alone_does_not_say_which_branch_is_protected(repository: IndexRepo
     mine = repository.commit("Say that mine is protected")
     repository.git("update-ref", "refs/remotes/origin/mine", mine)
     with pytest.raises(CannotRunError, match=r"origin/mine and origin/main both say.*--base"):
-        repository.open().published()
+        repository.open().origin.published()
     repository.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
-    published = repository.open().published()
+    published = repository.open().origin.published()
     assert published is not None
     assert published.name == repository.git("rev-parse", "HEAD~1")
 
@@ -705,7 +706,7 @@ def test_settings_that_cannot_be_read_leave_main_as_the_protected_branch(tmp_pat
     start = repository.git("rev-parse", "HEAD")
     repository.write("gitindex.toml", "broken")
     repository.commit("Broken")
-    assert name_of(repository.open().published()) == start
+    assert name_of(repository.open().origin.published()) == start
 
 
 def test_histories_that_share_nothing_are_an_error(repository: IndexRepository) -> None:
@@ -713,7 +714,7 @@ def test_histories_that_share_nothing_are_an_error(repository: IndexRepository) 
     repository.git("checkout", "--quiet", "--orphan", "other")
     repository.commit("Another root")
     with pytest.raises(CannotRunError, match=r"share no commit.*--base"):
-        repository.open().published()
+        repository.open().origin.published()
     assert repository.open().merge_base("HEAD", "origin/main") is None
 
 

@@ -170,7 +170,7 @@ def test_what_is_being_merged_counts_as_published(repo: IndexRepository, monkeyp
 
 
 def published(repository: IndexRepository) -> str | None:
-    snapshot = repository.open().published()
+    snapshot = repository.open().origin.published()
     return None if snapshot is None else snapshot.name
 
 

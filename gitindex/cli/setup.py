@@ -19,7 +19,7 @@ from gitindex.edits.opened import open_index
 from gitindex.edits.plan import Plan
 from gitindex.edits.setup import PRE_COMMIT, new_repository, pre_commit_config
 from gitindex.errors import UsageError
-from gitindex.git import configured_identity, create, is_branch_name
+from gitindex.git.creation import configured_identity, create, is_branch_name
 from gitindex.names import IndexName, UserName, is_user_name
 from gitindex.write import carry_out
 

@@ -2,7 +2,7 @@
 
 from gitindex.git.folders import GitFolder
 from gitindex.git.history import CommitInfo
-from gitindex.git.repository import STAGED, WORKTREE, Repository, configured_identity, create, is_branch_name
+from gitindex.git.repository import STAGED, WORKTREE, Repository
 from gitindex.git.signatures import Signature
 
 __all__ = [
@@ -12,7 +12,4 @@ __all__ = [
     "GitFolder",
     "Repository",
     "Signature",
-    "configured_identity",
-    "create",
-    "is_branch_name",
 ]

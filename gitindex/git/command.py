@@ -54,3 +54,23 @@ def run_git(
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise CannotRunError(f"git {command}: {words[0] if words else 'failed'}", help="\n".join(words[1:]))
     return Answer(done.returncode, done.stdout)
+
+
+def ask_git(
+    git_directory: Path,
+    *arguments: str,
+    cwd: Path | None = None,
+    data: str = "",
+    environment: Mapping[str, str] = _NONE,
+    accepted: Collection[int] = (0,),
+) -> Answer:
+    """Run git on a very repository, whatever a hook's environment names, and take its objects as they are.
+
+    libgit2 knows no replaced objects either.
+
+    Raises:
+        CannotRunError: as :func:`run_git` does.
+
+    """
+    own = {"GIT_DIR": str(git_directory), "GIT_NO_REPLACE_OBJECTS": "1"}
+    return run_git(cwd or git_directory, *arguments, data=data, environment={**own, **environment}, accepted=accepted)

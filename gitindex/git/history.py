@@ -125,7 +125,7 @@ class History:
 
     def resolve(self, reference: str) -> str:
         """Return the full name of what is written where *reference* is: itself, or the one that it stands for."""
-        for _ in range(5):  # Git goes no further either
+        for _ in range(_MAX_SYMBOLIC):
             target = self._git.references[reference].target if self.has(reference) else None
             if not isinstance(target, str):
                 break
@@ -139,10 +139,9 @@ class History:
         except ValueError:  # no reference can have it, or it is not here and no UTF-8
             return False
 
-    @property
-    def branches(self) -> Iterator[str]:
-        """The full names of the branches, sorted."""
-        return (name for name in sorted(self._git.references) if name.startswith("refs/heads/"))
+    def references(self, prefix: str) -> Iterator[str]:
+        """Return the full names of the references that start with *prefix*, sorted."""
+        return (name for name in sorted(self._git.references) if name.startswith(prefix))
 
     def tip(self, reference: str) -> str | None:
         """Return the commit that a reference (by its full name) leads to, ``None`` where there is none."""
@@ -150,6 +149,10 @@ class History:
             return str(self._git.references[reference].peel(pygit2.Commit).id)
         except (KeyError, ValueError, pygit2.GitError):
             return None
+
+    def remote_tip(self, branch: str, remote: str) -> str | None:
+        """Return the commit that a branch of a remote had when it was last seen here, ``None`` without any."""
+        return self.tip(f"refs/remotes/{remote}/{branch}")
 
 
 _HEADER = re.compile(rb"tree [0-9A-Fa-f]{40,64}\n((?:parent [0-9A-Fa-f]{40,64}\n)*+)(?!parent )")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from weakref import finalize
 
 from gitindex.errors import CannotRunError
-from gitindex.git.command import run_git
+from gitindex.git.command import ask_git
 
 # Two commits give the same everywhere: neither the settings nor the attributes of whoever merges them count. In a bare
 # repository, newer versions of git would take the attributes of HEAD; the id is that of an empty tree.
@@ -45,8 +45,6 @@ class Merger:
         self._environment = {
             "GIT_OBJECT_DIRECTORY": str(self.objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(dict.fromkeys(places)),
-            "GIT_DIR": str(directory),
-            "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_ATTR_NOSYSTEM": "1",
             "LC_ALL": "C",
         }
@@ -61,7 +59,7 @@ class Merger:
         options = [word for setting in _SETTINGS for word in ("-c", setting)]
         words = ["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs]
         try:
-            done = run_git(self._directory, *options, *words, environment=self._environment, accepted=(0, 1))
+            done = ask_git(self._directory, *options, *words, environment=self._environment, accepted=(0, 1))
         except CannotRunError as error:
             if "usage" in error.message or "unknown" in error.message:
                 raise CannotRunError("git is too old to merge in memory", help="install git 2.38 or newer") from None

@@ -1,11 +1,11 @@
-"""Repositories: which revision, what is staged, what lies in the working tree, and what is published."""
+"""Repositories, and the index repository in them at a revision, as it is staged and in the working tree."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 import pygit2
 
-from gitindex import layout
 from gitindex.errors import CannotRunError, NotThereError, UsageError
-from gitindex.git.command import run_git
-from gitindex.git.folders import GitFolder, blob_leaf, disk_leaf, is_gone, reason
+from gitindex.git.command import ask_git, run_git
+from gitindex.git.folders import GitFolder, reason
 from gitindex.git.history import History
 from gitindex.git.merge import Merger
+from gitindex.git.origin import Origin
+from gitindex.git.places import nearest, settings_in, way_up
 from gitindex.git.signatures import Signature, check_signatures
 from gitindex.git.trees import LargeTrees
-from gitindex.model import Settings
+from gitindex.git.uncommitted import keeps_modes, staged_changes, worktree_changes
+from gitindex.names import is_commit_id
 from gitindex.snapshot import Snapshot
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
@@ -30,13 +32,9 @@ if TYPE_CHECKING:
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
-_COMMIT_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _REVISION_END = re.compile(r"[~^:]|@\{")
-_ORIGIN = "refs/remotes/origin/"
-_DEFAULT_BRANCH = f"{_ORIGIN}HEAD"
 _PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
 """Where Git looks for a reference that is not written out, in this order."""
-_MERGED_BY_HOOK = re.compile(r"GITHEAD_([0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
 
 
 class Repository:
@@ -77,9 +75,9 @@ class Repository:
             return cls(repository, folder.strip("/"))
         if repository.is_bare:
             return cls(repository, "")
-        way = tuple(_way_up(Path(repository.workdir).resolve(), directory.resolve()))
+        way = tuple(way_up(Path(repository.workdir).resolve(), directory.resolve()))
         try:
-            return cls(repository, _nearest(repository, way), way)
+            return cls(repository, nearest(repository, way), way)
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise CannotRunError(f"HEAD cannot be read: {reason(error)}", help="run: git fsck") from None
 
@@ -115,15 +113,20 @@ class Repository:
     @property
     def git_directory(self) -> Path:
         """The repository's own folder (`.git`): the one that all its linked working trees share."""
-        own = Path(self._git.path)
+        own = self.own_directory
         shared = own / "commondir"
         return own / shared.read_text().strip() if shared.is_file() else own
+
+    @property
+    def own_directory(self) -> Path:
+        """The folder that Git has for this working tree: a part of `.git`, where it is a linked one."""
+        return Path(self._git.path)
 
     def blobs(self) -> Blobs:
         """Return a reader of large blobs, for one thread; it is to be closed."""
         from gitindex.git.blobs import Blobs  # noqa: PLC0415 - most runs need no process
 
-        return Blobs(Path(self._git.path))
+        return Blobs(self.own_directory)
 
     @property
     def head_branches(self) -> list[str]:
@@ -133,7 +136,7 @@ class Repository:
         """
         with self._reading():
             itself = (
-                [pygit2.Repository(str(self.git_directory))] if (Path(self._git.path) / "commondir").is_file() else []
+                [pygit2.Repository(str(self.git_directory))] if (self.own_directory / "commondir").is_file() else []
             )
             targets = [found.references["HEAD"].target for found in (self._git, *itself)]
         return [target for target in dict.fromkeys(targets) if isinstance(target, str)]
@@ -152,7 +155,7 @@ class Repository:
 
     def _commit(self, revision: str) -> pygit2.Commit:
         try:
-            if _COMMIT_ID.fullmatch(revision):  # no reference of that name is meant, even where the commit is not here
+            if is_commit_id(revision):  # no reference of that name is meant, even where the commit is not here
                 return self._git[pygit2.Oid(hex=revision)].peel(pygit2.Commit)
             self._refuse_ambiguous(revision)
             return self._git.revparse_single(revision).peel(pygit2.Commit)
@@ -217,7 +220,7 @@ class Repository:
         is_here = base.settings_or_problem is not None
         root = self._tree(self._commit(base.name))
         for folder in takewhile(lambda folder: folder != self.folder, self._way) if is_here else self._way:
-            if folder != self.folder and find(root, _settings_in(folder)) is not None:
+            if folder != self.folder and find(root, settings_in(folder)) is not None:
                 here, there = self.folder or "the top", folder or "the top"
                 message = f"the index repository is taken to be {here}, and was {there} in {base.name[:12]}"
                 raise CannotRunError(message, help="say which one is meant: --folder PATH (--folder / for the top)")
@@ -233,10 +236,6 @@ class Repository:
             root = root.folder(name)
         return root
 
-    def _head_folder(self) -> Folder:
-        head = self.head()
-        return EMPTY if head is None else self._tree(self._commit(head))
-
     def staged(self) -> Snapshot:
         """Open what is staged: what the next commit would hold (in a hook, the index that Git names there).
 
@@ -246,73 +245,26 @@ class Repository:
         """
         if "GIT_INDEX_FILE" not in os.environ:
             _ = self.top  # a bare repository has none of its own
-        head = self._head_folder()
-        changes: dict[str, Leaf | None] = {}
-        for path, mode, object_id in self._staged_entries() if isinstance(head, GitFolder) else self._whole_index():
-            changes[path] = blob_leaf(self._git, object_id, mode) if mode else None
-        return Snapshot(self._subfolder(Overlay(head, changes) if changes else head), STAGED)
-
-    def _staged_entries(self) -> Iterator[tuple[str, int, bytes]]:
-        """Yield path, mode (0: deleted) and object of what is staged otherwise than it is in the last commit.
-
-        Git itself compares the two: it knows which folders are untouched, and libgit2 reads the whole index.
-        """
-        words = ("diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
-        fields = iter(self._ask_git(*words, "HEAD").split("\0"))
-        for facts, path in zip(fields, fields, strict=False):  # what is behind the last one is empty
-            _, mode, _, object_id, status = facts.split(" ")
-            if status == "U":
-                raise _conflict(path)
-            yield path, int(mode, 8), bytes.fromhex(object_id)
-
-    def _whole_index(self) -> Iterator[tuple[str, int, bytes]]:
-        for line in self._ask_git("ls-files", "--stage", "--full-name", "-z").split("\0")[:-1]:
-            facts, _, path = line.partition("\t")
-            mode, object_id, stage = facts.split(" ")
-            if stage != "0":
-                raise _conflict(path)
-            yield path, int(mode, 8), bytes.fromhex(object_id)
-
-    def _ask_git(self, *arguments: str) -> str:
-        """Run git on this very repository, whatever a hook's environment names, and return what it prints."""
-        top = Path(self._git.workdir or self._git.path)
-        environment = {"GIT_DIR": self._git.path, "GIT_NO_REPLACE_OBJECTS": "1"}  # libgit2 knows no replaced objects
-        return run_git(top, *arguments, environment=environment).out
+        return self._uncommitted(staged_changes(self._git, is_first=self.head() is None), STAGED)
 
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
-        top, head, keeps_modes = self.top, self._head_folder(), self.keeps_modes
-        changes: dict[str, Leaf | None] = {}
-        with self._reading():
-            status = self._git.status(untracked_files="all", ignored=False)
-        left_out = self._left_out() if any(map(is_gone, status.values())) else frozenset()
-        for path, flags in status.items():
-            if flags == pygit2.enums.FileStatus.CURRENT or not self._is_inside(path) or path in left_out:
-                continue
-            # What Git calls gone is not looked for: the way to it may lead through a link that took a folder's place.
-            changes[path.rstrip("/")] = (
-                None if is_gone(flags) else disk_leaf(top / path.rstrip("/"), keeps_modes=keeps_modes)
-            )
-        return Snapshot(self._subfolder(Overlay(head, changes) if changes else head), WORKTREE)
+        return self._uncommitted(worktree_changes(self._git, self.top, self.folder), WORKTREE)
+
+    def _uncommitted(self, changes: Mapping[str, Leaf | None], name: str) -> Snapshot:
+        head = self.head()
+        folder: Folder = EMPTY if head is None else self._tree(self._commit(head))
+        return Snapshot(self._subfolder(Overlay(folder, changes) if changes else folder), name)
 
     @property
     def keeps_modes(self) -> bool:
         """Whether the working tree says which files are executable."""
-        return self._is_set("core.filemode", default=True)
+        return keeps_modes(self._git)
 
-    def _is_set(self, key: str, *, default: bool) -> bool:
-        with self._reading():
-            return self._git.config.get_bool(key) if key in self._git.config else default
-
-    def _left_out(self) -> frozenset[str]:
-        """Return the paths that a sparse checkout leaves out: not on the disk, and not deleted."""
-        if not self._is_set("core.sparseCheckout", default=False):
-            return frozenset()
-        listed = self._run_git("ls-files", "-t", "-z", cwd=self.top).split("\0")
-        return frozenset(line[2:] for line in listed if line.startswith("S "))
-
-    def _is_inside(self, path: str) -> bool:
-        return not self.folder or path == self.folder or path.startswith(self.folder + "/")
+    @cached_property
+    def origin(self) -> Origin:
+        """What is published, as far as it was fetched."""
+        return Origin(self)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -348,76 +300,6 @@ class Repository:
             message = f"how {one[:12]} and {other[:12]} belong together cannot be told: the clone is shallow"
             raise CannotRunError(message, help="git fetch --unshallow")
 
-    def published(self, head: str | None = None) -> Snapshot | None:
-        """Open what a change is compared with by default: what is published.
-
-        That is the newest commit that *head* (where it is not given: the checked out commit, and what is being merged
-        into it) shares with the protected branch of the remote, else the checked out commit; ``None`` before the first
-        commit.
-
-        Raises:
-            CannotRunError: the two share no history, or the protected branch of the remote was not fetched.
-
-        """
-        checked_out = self.head()
-        if checked_out is None:
-            return None
-        branch = self.protected_branch
-        tip = self.remote_tip(branch)
-        if tip is None:
-            if self.knows_origin:
-                # What a commit says of the protected branch must not make the comparison with it go away.
-                hint = f"git fetch origin {branch}, or name what is published with --base"
-                raise CannotRunError(f"origin/{branch}, the protected branch, is not here", help=hint)
-            return self.at(checked_out)
-        if not self.has_revision(_DEFAULT_BRANCH) and (other := self._other_protected(branch)):
-            hint = "git remote set-head origin --auto, or name what is published with --base"
-            raise CannotRunError(
-                f"origin/{branch} and origin/{other} both say that they are the protected one", help=hint
-            )
-        shared = self.merge_base(tip, *([head] if head else self._next_parents(checked_out)))
-        if shared is None:
-            hint = "the clone is shallow: git fetch --unshallow" if self.is_shallow else "name one with --base"
-            raise CannotRunError(f"{head or 'HEAD'} and origin/{branch} share no commit to compare with", help=hint)
-        return self.at(shared)
-
-    def remote_tip(self, branch: str, remote: str = "origin") -> str | None:
-        """Return the commit that a branch of a remote had when it was last seen here, ``None`` without any."""
-        return self.history.tip(f"refs/remotes/{remote}/{branch}")
-
-    @property
-    def knows_origin(self) -> bool:
-        """Whether any branch of the remote was seen here."""
-        return any(name.startswith(_ORIGIN) for name in self._git.references)
-
-    def _next_parents(self, checked_out: str) -> list[str]:
-        """Return the parents of the next commit: what is checked out, and what is being merged into it.
-
-        In the hook of a merge that has no conflict, Git has not written down yet what is merged: it is in the
-        environment alone.
-        """
-        listed = Path(self._git.path) / "MERGE_HEAD"
-        merging = listed.read_text("ascii").split() if listed.is_file() else []
-        merging += [match[1] for name in os.environ if (match := _MERGED_BY_HOOK.fullmatch(name))]
-        return [checked_out, *filter(self.has_revision, dict.fromkeys(merging))]
-
-    @property
-    def protected_branch(self) -> str:
-        """The protected branch as origin's default branch states it, else as the checked out commit does."""
-        stated = _DEFAULT_BRANCH if self.has_revision(_DEFAULT_BRANCH) else self.head()
-        settings = None if stated is None else self.at(stated).settings_or_problem
-        return (settings if isinstance(settings, Settings) else Settings(format=1)).policy.protected_branch
-
-    def _other_protected(self, branch: str) -> str | None:
-        """Return another branch of origin that says that it is the protected one: the head alone may say *branch*."""
-        for name in sorted(self._git.references):
-            other = name.removeprefix(_ORIGIN)
-            if other not in (name, branch) and self.has_revision(name):
-                settings = self.at(name).settings_or_problem
-                if isinstance(settings, Settings) and settings.policy.protected_branch == other:
-                    return other
-        return None
-
     @cached_property
     def history(self) -> History:
         """The commits of the repository."""
@@ -425,9 +307,7 @@ class Repository:
 
     def merge_bases(self, one: str, other: str) -> list[str]:
         """Return the newest commits that two commits share: more than one, where they were merged crosswise."""
-        environment = {"GIT_DIR": self._git.path, "GIT_NO_REPLACE_OBJECTS": "1"}
-        words = ("merge-base", "--all", one, other)
-        return run_git(Path(self._git.path), *words, environment=environment, accepted=(0, 1)).out.split()
+        return ask_git(self.own_directory, "merge-base", "--all", one, other, accepted=(0, 1)).out.split()
 
     def merged(self, ours: str, theirs: str) -> tuple[Snapshot, tuple[str, ...]]:
         """Open what Git makes of two commits by itself, and the paths in conflict; nothing is written here.
@@ -452,7 +332,7 @@ class Repository:
 
     @cached_property
     def _merger(self) -> Merger:
-        merger = Merger(Path(self._git.path), self.git_directory / "objects")
+        merger = Merger(self.own_directory, self.git_directory / "objects")
         self._git.odb.add_disk_alternate(str(merger.objects))
         return merger
 
@@ -464,7 +344,7 @@ class Repository:
 
         """
         signed = {commit: self.history.signature(commit) for commit in commits}
-        return check_signatures(Path(self._git.path), signed, trusted)
+        return check_signatures(self.own_directory, signed, trusted)
 
     def commit(self, paths: Sequence[str], message: str) -> str | None:
         """Commit the working tree's state of *paths* (of the index repository) alone, and return the commit's id.
@@ -495,70 +375,3 @@ class Repository:
 
     def _run_git(self, *arguments: str, data: str = "", cwd: Path | None = None) -> str:
         return run_git(cwd or self.root, *arguments, data=data).out
-
-
-def _conflict(path: str) -> CannotRunError:
-    return CannotRunError(f"{path}: has an unresolved merge conflict", help="resolve it and stage it: git add")
-
-
-def create(directory: Path, branch: str) -> Repository:
-    """Open *directory* as an index repository to be: a folder of the Git repository that it lies in, else a new one.
-
-    Raises:
-        CannotRunError: the folder cannot be written to.
-
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if pygit2.discover_repository(str(directory)) is None:
-            pygit2.init_repository(str(directory), initial_head=branch)
-    except (OSError, pygit2.GitError, ValueError) as error:
-        raise CannotRunError(f"{directory}: cannot make a repository: {reason(error)}") from None
-    repository = Repository.open(directory, "")
-    return Repository.open(directory, _relative(directory.resolve(), repository.root.resolve()))
-
-
-def is_branch_name(name: str) -> bool:
-    """Tell whether a branch may have that name."""
-    return not name.startswith("-") and pygit2.reference_is_valid_name(f"refs/heads/{name}")
-
-
-def configured_identity() -> tuple[str, str]:
-    """Return name and e-mail from the user's Git configuration, empty where they are not set."""
-    import subprocess  # noqa: PLC0415
-
-    try:
-        found = [
-            subprocess.run(["git", "config", "--get", key], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603, S607
-            for key in ("user.name", "user.email")
-        ]
-    except OSError:
-        return "", ""
-    return found[0], found[1]
-
-
-def _way_up(top: Path, start: Path) -> Iterator[str]:
-    """Yield the paths, below *top*, of *start* and the folders above it."""
-    for folder in (start, *start.parents):
-        if not folder.is_relative_to(top):
-            break
-        yield _relative(folder, top)
-
-
-def _nearest(repository: pygit2.Repository, way: Sequence[str]) -> str:
-    top = Path(repository.workdir)
-    head = None if repository.head_is_unborn else repository.head.peel(pygit2.Tree)
-    for folder in way:
-        path = _settings_in(folder)
-        if os.path.lexists(top / path) or (head is not None and path in head):
-            return folder
-    return next(iter(way), "")
-
-
-def _settings_in(folder: str) -> str:
-    return f"{folder}/{layout.SETTINGS}".lstrip("/")
-
-
-def _relative(folder: Path, top: Path) -> str:
-    """Return the path of *folder* below *top*, empty for *top* itself."""
-    return "/".join(folder.relative_to(top).parts)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from gitindex.git.command import run_git
+from gitindex.git.command import ask_git
 
 _SSH = b"-----BEGIN SSH SIGNATURE-----"
 _GPG = (b"-----BEGIN PGP SIGNATURE-----", b"-----BEGIN PGP MESSAGE-----")
@@ -66,14 +66,14 @@ def check_signatures(directory: Path, signed: Mapping[str, bytes], trusted: Coll
 
 def _ask(directory: Path, allowed: Path, commits: Sequence[str]) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield what git says of each commit: its id, and the facts that :func:`_judge` needs."""
-    done = run_git(
+    done = ask_git(
         directory,
         *("-c", f"gpg.ssh.allowedSignersFile={allowed}"),
         *("-c", "gpg.minTrustLevel=undefined"),  # whose a key is, the identities say, and no web of trust
         *("-c", "log.showSignature=false", "-c", "log.mailmap=false", "-c", "i18n.logOutputEncoding=UTF-8"),
         *("log", "--no-walk=unsorted", "--stdin", "-z", f"--format={_FORMAT}"),
         data="".join(f"{commit}\n" for commit in commits),
-        environment={"GIT_DIR": str(directory), "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"},
+        environment={"LC_ALL": "C"},
         accepted=(0, *_BROKEN_PIPE),
     )
     if done.code == 0:

@@ -131,7 +131,7 @@ def commits_are_signed(change: Change, act: Act) -> Iterator[Hit]:
 
     Git checks the signature, SSH or GPG; the key has to be an identity of a user of the base: `ssh:SHA256:…`, as
     `ssh-keygen -l` prints it, or `gpg:` with the fingerprint of the primary key. Author and committer are words that
-    anybody can write, and count for nothing. What a merge does by itself, beyond what Git makes of its parents, is its
+    anybody can write, and count for nothing. What a merge has beyond what its two sides make of each other is its
     signer's doing.
     """
     if act.commit is not None and act.commit.problem:

@@ -1,0 +1,97 @@
+"""What the remote had when it was last seen here: what is published, and which branch of it is protected."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from gitindex.errors import CannotRunError
+from gitindex.model import Settings
+
+if TYPE_CHECKING:
+    from gitindex.git.repository import Repository
+    from gitindex.snapshot import Snapshot
+
+NAME = "origin"
+_BRANCHES = f"refs/remotes/{NAME}/"
+_DEFAULT_BRANCH = f"{_BRANCHES}HEAD"
+_MERGED_BY_HOOK = re.compile(r"GITHEAD_([0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
+
+
+class Origin:
+    """The remote of a repository, as far as it was fetched."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def published(self, head: str | None = None) -> Snapshot | None:
+        """Open what a change is compared with by default: what is published.
+
+        That is the newest commit that *head* (where it is not given: the checked out commit, and what is being merged
+        into it) shares with the protected branch of the remote, else the checked out commit; ``None`` before the first
+        commit.
+
+        Raises:
+            CannotRunError: the two share no history, or the protected branch of the remote was not fetched.
+
+        """
+        repository = self._repository
+        checked_out = repository.head()
+        if checked_out is None:
+            return None
+        branch = self.protected_branch
+        tip = self.tip(branch)
+        if tip is None:
+            if self.is_known:
+                # What a commit says of the protected branch must not make the comparison with it go away.
+                hint = f"git fetch {NAME} {branch}, or name what is published with --base"
+                raise CannotRunError(f"{NAME}/{branch}, the protected branch, is not here", help=hint)
+            return repository.at(checked_out)
+        if not repository.has_revision(_DEFAULT_BRANCH) and (other := self._other_protected(branch)):
+            hint = f"git remote set-head {NAME} --auto, or name what is published with --base"
+            both = f"{NAME}/{branch} and {NAME}/{other}"
+            raise CannotRunError(f"{both} both say that they are the protected one", help=hint)
+        shared = repository.merge_base(tip, *([head] if head else self._next_parents(checked_out)))
+        if shared is None:
+            hint = "the clone is shallow: git fetch --unshallow" if repository.is_shallow else "name one with --base"
+            raise CannotRunError(f"{head or 'HEAD'} and {NAME}/{branch} share no commit to compare with", help=hint)
+        return repository.at(shared)
+
+    def tip(self, branch: str) -> str | None:
+        """Return the commit that a branch had when it was last seen here, ``None`` without any."""
+        return self._repository.history.remote_tip(branch, NAME)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any branch of it was seen here."""
+        return any(self._repository.history.references(_BRANCHES))
+
+    @property
+    def protected_branch(self) -> str:
+        """The protected branch as its default branch states it, else as the checked out commit does."""
+        repository = self._repository
+        stated = _DEFAULT_BRANCH if repository.has_revision(_DEFAULT_BRANCH) else repository.head()
+        settings = None if stated is None else repository.at(stated).settings_or_problem
+        return (settings if isinstance(settings, Settings) else Settings(format=1)).policy.protected_branch
+
+    def _other_protected(self, branch: str) -> str | None:
+        """Return another branch that says that it is the protected one: the head alone may say *branch*."""
+        for name in self._repository.history.references(_BRANCHES):
+            other = name.removeprefix(_BRANCHES)
+            if other != branch and self._repository.has_revision(name):
+                settings = self._repository.at(name).settings_or_problem
+                if isinstance(settings, Settings) and settings.policy.protected_branch == other:
+                    return other
+        return None
+
+    def _next_parents(self, checked_out: str) -> list[str]:
+        """Return the parents of the next commit: what is checked out, and what is being merged into it.
+
+        In the hook of a merge that has no conflict, Git has not written down yet what is merged: it is in the
+        environment alone.
+        """
+        listed = self._repository.own_directory / "MERGE_HEAD"
+        merging = listed.read_text("ascii").split() if listed.is_file() else []
+        merging += [match[1] for name in os.environ if (match := _MERGED_BY_HOOK.fullmatch(name))]
+        return [checked_out, *filter(self._repository.has_revision, dict.fromkeys(merging))]
