@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from gitindex.compare import differing
+from gitindex.differences import differing
 from gitindex.tree import EMPTY, Entry, Folder, Leaf, leaf_at
 
 

@@ -6,7 +6,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from gitindex import layout
-from gitindex.compare import ProjectChange
+from gitindex.differences import ProjectChange
 from gitindex.finding import Finding, Judgement, Severity, sort_findings
 from gitindex.model import Settings
 from gitindex.parallel import in_shares, shares_for

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ from gitindex.report.text import findings_text
 from gitindex.rules import SEVERITIES
 from gitindex.tree import Kind
 from gitindex.validate import validate
-from tests.trees import MODES, Files as Tree, Node, write_tree
+from tests.trees import AUTHOR, MODES, Files as Tree, Node, make_worktree, write_tree
 
 CASES = Path(__file__).parent / "cases"
 COMMON = CASES / "common"
@@ -36,7 +35,6 @@ FOLDERS = sorted(path.parent for path in CASES.glob("GI*/*/case.toml"))
 TODAY = date(2026, 11, 22)
 """The day on which all changes are judged."""
 COMMIT_OF_SUBMODULE = bytes(range(20))
-AUTHOR = pygit2.Signature("Emilie", "emilie@example.org", 1795332300, 0)
 
 
 class Strict(BaseModel):
@@ -259,19 +257,7 @@ def on_disk() -> Iterator[Path]:
 @pytest.mark.parametrize("folder", list(on_disk()), ids=name_of)
 def test_working_tree_of_a_case_gives_the_same_codes(folder: Path, tmp_path: Path) -> None:
     case, base, head = contents(folder)
-    git = pygit2.init_repository(str(tmp_path))
-    tree = write_tree(git, base)
-    git.create_commit("HEAD", AUTHOR, AUTHOR, "Base", tree, [])
-    git.index.read_tree(tree)
-    git.index.write()
-    for path, node in head.items():
-        target = tmp_path / os.fsdecode(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if node.mode == MODES["symlink"]:
-            target.symlink_to(os.fsdecode(node.data))
-        else:
-            target.write_bytes(node.data)
-            target.chmod(node.mode & 0o777)
+    make_worktree(tmp_path, base, head)
     repository = Repository.open(tmp_path, "")
     before = repository.at("HEAD")
     change = attribute(repository, Change(before, repository.worktree(), today=TODAY), actor=case.actor, head=None)

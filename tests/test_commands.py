@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pygit2
 import pytest
 
 from gitindex.compare import Change
@@ -21,9 +20,9 @@ from gitindex.rules.hints import FIX, command_of, on_path, quoted, without_resto
 from gitindex.validate import validate
 from tests.conftest import Run
 from tests.repositories import IndexRepository, make_repository, small_content
-from tests.test_cases import AUTHOR, FOLDERS, Files, Store, contents, name_of, on_disk
+from tests.test_cases import FOLDERS, Files, Store, contents, name_of, on_disk
 from tests.test_rules import ERRORS
-from tests.trees import MODES, write_tree
+from tests.trees import make_worktree
 
 FOLDER = "packages"
 """Of the Git repository: the index repository is not at its top, and commands are run where it is."""
@@ -33,23 +32,10 @@ def prefixed(files: Files) -> Files:
     return Files({f"{FOLDER}/".encode() + path: node for path, node in files.items()})
 
 
-def make_worktree(path: Path, base: Files, head: Files) -> None:
+def make_staged(path: Path, base: Files, head: Files) -> None:
     """Make a repository whose last commit is *base*, with *head* in its working tree, and staged."""
-    path.mkdir()
-    git = pygit2.init_repository(str(path))
-    tree = write_tree(git, prefixed(base))
-    git.create_commit("HEAD", AUTHOR, AUTHOR, "Base", tree, [])
-    git.index.read_tree(tree)
-    git.index.write()
-    (path / FOLDER).mkdir()
-    for name, node in head.items():
-        target = path / FOLDER / os.fsdecode(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if node.mode == MODES["symlink"]:
-            target.symlink_to(os.fsdecode(node.data))
-        else:
-            target.write_bytes(node.data)
-            target.chmod(node.mode & 0o777)
+    make_worktree(path, prefixed(base), prefixed(head))
+    (path / FOLDER).mkdir(exist_ok=True)
     subprocess.run(["git", "add", "--all", "--force"], cwd=path, check=True)
 
 
@@ -79,7 +65,7 @@ def test_commands_that_the_findings_of_a_case_offer_do_away_with_them(
     if not case.expected:
         return
     start = tmp_path / "start"
-    make_worktree(start, base, head)
+    make_staged(start, base, head)
     found = findings_in(start, case.actor)
     # One of a kind: that five lost files come back in the same way need not be seen five times.
     chosen: dict[tuple[str, ...], tuple[str, Finding]] = {}

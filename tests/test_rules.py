@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from gitindex import layout
-from gitindex.compare import Act, Change, ProjectChange, StoredFile
+from gitindex.compare import Act, Change
+from gitindex.differences import ProjectChange, StoredFile
 from gitindex.finding import Judgement, Severity
 from gitindex.rules import RULES, SEVERITIES, Rule
 from gitindex.snapshot import Index, Snapshot

@@ -15,6 +15,7 @@ from gitindex.tree import Kind
 
 MODES: dict[Kind, int] = {"file": 0o100644, "executable": 0o100755, "symlink": 0o120000, "submodule": 0o160000}
 TREE = 0o040000
+AUTHOR = pygit2.Signature("Emilie", "emilie@example.org", 1795332300, 0)
 PLAIN = MODES["file"]
 
 
@@ -99,6 +100,23 @@ class Writer:
 def write_tree(git: pygit2.Repository, files: Files) -> pygit2.Oid:
     """Write the tree of *files* into a repository."""
     return pygit2.Oid(raw=Writer(git).tree(files))
+
+
+def make_worktree(path: Path, base: Files, head: Files) -> None:
+    """Make a repository whose last commit is *base*, with *head* in its working tree; nothing of it is staged."""
+    git = pygit2.init_repository(str(path))
+    tree = write_tree(git, base)
+    git.create_commit("HEAD", AUTHOR, AUTHOR, "Base", tree, [])
+    git.index.read_tree(tree)
+    git.index.write()
+    for name, node in head.items():
+        target = path / os.fsdecode(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if node.mode == MODES["symlink"]:
+            target.symlink_to(os.fsdecode(node.data))
+        else:
+            target.write_bytes(node.data)
+            target.chmod(node.mode & 0o777)
 
 
 def read_tree(git: pygit2.Repository, tree: pygit2.Tree, prefix: bytes = b"") -> Files:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from gitindex import layout
-from gitindex.compare import Change, ProjectChange, ReleaseChange
+from gitindex.compare import Change
+from gitindex.differences import ProjectChange, ReleaseChange
 from gitindex.documents import (
     Unreadable,
     json_values,

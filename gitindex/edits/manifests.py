@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gitindex import layout
-from gitindex.compare import StoredFile
+from gitindex.differences import StoredFile
 from gitindex.documents import Unreadable
 from gitindex.edits.opened import cannot_read
 from gitindex.edits.plan import Plan

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gitindex import layout
-from gitindex.compare import Act, Change, ProjectChange, differs_in_content, folder_of
+from gitindex.compare import Act, Change
+from gitindex.differences import ProjectChange, differs_in_content, folder_of
 from gitindex.documents import Unreadable
 from gitindex.finding import Severity
 from gitindex.model import Stage, User

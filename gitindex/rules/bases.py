@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitindex import layout
-from gitindex.compare import Change, ProjectChange
+from gitindex.compare import Change
+from gitindex.differences import ProjectChange
 from gitindex.documents import Unreadable
 from gitindex.finding import Severity
 from gitindex.model import Mirror, Settings, Stage, User

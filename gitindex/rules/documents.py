@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from gitindex import layout
-from gitindex.compare import Change, ProjectChange, differing, folder_of
+from gitindex.compare import Change
+from gitindex.differences import ProjectChange, differing, folder_of
 from gitindex.documents import KeyPath, Problem, Unreadable
 from gitindex.finding import Severity
 from gitindex.model import FORMAT, Settings, Waiver

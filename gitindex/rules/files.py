@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
 from gitindex import layout
-from gitindex.compare import Change, ProjectChange
+from gitindex.compare import Change
+from gitindex.differences import ProjectChange
 from gitindex.documents import KeyPath, Unreadable, dotted
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, ProjectStatements, Stage

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitindex import layout
-from gitindex.compare import Change, ProjectChange, ReleaseChange, StoredFile
+from gitindex.compare import Change
+from gitindex.differences import ProjectChange, ReleaseChange, StoredFile
 from gitindex.documents import Unreadable
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, Mirror, Settings, Stage

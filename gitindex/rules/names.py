@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from gitindex import layout
-from gitindex.compare import Change, ProjectChange, ReleaseChange
+from gitindex.compare import Change
+from gitindex.differences import ProjectChange, ReleaseChange
 from gitindex.finding import Severity
 from gitindex.model import Manifest
 from gitindex.names import (

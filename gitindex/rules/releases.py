@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from gitindex import layout
-from gitindex.compare import Change, ProjectChange
+from gitindex.compare import Change
+from gitindex.differences import ProjectChange
 from gitindex.finding import Severity
 from gitindex.model import File, Manifest, ProjectStatements
 from gitindex.names import canonical_version, is_prerelease, latest_version, parse_filename, version_key

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from inspect import cleandoc
 from typing import Any, NamedTuple
 
-from gitindex.compare import Act, Change, ProjectChange, StoredFile
+from gitindex.compare import Act, Change
+from gitindex.differences import ProjectChange, StoredFile
 from gitindex.finding import Judgement, Severity
 from gitindex.snapshot import Index
 

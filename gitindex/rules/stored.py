@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gitindex import layout
-from gitindex.compare import Change, ProjectChange, StoredFile
+from gitindex.compare import Change
+from gitindex.differences import ProjectChange, StoredFile
 from gitindex.documents import Unreadable
 from gitindex.errors import DistributionError
 from gitindex.finding import Severity

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gitindex import layout
-from gitindex.compare import Change, differing
+from gitindex.compare import Change
+from gitindex.differences import differing
 from gitindex.finding import Finding, Judgement, Severity
 from gitindex.model import Settings, Waiver
 from gitindex.rules.rule import Hit, Rule
