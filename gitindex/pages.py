@@ -88,15 +88,19 @@ class ProjectList:
 
 
 class Links:
-    """Where the files of a snapshot are downloaded from."""
+    """Where the files of a snapshot are downloaded from.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    Whoever reads a storage that is a folder, and so *can_serve* its files, needs no public URL for it.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, can_serve: bool = False) -> None:
         settings = snapshot.settings
         self._root = snapshot.root
         self._is_embedded = settings.storage.is_embedded
         public = settings.storage.public_url
         self._public = public if public.endswith("/") or not public else public + "/"
-        if not self._is_embedded and not public:
+        is_served = can_serve and settings.storage.url.startswith("file://")
+        if not self._is_embedded and not public and not is_served:
             raise CannotRunError(
                 f"{layout.SETTINGS}: storage.url is {settings.storage.url!r}, and storage.public_url does not say where"
                 " its files are downloaded from",
@@ -144,7 +148,7 @@ def project_page(name: ProjectName, steps: Sequence[Step], links: Links) -> Proj
 
     """
     _check(name, steps)
-    status = _status(steps)
+    status = status_of(steps)
     if status is not None and status.status == "quarantined":
         return ProjectPage(name, (), (), status)
     files: dict[str, list[FilePage]] = {}
@@ -199,7 +203,7 @@ def _sort_key(version: str) -> Any:
     return key
 
 
-def _status(steps: Sequence[Step]) -> Status | None:
+def status_of(steps: Sequence[Step]) -> Status | None:
     """Return the status that the first index in the order states."""
     for step in steps:
         statements = step.project.statements if step.project else None

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from gitindex.names import IndexName, ProjectName
 from gitindex.pages import ProjectPage
 
+FEED_LENGTH = 50
+"""Releases that a feed shows: the newest."""
+
 
 @dataclass(frozen=True, slots=True)
 class IndexCard:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from gitindex.render.text import carried, escaped, is_link
-from gitindex.views import FeedEntry, FeedView
+from gitindex.views import FEED_LENGTH, FeedEntry, FeedView
 
-MAX_ENTRIES = 50
 NEVER = "1970-01-01T00:00:00Z"
 """Stands where a time is not known: Atom demands one."""
 
@@ -19,7 +18,7 @@ def feed(view: FeedView) -> bytes:
     Links are absolute where the site has an http(s) URL, else relative to the feed. Entries of the same time
     keep the order in which they are given.
     """
-    newest = sorted(view.entries, key=_time, reverse=True)[:MAX_ENTRIES]
+    newest = sorted(view.entries, key=_time, reverse=True)[:FEED_LENGTH]
     return "".join(f"{line}\n" for line in _lines(view, newest)).encode()
 
 

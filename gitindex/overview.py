@@ -1,0 +1,207 @@
+"""What people's pages show of a snapshot: gathered project by project, and put into values.
+
+The site and the server both stand on it, so they show the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from gitindex.documents import Unreadable
+from gitindex.errors import CannotRunError
+from gitindex.model import Mirror, Stage, User
+from gitindex.names import (
+    IndexName,
+    ProjectName,
+    is_owner_name,
+    is_project_name,
+    is_user_name,
+    normalize,
+    parse_version,
+)
+from gitindex.pages import ProjectPage
+from gitindex.resolve import display_name, resolution_order
+from gitindex.views import FEED_LENGTH, FeedEntry, FeedView, IndexCard, IndexView, LandingView, ProjectRow, ProjectView
+
+if TYPE_CHECKING:
+    from gitindex.resolve import Step
+    from gitindex.snapshot import Index, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ServedIndex:
+    """An index that has pages, with the order in which its projects are looked for."""
+
+    index: Index
+    order: tuple[Index, ...]
+
+    @property
+    def name(self) -> IndexName:
+        """Its name."""
+        return self.index.name
+
+
+def open_index(snapshot: Snapshot, name: IndexName) -> ServedIndex | None:
+    """Open an index to make pages of it; ``None`` where there is none.
+
+    Raises:
+        CannotRunError: its name is none, or its definition cannot be read.
+
+    """
+    index = snapshot.index(name)
+    if index is None:
+        return None
+    if not is_user_name(name.user) or not is_owner_name(name.name):
+        raise CannotRunError(f"{str(name)!r} is no name of an index", help="see: gitindex validate --all")
+    if isinstance(index.definition, Unreadable):
+        raise CannotRunError(
+            f"{index.path}: {index.definition.problems[0].message}", help="see: gitindex validate --all"
+        )
+    return ServedIndex(index, (index,) if index.is_mirror else resolution_order(snapshot, index))
+
+
+def reserved_names(snapshot: Snapshot) -> Iterator[ProjectName]:
+    """Yield the reserved names that are names, and no patterns."""
+    return filter(is_project_name, map(normalize, snapshot.settings.names.reserved))
+
+
+def is_known(steps: Iterable[Step]) -> bool:
+    """Tell whether an index on the way has the project; a reserved name has a page all the same, and an empty one."""
+    return any(step.project for step in steps)
+
+
+@dataclass
+class Gathered:
+    """What is gathered for the list, the page and the feed of an index while its projects are written."""
+
+    listed: list[ProjectName] = field(default_factory=list)
+    rows: list[ProjectRow] = field(default_factory=list)
+    entries: list[FeedEntry] = field(default_factory=list)
+    oldest: str = ""
+    """What is older than that is not among the newest."""
+
+    def add_project(self, name: ProjectName, page: ProjectPage, index: IndexName) -> None:
+        """Add what the lists of *index* show of a project that it has."""
+        status = page.status.status if page.status and page.status.status != "active" else ""
+        if status != "quarantined":
+            self.listed.append(name)
+        latest = latest_version(page)
+        origin = next((file.index for file in reversed(page.files) if file.version == latest), None)
+        self.rows.append(ProjectRow(name, latest, status, origin))
+        self.entries.extend(_feed_entries(index, page, self.oldest))
+        if len(self.entries) > 10 * FEED_LENGTH:
+            self.keep_newest()
+
+    def add(self, other: Gathered) -> None:
+        """Add what another process has gathered."""
+        self.listed = sorted([*self.listed, *other.listed])
+        self.rows = sorted([*self.rows, *other.rows], key=attrgetter("name"))
+        self.entries += other.entries
+        self.keep_newest()
+
+    def keep_newest(self) -> None:
+        """Put the entries in an order that does not depend on who gathered them; forget what no feed will show."""
+        self.entries.sort(key=lambda entry: (_moment(entry.updated), entry.project, entry.version), reverse=True)
+        del self.entries[FEED_LENGTH:]
+        if len(self.entries) == FEED_LENGTH:
+            self.oldest = _moment(self.entries[-1].updated)
+
+
+def _moment(time: str | None) -> str:
+    """Return a time such that later ones sort later: with the Z, a fraction of a second would sort before its whole."""
+    return (time or "").removesuffix("Z")
+
+
+def latest_version(page: ProjectPage) -> str:
+    """Return the newest version: final before pre-release, not yanked before yanked; empty where there is no file."""
+    best: tuple[bool, bool] | None = None
+    latest = ""
+    for file in reversed(page.files):
+        version = parse_version(file.version)
+        rank = (file.yanked is None, version is not None and not version.is_prerelease)
+        if best is None or rank > best:
+            best, latest = rank, file.version
+        if best == (True, True):
+            break
+    return latest
+
+
+def _feed_entries(index: IndexName, page: ProjectPage, oldest: str) -> Iterator[FeedEntry]:
+    """Yield the releases that the index itself has, less those that are older than *oldest*.
+
+    What it inherits is in the feeds of its bases.
+    """
+    recent = {file.version for file in page.files if file.index == index and _moment(file.upload_time) >= oldest}
+    own = (file for file in page.files if file.index == index and file.version in recent) if recent else ()
+    for version, its_files in groupby(own, key=attrgetter("version")):
+        files = list(its_files)
+        updated = max((file.upload_time for file in files if file.upload_time), default=None)
+        yanked = tuple(dict.fromkeys(file.yanked for file in files if file.yanked is not None))
+        yield FeedEntry(page.name, version, index, updated, f"project/{page.name}/#{version}", yanked)
+
+
+def feed_view(snapshot: Snapshot, index: Index, gathered: Gathered) -> FeedView:
+    """Return the feed of an index."""
+    title = index.definition.title if isinstance(index.definition, Stage) else ""
+    gathered.keep_newest()
+    return FeedView(index.name, title, snapshot.settings.site.url, tuple(gathered.entries))
+
+
+def project_view(snapshot: Snapshot, name: IndexName, page: ProjectPage, steps: tuple[Step, ...]) -> ProjectView:
+    """Return the page of a project for people."""
+    return ProjectView(
+        snapshot.settings.site.title,
+        name,
+        page,
+        display_name(steps, page.name, page.versions[-1] if page.versions else None),
+        latest_version(page) if any(file.yanked is None for file in page.files) else "",
+        _index_url(snapshot, name),
+    )
+
+
+def index_view(snapshot: Snapshot, served: ServedIndex, rows: tuple[ProjectRow, ...]) -> IndexView:
+    """Return the page of an index, with *rows* for its projects."""
+    index, order = served.index, served.order
+    definition = index.definition
+    assert not isinstance(definition, Unreadable)  # noqa: S101 - refused when it was opened
+    assert definition is not None  # noqa: S101
+    is_stage = isinstance(definition, Stage)
+    acl = definition.acl_upload if isinstance(definition, Stage) else ()
+    return IndexView(
+        snapshot.settings.site.title,
+        index.name,
+        definition.type,
+        definition.title,
+        definition.description,
+        definition.volatile if isinstance(definition, Stage) else False,
+        index.bases,
+        tuple(step.name for step in order),
+        tuple(acl if acl is not None else (index.name.user,)) if is_stage else (),
+        definition.mirror_url or "" if isinstance(definition, Mirror) else "",
+        rows,
+        _index_url(snapshot, index.name),
+    )
+
+
+def landing_view(snapshot: Snapshot, indexes: Iterable[ServedIndex], counts: Mapping[IndexName, int]) -> LandingView:
+    """Return the page at ``/``: users with their indexes, and how many projects each stage lists."""
+    cards: dict[str, list[IndexCard]] = defaultdict(list)
+    for index in sorted((served.index for served in indexes), key=lambda index: index.name):
+        title = index.definition.title if isinstance(index.definition, (Stage, Mirror)) else ""
+        kind = "mirror" if index.is_mirror else "stage"
+        cards[index.name.user].append(IndexCard(index.name, kind, title, index.is_volatile, counts.get(index.name)))
+    users = []
+    for name, its_cards in sorted(cards.items()):
+        user = snapshot.user(name)
+        users.append((name, user.title if isinstance(user, User) else "", tuple(its_cards)))
+    return LandingView(snapshot.settings.site.title, tuple(users))
+
+
+def _index_url(snapshot: Snapshot, name: IndexName) -> str:
+    site = snapshot.settings.site.url
+    return f"{site.rstrip('/')}/{name}/simple/" if site else ""
