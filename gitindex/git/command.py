@@ -27,11 +27,13 @@ def run_git(
     data: str = "",
     environment: Mapping[str, str] = _NONE,
     accepted: Collection[int] = (0,),
+    timeout: float | None = None,
 ) -> Answer:
     """Run git in a folder, with *data* as its input and the *environment* added to this process's.
 
     Raises:
-        CannotRunError: git is not there, or ended with another code than the *accepted* ones.
+        CannotRunError: git is not there, ended with another code than the *accepted* ones, or took more than *timeout*
+            seconds.
 
     """
     import subprocess  # noqa: PLC0415 - most runs need no process
@@ -46,14 +48,20 @@ def run_git(
             encoding="utf-8",
             errors="surrogateescape",
             check=False,
+            timeout=timeout,
         )
+    except subprocess.TimeoutExpired:
+        raise CannotRunError(f"git {_command(arguments)}: took more than {timeout:,.0f} seconds") from None
     except OSError as error:
         raise CannotRunError(f"git cannot be started: {error.strerror}", help="install git") from None
     if done.returncode not in accepted:
-        command = next((word for word in arguments if not word.startswith("-") and "=" not in word), "")
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise CannotRunError(f"git {command}: {words[0] if words else 'failed'}", help="\n".join(words[1:]))
+        raise CannotRunError(f"git {_command(arguments)}: {words[0] if words else 'failed'}", help="\n".join(words[1:]))
     return Answer(done.returncode, done.stdout)
+
+
+def _command(arguments: Collection[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-") and "=" not in word), "")
 
 
 def ask_git(

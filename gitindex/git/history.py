@@ -54,6 +54,16 @@ class History:
             _text(subject),
         )
 
+    def committed(self, commit_id: str) -> datetime:
+        """Return when a commit came to be as it is: a rebase or an amendment changes that, and not the author's time.
+
+        Raises:
+            CannotRunError: it is not here.
+
+        """
+        committer = self._read(commit_id).committer
+        return _date(committer.time, committer.offset)
+
     def _read(self, commit_id: str) -> pygit2.Commit:
         try:
             return self._git[pygit2.Oid(hex=commit_id)].peel(pygit2.Commit)

@@ -18,7 +18,7 @@ from gitindex.git.command import ask_git, run_git
 from gitindex.git.folders import GitFolder, reason
 from gitindex.git.history import History
 from gitindex.git.merge import Merger
-from gitindex.git.origin import Origin
+from gitindex.git.origin import NAME as ORIGIN, Origin
 from gitindex.git.places import nearest, settings_in, way_up
 from gitindex.git.signatures import Signature, check_signatures
 from gitindex.git.trees import LargeTrees
@@ -366,6 +366,24 @@ class Repository:
             return None
         self._run_git_on(changed, "commit", "--quiet", "--message", message)
         return self._run_git("rev-parse", "HEAD").strip()
+
+    def pull(self, reference: str, *, timeout: float) -> None:
+        """Bring a branch (or ``HEAD``) to where the remote has it, in no more than *timeout* seconds.
+
+        It only goes forward: where the remote was rewritten, nothing is changed. A checked out branch takes its working
+        tree along, as `git pull` does.
+
+        Raises:
+            CannotRunError: the remote does not answer, has no such branch, or its branch does not go on from here.
+
+        """
+        branch = self.history.resolve(reference)
+        if self.is_bare or branch not in self.head_branches:
+            arguments = ["fetch", "--quiet", ORIGIN, f"{branch}:{branch}"]
+        else:
+            arguments = ["pull", "--quiet", "--ff-only", "--no-rebase", ORIGIN, branch]
+        place = self.own_directory if self.is_bare else self.top
+        run_git(place, *arguments, environment={"GIT_TERMINAL_PROMPT": "0"}, timeout=timeout)
 
     def _run_git_on(self, paths: Collection[str], *arguments: str) -> None:
         """Run git on *paths*: there may be more of them than a command line holds, and none is a pattern."""

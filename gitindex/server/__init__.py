@@ -1,0 +1,1 @@
+"""`gitindex serve`: the index over HTTP, straight from Git's objects."""

@@ -1,0 +1,159 @@
+"""Sends files: whole or a part, in pieces, from a disk, from memory, or while they are still being downloaded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from gitindex.errors import CannotRunError
+from gitindex.server.answers import FOR_MACHINES, SECURE, Answer, Headers, refusal
+from gitindex.server.ranges import Part, wanted_part
+
+PIECE = 1 << 18
+"""Bytes: larger ones are hardly faster, and a slow client holds one of them."""
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Bytes(Protocol):
+    """What has the bytes of a file."""
+
+    size: int | None
+    """``None`` where it is not known before the end."""
+
+    def pieces(self, start: int, stop: int | None) -> AsyncIterator[bytes]:
+        """Yield the bytes from *start* up to *stop*."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class InMemory:
+    """A small file."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size: int | None = len(data)
+
+    async def pieces(self, start: int, stop: int | None) -> AsyncIterator[bytes]:
+        yield self._data[start:stop]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class OpenOnDisk:
+    """A file of its own; it stays the one that was opened, whatever becomes of its name."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise CannotRunError(f"{path.name}: cannot be read: {error.strerror}") from None
+        found = os.fstat(self._descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+            self.close()
+            raise CannotRunError(f"{path.name}: is not the file that was released")
+        self.size: int | None = size
+
+    async def pieces(self, start: int, stop: int | None) -> AsyncIterator[bytes]:
+        end = self.size if stop is None else stop
+        loop = asyncio.get_running_loop()
+        while end is not None and start < end:
+            # A disk may take its time; the others do not wait for it.
+            piece = await loop.run_in_executor(None, os.pread, self._descriptor, min(PIECE, end - start), start)
+            if not piece:
+                raise CannotRunError("the file has become shorter while it was sent")
+            start += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class FileHead(NamedTuple):
+    """What is said of a file before its bytes."""
+
+    content_type: bytes
+    etag: bytes
+    """Empty where the bytes may be others next time."""
+    caching: bytes
+    size: int | None
+    """Bytes, ``None`` where it is not known."""
+
+    def headers(self) -> Headers:
+        """Return the headers of the whole file and of any part. It is never compressed: pip hashes what it gets."""
+        # A part can be asked for where it can be told of what file it is one.
+        parts: Headers = ((b"accept-ranges", b"bytes"),) if self.size is not None else ()
+        return (
+            (b"content-type", self.content_type),
+            (b"cache-control", self.caching),
+            *(((b"etag", self.etag),) if self.etag else ()),
+            *parts,
+            *FOR_MACHINES,
+            *SECURE,
+        )
+
+
+class FileRequest(NamedTuple):
+    """What the client says beside the path."""
+
+    is_head: bool
+    range: bytes | None
+    if_range: bytes | None
+
+
+def part_of(head: FileHead, request: FileRequest) -> Part | Answer | None:
+    """Return the part that is wanted, ``None`` for the whole file, or the answer that there is no such part."""
+    if head.size is None or request.range is None:
+        return None
+    part = wanted_part(request.range, request.if_range, head.etag, head.size)
+    if part == "none":
+        return refusal(
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+            f"the file has {head.size} bytes",
+            (b"content-range", b"bytes */%d" % head.size),
+        )
+    return part
+
+
+def start_of(head: FileHead, part: Part | None) -> Mapping[str, Any]:
+    """Return the start of the answer, as ASGI has it."""
+    headers = list(head.headers())
+    status = HTTPStatus.OK
+    if part is not None:
+        status = HTTPStatus.PARTIAL_CONTENT
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (part.start, part.stop - 1, head.size or 0)))
+        headers.append((b"content-length", b"%d" % (part.stop - part.start)))
+    elif head.size is not None:
+        headers.append((b"content-length", b"%d" % head.size))
+    return {"type": "http.response.start", "status": int(status), "headers": headers}
+
+
+async def deliver(send: Send, head: FileHead, part: Part | None, source: Bytes) -> int:
+    """Send a file or a part of it, and return how many bytes that were.
+
+    Raises:
+        CannotRunError: the bytes cannot be had, or turn out to be wrong; then the answer is not sent to its end, and
+            the connection has to be broken off, so that no client takes it for the whole.
+
+    """
+    start, stop = (part.start, part.stop) if part is not None else (0, head.size)
+    pieces = source.pieces(start, stop)
+    sent = 0
+    started = False
+    async for piece in pieces:
+        if not started:
+            await send(dict(start_of(head, part)))
+            started = True
+        sent += len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    if not started:
+        await send(dict(start_of(head, part)))
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    return sent

@@ -1,0 +1,278 @@
+"""What mirrors answer: their pages joined with ours, and their files through the cache. A lost upstream breaks nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import quote
+
+from gitindex import layout
+from gitindex.errors import CannotRunError
+from gitindex.names import ProjectName, parse_filename, parse_version
+from gitindex.pages import FilePage, ProjectList, ProjectPage
+from gitindex.render import machine
+from gitindex.server import answers
+from gitindex.server.answers import Answer
+from gitindex.server.delivery import FileHead
+from gitindex.server.filecache import FileCache, OpenFile, Wanted as WantedFile
+from gitindex.server.negotiation import Format
+from gitindex.server.reading import NO_PROJECT, FileOutside, PageOutside, not_there
+from gitindex.server.targets import NO_DIGEST, MirroredFile
+from gitindex.upstream import Upstream, UpstreamFile, UpstreamPage, Upstreams
+
+T = TypeVar("T")
+
+_MOST_FILES = 20_000
+"""Files of upstream pages that are kept in memory, over all pages: an installer asks for a page and then its files."""
+_LONGEST = 60.0
+"""Seconds for which a page is sent again where the age of files matters: they come of age meanwhile."""
+_WHILE_DOWN = 5.0
+"""Seconds for which a page is sent again that lacks what an upstream would have said."""
+_MOST_WAITING = 500
+"""Requests that wait for an upstream; more are told to come again."""
+RETRY = (b"retry-after", b"10")
+
+
+class TooBusyError(CannotRunError):
+    """More wait than can be served."""
+
+
+class Mirrors:
+    """Asks upstreams, in threads of its own, and remembers what they say."""
+
+    def __init__(self, upstreams: Upstreams, files: FileCache, *, threads: int = 16) -> None:
+        self.upstreams = upstreams
+        self.files = files
+        self._threads = ThreadPoolExecutor(threads, "upstream")
+        self._pages: OrderedDict[tuple[str, str, str], tuple[float, UpstreamPage | None]] = OrderedDict()
+        self._kept = 0
+        self._waiting = 0
+
+    def close(self) -> None:
+        """Wait for nobody any longer."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._waiting >= _MOST_WAITING:
+            raise TooBusyError("too many requests wait for an upstream", help="try again")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
+    async def _page(self, upstream: Upstream, name: ProjectName) -> UpstreamPage | None:
+        key = (str(upstream.name), upstream.url, name)
+        known = self._pages.get(key)
+        if known is not None and known[0] > time.monotonic():
+            self._pages.move_to_end(key)
+            return known[1]
+        found = await self._in_thread(lambda: self.upstreams.page(upstream, name))
+        self._forget(key)
+        fresh_for = found.fresh_for if found is not None else _WHILE_DOWN
+        self._pages[key] = time.monotonic() + max(fresh_for, 1.0), found
+        self._kept += _weight(found)
+        while self._kept > _MOST_FILES and len(self._pages) > 1:
+            self._forget(next(iter(self._pages)))
+        return found
+
+    def _forget(self, key: tuple[str, str, str]) -> None:
+        old = self._pages.pop(key, None)
+        if old is not None:
+            self._kept -= _weight(old[1])
+
+    async def project(self, asked: PageOutside, name: ProjectName, format_: Format, *, gzipped: bool) -> Answer:
+        """Return the page of a project with what the mirrors have of it.
+
+        Raises:
+            CannotRunError: nobody can say whether there is such a project.
+
+        """
+        page = asked.outside.ours
+        keep_for = 3600.0
+        for upstream in asked.outside.upstreams if not _is_quarantined(page) else ():
+            try:
+                found = await self._page(upstream, name)
+            except CannotRunError:
+                # Another mirror is not asked: what the first one has is not its to give.
+                if asked.outside.ours is None:
+                    raise
+                page, keep_for = asked.outside.ours, _WHILE_DOWN
+                break
+            if found is None:
+                keep_for = min(keep_for, _WHILE_DOWN)
+                continue
+            until = asked.revision.until
+            limited = until is not None or upstream.filters.is_delayed(name)
+            keep_for = min(keep_for, found.fresh_for if not limited else min(found.fresh_for, _LONGEST))
+            if found.is_stale:
+                keep_for = min(keep_for, _WHILE_DOWN)
+            shown = await self._in_thread(lambda u=upstream, f=found: u.filters.shown(f, datetime.now(UTC), until))
+            page = _joined(page, _rewritten(shown, upstream))
+            if not asked.outside.merges:
+                break
+        if page is None:
+            return not_there(NO_PROJECT)
+        return await self._in_thread(lambda: _answer(page, format_, max(keep_for, 1.0), gzipped=gzipped))
+
+    async def project_list(self, upstream: Upstream, format_: Format, *, gzipped: bool) -> Answer:
+        """Return the list of a mirror's projects.
+
+        Raises:
+            CannotRunError: the upstream does not say.
+
+        """
+
+        def make() -> Answer:
+            projects = ProjectList(self.upstreams.projects(upstream))
+            body = machine.list_json(projects) if format_ is Format.JSON else machine.list_html(projects)
+            return _sent(body, format_, 60.0, gzipped=gzipped)
+
+        return await self._in_thread(make)
+
+    async def file(self, asked: FileOutside) -> tuple[FileHead, WantedFile, UpstreamFile | None] | Answer:
+        """Return what is to be sent of a mirror's file, or why nothing is.
+
+        Raises:
+            CannotRunError: nobody can say whether there is such a file.
+
+        """
+        target, upstream = asked.target, asked.upstream
+        try:
+            page = await self._page(upstream, target.project)
+        except CannotRunError:
+            if kept := self._kept_file(asked):
+                return kept
+            raise
+        found = next((file for file in page.files if _is_meant(file, target)), None) if page is not None else None
+        if page is None or found is None:
+            # Who has a file in a lock file gets it, although the upstream has taken it back.
+            return self._kept_file(asked) or not_there("no such file")
+        filters, until = upstream.filters, asked.revision.until
+        alone = page.with_files((found,))
+        if not filters.shown(alone, datetime.now(UTC), until).files:
+            return not_there("no such file")
+        if target.is_metadata and found.core_metadata is None:
+            return not_there("no metadata is known of that file")
+        if upstream.mirror.mirror_use_external_urls:
+            suffix = layout.METADATA_SUFFIX if target.is_metadata else ""
+            return answers.redirect(found.url + suffix, status=HTTPStatus.FOUND)
+        if target.is_metadata:
+            digest = found.core_metadata if isinstance(found.core_metadata, str) else None
+            return _head(target, None), WantedFile(_key(target, upstream), digest, None), found
+        return _head(target, found.size), WantedFile(_key(target, upstream), found.sha256, found.size), found
+
+    def _kept_file(self, asked: FileOutside) -> tuple[FileHead, WantedFile, None] | None:
+        """Return a file that is in the cache, where the mirror's filters leave it without asking its age."""
+        target, upstream = asked.target, asked.upstream
+        name = parse_filename(target.filename)
+        path = self.files.find(_key(target, upstream))
+        if path is None or asked.revision.until is not None:
+            return None
+        if not upstream.filters.shows(target.project, None if name is None else name.version):
+            return None
+        size = path.stat().st_size
+        return _head(target, size), WantedFile(_key(target, upstream), None, size), None
+
+    async def open(self, asked: FileOutside, wanted: WantedFile, found: UpstreamFile | None) -> OpenFile:
+        """Open a file in the cache, or start its download, or join the one that is under way.
+
+        Raises:
+            DeadLinkError, UnreachableError: the upstream does not deliver it.
+            CannotRunError: it is not what the upstream said, or too large.
+
+        """
+        if found is None:
+            url, size = "", None
+        elif asked.target.is_metadata:
+            url, size = found.url + layout.METADATA_SUFFIX, None
+        else:
+            url, size = found.url, found.size
+        return await self.files.open(wanted, self.upstreams.fetcher(asked.upstream, url, size))
+
+
+def _weight(page: UpstreamPage | None) -> int:
+    return 1 + (len(page.files) if page is not None else 0)
+
+
+def _is_quarantined(page: ProjectPage | None) -> bool:
+    return page is not None and page.status is not None and page.status.status == "quarantined"
+
+
+def _is_meant(file: UpstreamFile, target: MirroredFile) -> bool:
+    return file.filename == target.filename and (file.sha256 or "") == target.sha256
+
+
+def _key(target: MirroredFile, upstream: Upstream) -> tuple[str, ...]:
+    """Return where a file is kept; one whose digest nobody knows is asked for again when a page would be."""
+    name = target.filename + (layout.METADATA_SUFFIX if target.is_metadata else "")
+    digest = target.sha256
+    if not digest:
+        period = int(time.time()) // max(upstream.mirror.mirror_cache_expiry, 60)
+        digest = hashlib.blake2b(f"{upstream.url} {period}".encode(), digest_size=16).hexdigest()
+    return target.index.user, target.index.name, target.project, digest, name
+
+
+def _head(target: MirroredFile, size: int | None) -> FileHead:
+    content_type = answers.TEXT if target.is_metadata else answers.BYTES
+    made_of = target.sha256 + ("-metadata" if target.is_metadata else "")
+    if not target.sha256:
+        return FileHead(content_type, b"", b"max-age=600", size)
+    return FileHead(content_type, f'"{made_of}"'.encode(), answers.FOR_EVER, size)
+
+
+def _rewritten(page: ProjectPage, upstream: Upstream) -> ProjectPage:
+    """Return a page whose files come through our cache, where the mirror wants that."""
+    if upstream.mirror.mirror_use_external_urls:
+        return page
+    prefix = f"../../../../{upstream.name}/{layout.FILES}/{page.name}/"
+    files = tuple(
+        file._replace(url=f"{prefix}{file.sha256 or NO_DIGEST}/{quote(file.filename, safe='')}") for file in page.files
+    )
+    return ProjectPage(page.name, page.versions, files, page.status)
+
+
+def _joined(ours: ProjectPage | None, theirs: ProjectPage) -> ProjectPage:
+    """Return a page with the files of both; a filename of ours wins, and a version is listed as we spell it."""
+    if ours is None:
+        return theirs
+    files = {file.filename: file for file in (*theirs.files, *ours.files)}
+    versions = {parse_version(version): version for version in (*theirs.versions, *ours.versions)}
+    known = sorted((version, text) for version, text in versions.items() if version is not None)
+    return ProjectPage(
+        ours.name,
+        tuple(text for _, text in known),
+        tuple(sorted(files.values(), key=_order)),
+        ours.status or (None if _is_quarantined(theirs) else theirs.status),
+    )
+
+
+def _order(file: FilePage) -> tuple[bool, object, str]:
+    version = parse_version(file.version) if file.version else None
+    return version is not None, version or 0, file.filename
+
+
+def _answer(page: ProjectPage, format_: Format, keep_for: float, *, gzipped: bool) -> Answer:
+    if format_ is Format.JSON and not machine.has_json(page):
+        format_ = Format.HTML  # a size is missing, and no JSON page may lack one
+    body = machine.project_json(page) if format_ is Format.JSON else machine.project_html(page)
+    return _sent(body, format_, keep_for, gzipped=gzipped)
+
+
+def _sent(body: bytes, format_: Format, keep_for: float, *, gzipped: bool) -> Answer:
+    identity = hashlib.blake2b(body, digest_size=16).hexdigest()
+    return answers.page(
+        format_.content_type,
+        body,
+        etag=f"{identity}-{format_.name.lower()}",
+        gzipped=gzipped,
+        varies=b"Accept, Accept-Encoding",
+        expires=time.monotonic() + keep_for,
+    )

@@ -1,0 +1,223 @@
+"""Follows a branch: what is served is the last commit of it that validates, a step at a time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gitindex import atomic
+from gitindex.errors import CannotRunError, GitindexError
+from gitindex.git import Repository
+
+POLL = 0.2
+"""Seconds between two looks at the branch; each costs the reading of one small file."""
+_AGAIN = 10.0
+"""Seconds until what could not be validated, for lack of an object or of memory, is tried again."""
+_MOST_FINDINGS = 20
+_FETCH_TIMEOUT = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A commit that is not served, and why."""
+
+    commit: str
+    since: datetime
+    findings: tuple[dict[str, Any], ...] = ()
+    """As `gitindex validate --json` prints them; the first of them."""
+    problem: str = ""
+    """Why it could not be validated at all."""
+
+
+class Source(NamedTuple):
+    """Where the repository is."""
+
+    directory: Path
+    folder: str | None
+
+    def open(self) -> Repository:
+        """Open it, for one thread."""
+        return Repository.open(self.directory, self.folder)
+
+
+@dataclass
+class Pulled:
+    """How it goes with the remote."""
+
+    every: float
+    """Seconds."""
+    last_success: datetime | None = None
+    problem: str = ""
+
+
+@dataclass
+class Live:
+    """The commit that is served, and what keeps it up to date."""
+
+    source: Source
+    reference: str
+    """The full name of the branch, or ``HEAD`` for the one that is checked out."""
+    memory: Path | None
+    """The file that remembers the last commit that was good, over restarts."""
+    on_change: Callable[[str], None] = lambda _: None
+    """Is called with each new commit, from the thread that follows."""
+    pulled: Pulled | None = None
+    commit: str = ""
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    refused: Refused | None = None
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def begin(self, repository: Repository) -> str:
+        """Choose the commit to serve first: the last one that was good, where that is known, else the newest.
+
+        Raises:
+            CannotRunError: there is no commit.
+
+        """
+        tip = self._tip(repository)
+        if tip is None:
+            raise CannotRunError(
+                f"{self.reference} has no commit to serve", help="commit something, or name a branch with --branch"
+            )
+        remembered = self._recall()
+        is_known = remembered is not None and repository.has_revision(remembered)
+        self.commit = remembered if remembered is not None and is_known else tip
+        return self.commit
+
+    def start(self) -> None:
+        """Follow the branch, until :meth:`stop`."""
+        self._threads = [threading.Thread(target=self._follow, name="follow", daemon=True)]
+        if self.pulled is not None:
+            self._threads.append(threading.Thread(target=self._pull, args=(self.pulled,), name="pull", daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Follow no longer."""
+        self._stopped.set()
+        process = self._process
+        if process is not None:
+            process.kill()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def _tip(self, repository: Repository) -> str | None:
+        return repository.history.tip(self.reference) if self.reference != "HEAD" else repository.head()
+
+    def _recall(self) -> str | None:
+        try:
+            kept = json.loads(self.memory.read_bytes()) if self.memory else {}
+            return str(kept[self._key]["commit"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def _key(self) -> str:
+        return f"{self.reference} {self.source.folder or '.'}"
+
+    def _remember(self) -> None:
+        if self.memory is not None:
+            kept = {self._key: {"commit": self.commit}}
+            try:
+                atomic.write(self.memory, [json.dumps(kept).encode()])
+            except CannotRunError:
+                self.memory = None  # the next start takes the newest commit
+
+    def _follow(self) -> None:
+        try:
+            repository = self.source.open()
+            self._prove_first(repository)
+        except GitindexError as error:
+            self.refused = Refused(self.commit, datetime.now(UTC), problem=str(error))
+            repository = None
+        seen, looked = self.commit, time.monotonic()
+        while not self._stopped.wait(POLL):
+            try:
+                repository = repository or self.source.open()
+                tip = self._tip(repository)
+            except GitindexError:
+                continue  # it is being moved or repacked; what is served does not need it now
+            is_due = self.refused is not None and self.refused.problem and time.monotonic() - looked > _AGAIN
+            if tip is None or (tip == seen and not is_due):
+                continue
+            seen, looked = tip, time.monotonic()
+            self._take(tip)
+
+    def _prove_first(self, repository: Repository) -> None:
+        """Go back, where nothing was known at the start, from a newest commit that does not validate."""
+        if self._recall() == self.commit:
+            return
+        newest = self.commit
+        for commit in islice(repository.history.first_parents(newest), 100):
+            parents = repository.history.commit(commit).parents
+            refused = self._judge(parents[0], commit) if parents else None
+            if self._stopped.is_set():
+                return
+            if refused is None:
+                if commit != newest:
+                    self._serve(commit)
+                self._remember()
+                return
+            self.refused = self.refused or refused
+
+    def _take(self, tip: str) -> None:
+        if tip == self.commit:
+            self.refused = None
+            return
+        refused = self._judge(self.commit, tip)
+        if self._stopped.is_set():
+            return
+        self.refused = refused
+        if refused is None:
+            self._serve(tip)
+            self._remember()
+
+    def _serve(self, commit: str) -> None:
+        self.commit, self.since = commit, datetime.now(UTC)
+        self.on_change(commit)
+
+    def _judge(self, base: str, head: str) -> Refused | None:
+        """Validate a step by the very command that everybody runs, in a process of its own.
+
+        What it needs of memory and time is then not the server's, however much a commit changes.
+        """
+        place = [*(["--folder", self.source.folder] if self.source.folder is not None else [])]
+        command = [sys.executable, "-m", "gitindex", "-C", str(self.source.directory), *place]
+        command += ["validate", "--base", base, "--head", head, "--json"]
+        try:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+            with self._process as process:
+                out, errors = process.communicate()
+            self._process = None
+            if process.returncode == 0:
+                return None
+            findings = json.loads(out)["findings"] if process.returncode == 1 else []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Refused(head, datetime.now(UTC), problem=f"could not be validated: {error}")
+        worst = [finding for finding in findings if finding.get("severity") == "error"][:_MOST_FINDINGS]
+        problem = (
+            "" if worst else (errors.decode("utf-8", "replace").strip().splitlines() or ["could not be validated"])[0]
+        )
+        return Refused(head, datetime.now(UTC), tuple(worst), problem)
+
+    def _pull(self, pulled: Pulled) -> None:
+        repository: Repository | None = None
+        while not self._stopped.is_set():
+            try:
+                repository = repository or self.source.open()
+                repository.pull(self.reference, timeout=_FETCH_TIMEOUT)
+                pulled.last_success, pulled.problem = datetime.now(UTC), ""
+            except GitindexError as error:
+                pulled.problem = str(error)
+            self._stopped.wait(pulled.every)

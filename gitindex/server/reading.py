@@ -1,0 +1,294 @@
+"""Reads the repository for the server, in one thread: each answer is made from one revision."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from http import HTTPStatus
+from typing import NamedTuple
+
+from gitindex.devpi import user_config
+from gitindex.errors import CannotRunError, NotThereError
+from gitindex.model import Mirror
+from gitindex.names import IndexName
+from gitindex.overview import ServedIndex
+from gitindex.render import people
+from gitindex.server import answers
+from gitindex.server.access import Reader
+from gitindex.server.answers import Answer
+from gitindex.server.live import Source
+from gitindex.server.negotiation import Format
+from gitindex.server.revision import Made, Outside, Revision, StoreChange, changed_store
+from gitindex.server.stored import Place, Stores
+from gitindex.server.targets import Asked, MirroredFile, PeoplesPage, ProjectList, SimpleProject, StoredFile
+from gitindex.server.travel import Moment, find_moment
+from gitindex.upstream import Upstream
+
+_MOST_REVISIONS = 8
+"""Other revisions than the served one that are kept open: each holds the trees that it was asked for."""
+_MOVES = 1.0
+"""Seconds for which what a name or a date stands for is taken to be the same."""
+
+
+class Wanted(NamedTuple):
+    """A request, as far as an answer depends on it."""
+
+    asked: Asked
+    format: Format
+    is_json_wanted: bool
+    """Whether the client prefers plain JSON to HTML: for devpi's documents."""
+    gzipped: bool
+    reader: Reader
+
+
+class PageOutside(NamedTuple):
+    """A project page that mirrors have to be asked for."""
+
+    served: ServedIndex
+    outside: Outside
+    revision: Revision
+
+
+class ListOutside(NamedTuple):
+    """The list of a mirror's projects."""
+
+    upstream: Upstream
+
+
+class FileHere(NamedTuple):
+    """A stored file."""
+
+    target: StoredFile
+    place: Place
+
+
+class FileOutside(NamedTuple):
+    """A mirror's file."""
+
+    target: MirroredFile
+    upstream: Upstream
+    revision: Revision
+
+
+class Slow(NamedTuple):
+    """A page of people that takes the reading of a whole index."""
+
+    index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
+    is_feed: bool
+    identity: str
+    commit: str
+
+
+Outcome = Answer | PageOutside | ListOutside | FileHere | FileOutside | Slow
+
+NO_PROJECT = "no such project"
+NO_INDEX = "no such index"
+NOTHING = "nothing is here"
+
+
+def not_there(text: str) -> Answer:
+    """Return a 404 in one line."""
+    return answers.refusal(HTTPStatus.NOT_FOUND, text)
+
+
+class Reading:
+    """The repository, open for one thread."""
+
+    def __init__(self, source: Source, commit: str, *, is_confined: bool = False) -> None:
+        self._repository = source.open()
+        self._is_confined = is_confined
+        """Whether only what the served branch has come from may be asked for, since readers have tokens."""
+        top = None if self._repository.is_bare else self._repository.root
+        self._stores = Stores(self._repository.git_directory / "lfs" / "objects", top)
+        self._others: OrderedDict[Moment, Revision] = OrderedDict()
+        self.generation = 1
+        self.current = self._open(commit)
+
+    def _open(self, commit: str) -> Revision:
+        return Revision(self._repository.at(commit))
+
+    def advance(self, commit: str) -> StoreChange:
+        """Serve another commit from now on; return what became of the stored files.
+
+        Raises:
+            CannotRunError: it cannot be opened; what was served stays.
+
+        """
+        new = self._open(commit)
+        change = changed_store(self.current.snapshot.files_folder, new.snapshot.files_folder)
+        self.current = new
+        self.generation += 1
+        return change
+
+    def answer(self, wanted: Wanted, stale: Answer | None) -> Outcome:
+        """Return the answer, or who has to give it; *stale* is what an earlier revision answered.
+
+        Raises:
+            CannotRunError: it cannot be made.
+
+        """
+        try:
+            revision, moment = self._revision(wanted.asked.revision)
+        except NotThereError as error:
+            return not_there(str(error))
+        outcome = self._outcome(wanted, revision, stale)
+        if isinstance(outcome, Answer):
+            outcome.generation = self.generation
+        if isinstance(outcome, Answer) and moment is not None:
+            outcome = _of_moment(outcome, moment)
+        return outcome
+
+    def _revision(self, text: str | None) -> tuple[Revision, Moment | None]:
+        if text is None:
+            return self.current, None
+        moment = find_moment(self._repository, text, self.current.commit)
+        if self._is_confined and not self._repository.descends(self.current.commit, moment.commit):
+            raise NotThereError(f"{text[:100]!a}: no such revision")
+        found = self._others.get(moment)
+        if found is None:
+            snapshot = self._repository.at(moment.commit)
+            if snapshot.settings_or_problem is None:
+                raise NotThereError(f"{text[:100]!a}: there is no index repository in it")
+            found = self._others[moment] = Revision(snapshot, until=moment.until)
+            while len(self._others) > _MOST_REVISIONS:
+                self._others.popitem(last=False)
+        self._others.move_to_end(moment)
+        return found, moment
+
+    def _outcome(self, wanted: Wanted, revision: Revision, stale: Answer | None) -> Outcome:
+        match wanted.asked.target:
+            case SimpleProject() as target:
+                return self._simple_project(target, wanted, revision, stale)
+            case ProjectList(index):
+                return self._project_list(index, wanted, revision, stale)
+            case StoredFile() as target:
+                may_read = wanted.reader.may_read
+                is_offered = revision.offers(target.sha256, target.filename, may_read)
+                place = self._stores.find(revision.snapshot, target) if is_offered else None
+                return not_there("no such file") if place is None else FileHere(target, place)
+            case MirroredFile() as target:
+                return self._mirrored(target, wanted, revision)
+            case PeoplesPage() as target if wanted.asked.revision is None:
+                return self._peoples_page(target, wanted, revision, stale)
+            case _:
+                return not_there(NOTHING)
+
+    def _simple_project(
+        self, target: SimpleProject, wanted: Wanted, revision: Revision, stale: Answer | None
+    ) -> Outcome:
+        served = revision.index(target.index)
+        if served is None:
+            return not_there(NO_INDEX)
+        if stale is not None and stale.key == revision.project_identity(served, target.project):
+            return stale
+        made = revision.project(served, target.project, wanted.format)
+        if made is None:
+            return not_there(NO_PROJECT)
+        if isinstance(made, Outside):
+            return PageOutside(served, made, revision)
+        return _simple_page(made, wanted, revision.project_identity(served, target.project))
+
+    def _project_list(self, name: IndexName, wanted: Wanted, revision: Revision, stale: Answer | None) -> Outcome:
+        served = revision.index(name)
+        if served is None:
+            return not_there(NO_INDEX)
+        definition = served.index.definition
+        if isinstance(definition, Mirror):
+            return ListOutside(Upstream(name, definition))
+        identity = revision.list_identity(served)
+        if stale is not None and stale.key == identity:
+            return stale
+        return _simple_page(revision.project_list(served, wanted.format), wanted, identity)
+
+    def _mirrored(self, target: MirroredFile, wanted: Wanted, revision: Revision) -> Outcome:
+        upstream = revision.mirror(target.index)
+        if upstream is None or not revision.reaches(target.index, wanted.reader.may_read):
+            return not_there("no such file")
+        if revision.hides(upstream, target.project):
+            return not_there("no such file")
+        return FileOutside(target, upstream, revision)
+
+    def _peoples_page(self, target: PeoplesPage, wanted: Wanted, revision: Revision, stale: Answer | None) -> Outcome:
+        if target.index is None:
+            if wanted.is_json_wanted:
+                return self._devpi_root(wanted.reader, revision)
+            identity = revision.landing_identity()
+            if stale is not None and stale.key == identity:
+                return stale
+            return _page(revision.landing(wanted.reader.may_read), answers.HTML, wanted, identity, varies=_VARIES)
+        served = revision.index(target.index)
+        if served is None:
+            return not_there(NO_INDEX)
+        if target.project is not None:
+            identity = revision.project_identity(served, target.project)
+            if stale is not None and stale.key == identity:
+                return stale
+            made = revision.project_for_people(served, target.project)
+            return not_there(NO_PROJECT) if made is None else _page(made, answers.HTML, wanted, identity)
+        identity = revision.list_identity(served)
+        if stale is not None and stale.key == identity:
+            return stale
+        return Slow(target.index, target.is_feed, identity, revision.commit)
+
+    def _devpi_root(self, reader: Reader, revision: Revision) -> Answer:
+        users = {}
+        for name in revision.snapshot.user_names():
+            config = user_config(revision.snapshot, name)
+            config["indexes"] = {
+                index: values
+                for index, values in config["indexes"].items()
+                if reader.may_read(IndexName(name, index))
+            }
+            if config["indexes"] or reader.is_known:
+                users[name] = config
+        return answers.json_document({"type": "list:userconfig", "result": users})
+
+
+_VARIES = b"Accept, Accept-Encoding"
+
+
+def _simple_page(made: Made, wanted: Wanted, key: str) -> Answer:
+    content_type, kind = wanted.format.content_type, wanted.format.name.lower()
+    return _page(made, content_type, wanted, key, varies=_VARIES, kind=kind, others=answers.FOR_MACHINES)
+
+
+def _page(
+    made: Made,
+    content_type: bytes,
+    wanted: Wanted,
+    key: str,
+    *,
+    varies: bytes = b"Accept-Encoding",
+    kind: str = "",
+    others: answers.Headers = answers.FOR_PEOPLE,
+) -> Answer:
+    etag = f"{made.identity}-{kind}" if kind else made.identity
+    found = answers.page(
+        content_type, made.body, etag=etag, key=key, gzipped=wanted.gzipped, varies=varies, others=others
+    )
+    found.lacks_files = made.lacks_files
+    return found
+
+
+def slow_page(made: Made, target: Slow, wanted: Wanted) -> Answer:
+    """Return the page or the feed of an index."""
+    return _page(made, answers.ATOM if target.is_feed else answers.HTML, wanted, target.identity)
+
+
+def stylesheet(wanted: Wanted) -> Answer:
+    """Return the stylesheet, whose name stays the same over versions."""
+    import hashlib  # noqa: PLC0415
+
+    body = people.stylesheet()
+    return _page(Made(body, hashlib.sha256(body).hexdigest()[:32]), answers.CSS, wanted, "style")
+
+
+def _of_moment(answer: Answer, moment: Moment) -> Answer:
+    """Return an answer of another revision, with how long it may be kept: of a whole commit id, for ever."""
+    if moment.is_immutable:
+        answer.generation = answers.ALWAYS
+        if answer.status == HTTPStatus.OK:
+            answer.set_caching(answers.FOR_EVER)
+    else:
+        answer.expires = time.monotonic() + _MOVES
+    return answer

@@ -1,0 +1,268 @@
+"""One commit as it is served: what its targets give, and what each is made of. Bytes are the renderer's own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from gitindex import __version__, layout
+from gitindex.model import Mirror, Stage
+from gitindex.names import IndexName, ProjectName, is_project_name, parse_filename
+from gitindex.overview import (
+    Gathered,
+    ServedIndex,
+    feed_view,
+    index_view,
+    is_known,
+    landing_view,
+    open_index,
+    project_view,
+)
+from gitindex.pages import Links, ProjectList, ProjectPage, project_page, status_of
+from gitindex.render import feed, machine, people
+from gitindex.resolve import Step, project_names, resolved_releases, walk
+from gitindex.server.negotiation import Format
+from gitindex.tree import EMPTY
+from gitindex.upstream import Upstream
+
+if TYPE_CHECKING:
+    from gitindex.snapshot import Snapshot
+    from gitindex.tree import Folder, ObjectId
+
+MayRead = Callable[[IndexName], bool]
+
+
+class Made(NamedTuple):
+    """A page, with what it is made of."""
+
+    body: bytes
+    identity: str
+    """Equal ones mean equal bodies of one URL in one serialisation: made from the ids of Git's objects."""
+    lacks_files: bool = False
+    """Whether a stored file that comes later changes the page, although no manifest does."""
+
+
+class Outside(NamedTuple):
+    """What mirrors have to be asked for."""
+
+    ours: ProjectPage | None
+    """What the stages have, ``None`` where they have nothing."""
+    identity: str
+    upstreams: tuple[Upstream, ...]
+    """In the order in which they are asked."""
+    merges: bool
+    """Whether all of them answer, not the first alone."""
+
+
+class Revision:
+    """The indexes of a snapshot as they are served; for one thread at a time."""
+
+    def __init__(self, snapshot: Snapshot, *, until: datetime | None = None) -> None:
+        self.snapshot = snapshot
+        self.until = until
+        """Where the revision is asked for by a date: mirrors show what there was until then."""
+        self.commit = str(snapshot.name)
+        self._links = Links(snapshot, can_serve=True)
+        self._settings_id = _id_of(snapshot.root, layout.SETTINGS)
+        self._served: dict[IndexName, ServedIndex | None] = {}
+
+    def index(self, name: IndexName) -> ServedIndex | None:
+        """Open an index; ``None`` where there is none."""
+        if name not in self._served:
+            found = open_index(self.snapshot, name)
+            if found is None:
+                return None  # not kept: names that nobody has are without number
+            self._served[name] = found
+        return self._served[name]
+
+    def indexes(self, may_read: MayRead) -> Iterator[ServedIndex]:
+        """Yield the indexes that a client may read, sorted by name."""
+        for name in self.snapshot.index_names():
+            found = self.index(name) if may_read(name) else None
+            if found is not None:
+                yield found
+
+    def project_identity(self, served: ServedIndex, name: ProjectName) -> str:
+        """Return what the page of a project is made of, as far as manifests and settings say it."""
+        parts: list[ObjectId | None] = []
+        for index in served.order:
+            parts += [str(index.name), _id_of(index.folder, layout.INDEX), _id_of(index.folder, name)]
+        return self._digest("project", parts)
+
+    def list_identity(self, served: ServedIndex) -> str:
+        """Return what the lists of an index are made of."""
+        parts: list[ObjectId | None] = []
+        for index in served.order:
+            parts += [str(index.name), index.folder.id]
+        return self._digest("list", parts)
+
+    def landing_identity(self) -> str:
+        """Return what the landing page is made of."""
+        return self._digest("landing", [_id_of(self.snapshot.root, layout.INDEXES)])
+
+    def _digest(self, kind: str, parts: list[ObjectId | None]) -> str:
+        made_of = [__version__, kind, self._settings_id, *parts]
+        return hashlib.blake2b(repr(made_of).encode(), digest_size=16).hexdigest()
+
+    def project(self, served: ServedIndex, name: ProjectName, format_: Format) -> Made | Outside | None:
+        """Return the simple page of a project, or which mirrors have to be asked; ``None`` where nobody has it.
+
+        Raises:
+            CannotRunError: it cannot be made: a manifest cannot be read, or an object is missing.
+
+        """
+        steps = tuple(walk(self.snapshot, served.order, name))
+        # A reserved name has a page, and an empty one, so that no client asks elsewhere; of a mirror it is no project.
+        is_ours = is_known(steps) or (not served.index.is_mirror and self.snapshot.is_reserved(name))
+        page = project_page(name, steps, self._links) if is_ours else None
+        identity = self.project_identity(served, name)
+        upstreams = tuple(_asked(steps))
+        if upstreams:
+            definition = served.index.definition
+            return Outside(page, identity, upstreams, isinstance(definition, Stage) and definition.merge_mirrors)
+        if page is None:
+            return None
+        body = machine.project_json(page) if format_ is Format.JSON else machine.project_html(page)
+        return self._made(body, identity, page, steps)
+
+    def _made(self, body: bytes, identity: str, page: ProjectPage, steps: tuple[Step, ...]) -> Made:
+        promised = sum(_promised_metadata(steps))
+        shown = [file.filename for file in page.files if file.core_metadata is not None]
+        if promised == len(shown):
+            return Made(body, identity)
+        identity = hashlib.blake2b(f"{identity} {shown}".encode(), digest_size=16).hexdigest()
+        return Made(body, identity, lacks_files=True)
+
+    def project_for_people(self, served: ServedIndex, name: ProjectName) -> Made | None:
+        """Return the page of a project for people; ``None`` where the stages do not have it."""
+        steps = tuple(walk(self.snapshot, served.order, name))
+        if not is_known(steps) or not is_project_name(name):
+            return None
+        page = project_page(name, steps, self._links)
+        body = people.project(project_view(self.snapshot, served.name, page, steps))
+        return self._made(body, self.project_identity(served, name), page, steps)
+
+    def project_list(self, served: ServedIndex, format_: Format) -> Made:
+        """Return the list of the projects that the stages of an index have; no manifest is read for it."""
+        listed = []
+        for name in project_names(served.order):
+            status = status_of(tuple(walk(self.snapshot, served.order, name)))
+            if status is None or status.status != "quarantined":
+                listed.append(name)
+        projects = ProjectList(tuple(listed))
+        body = machine.list_json(projects) if format_ is Format.JSON else machine.list_html(projects)
+        return Made(body, self.list_identity(served))
+
+    def landing(self, may_read: MayRead) -> Made:
+        """Return the landing page with the indexes that a client may read."""
+        shown = list(self.indexes(may_read))
+        counts = {served.name: len(project_names(served.order)) for served in shown if not served.index.is_mirror}
+        return Made(people.landing(landing_view(self.snapshot, shown, counts)), self.landing_identity())
+
+    def add_to(self, gathered: Gathered, served: ServedIndex, name: ProjectName) -> None:
+        """Read a project of a stage for its page and its feed.
+
+        Raises:
+            CannotRunError: it cannot be shown.
+
+        """
+        page = project_page(name, tuple(walk(self.snapshot, served.order, name)), self._links)
+        gathered.add_project(name, page, served.name)
+
+    def index_page(self, served: ServedIndex, gathered: Gathered) -> Made:
+        """Return the page of an index for people."""
+        view = index_view(self.snapshot, served, tuple(gathered.rows))
+        return Made(people.index(view), self.list_identity(served))
+
+    def feed(self, served: ServedIndex, gathered: Gathered) -> Made:
+        """Return the feed of an index."""
+        return Made(feed.feed(feed_view(self.snapshot, served.index, gathered)), self.list_identity(served))
+
+    def offers(self, sha256: str, filename: str, may_read: MayRead) -> bool:
+        """Tell whether an index that a client may read shows a stored file: others are not handed out."""
+        name = parse_filename(filename)
+        if name is None:
+            return False
+        return any(self._shows(served, name.project, sha256, filename) for served in self.indexes(may_read))
+
+    def _shows(self, served: ServedIndex, project: ProjectName, sha256: str, filename: str) -> bool:
+        if not any(index.has_project(project) for index in served.order if not index.is_mirror):
+            return False
+        steps = tuple(walk(self.snapshot, served.order, project))
+        status = status_of(steps)
+        if status is not None and status.status == "quarantined":
+            return False
+        page = project_page(project, steps, self._links)
+        return any(file.filename == filename and file.sha256 == sha256 for file in page.files)
+
+    def mirror(self, name: IndexName) -> Upstream | None:
+        """Return a mirror; ``None`` where there is none of that name."""
+        served = self.index(name)
+        definition = served.index.definition if served else None
+        return Upstream(name, definition) if isinstance(definition, Mirror) else None
+
+    def reaches(self, mirror: IndexName, may_read: MayRead) -> bool:
+        """Tell whether a client may read an index that shows a mirror."""
+        if may_read(mirror):
+            return True
+        return any(any(index.name == mirror for index in served.order) for served in self.indexes(may_read))
+
+    def hides(self, mirror: Upstream, name: ProjectName) -> bool:
+        """Tell whether a mirror shows nothing of a project: it is reserved, or `allow` and `deny` refuse it."""
+        served = self.index(mirror.name)
+        return served is None or not any(_asked(tuple(walk(self.snapshot, served.order, name))))
+
+
+def _id_of(folder: Folder, name: str) -> ObjectId | None:
+    entry = folder.entries().get(name)
+    return entry.id if entry is not None else None
+
+
+def _asked(steps: tuple[Step, ...]) -> Iterator[Upstream]:
+    for step in steps:
+        definition = step.index.definition
+        if step.outcome == "asked" and isinstance(definition, Mirror):
+            yield Upstream(step.index.name, definition)
+
+
+def _promised_metadata(steps: tuple[Step, ...]) -> Iterator[int]:
+    """Yield, for each release that is shown, how many of its files a manifest promises the metadata of."""
+    for release in resolved_releases(steps):
+        yield sum(file.core_metadata is not None for file in release.files)
+
+
+class StoreChange(NamedTuple):
+    """What became of the stored files from one revision to the next."""
+
+    added: bool
+    lost: bool
+    """Whether any were removed, or something beside them was changed."""
+
+
+def changed_store(old: Folder | None, new: Folder | None) -> StoreChange:
+    """Return what became of the stored files; only what differs is looked at."""
+    added = lost = False
+    for start in _differing(old, new):
+        for digest in _differing(_folder(old, start), _folder(new, start)):
+            is_old, is_new = (_folder(_folder(side, start), digest) is not None for side in (old, new))
+            added, lost = added or not is_old, lost or is_old or not is_new
+    return StoreChange(added, lost)
+
+
+def _folder(folder: Folder | None, name: str) -> Folder | None:
+    entry = folder.entries().get(name) if folder is not None else None
+    return folder.folder(name) if folder is not None and entry is not None and entry.kind == "folder" else None
+
+
+def _differing(old: Folder | None, new: Folder | None) -> set[str]:
+    if old is None or new is None:
+        return set((old or new or EMPTY).entries())
+    if old.id is not None and old.id == new.id:
+        return set()
+    quick = new.differing(old)
+    if quick is not None:
+        return quick
+    ours, theirs = old.entries(), new.entries()
+    return {name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)}

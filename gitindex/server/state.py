@@ -1,0 +1,167 @@
+"""What a running server holds: the revision that it serves, its threads, its caches, its numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gitindex.errors import CannotRunError, GitindexError
+from gitindex.server.access import Access
+from gitindex.server.answers import Answer, AnswerCache
+from gitindex.server.counters import Counters
+from gitindex.server.fallback import Mirrors, TooBusyError
+from gitindex.server.filecache import FileCache
+from gitindex.server.live import Live, Pulled, Source
+from gitindex.server.people import People
+from gitindex.server.reading import Reading
+from gitindex.server.stored import CheckedFiles
+from gitindex.upstream import Upstreams
+
+T = TypeVar("T")
+
+_MOST_WAITING = 1000
+"""Requests that wait for the thread that reads; more are told to come again."""
+LOG = logging.getLogger("gitindex.server")
+
+AccessLog = Callable[[dict[str, Any], int, int, str], None]
+"""Takes the scope of a request, the status, the bytes of the body and the reader's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to serve."""
+
+    source: Source
+    cache: Path
+    """The folder for what comes from upstreams, and for what Git stores large."""
+    reference: str = "HEAD"
+    base_path: str = ""
+    """What comes before all paths, with a slash before and none behind; empty for nothing."""
+    page_cache: int = 48 << 20
+    """Bytes of memory for pages."""
+    file_cache: int = 10 << 30
+    """Bytes of disk for files."""
+    largest_file: int = 4 << 30
+    """Bytes of a file of an upstream."""
+    tokens: Path | None = None
+    public: tuple[str, ...] = ()
+    pull_every: float | None = None
+    """Seconds."""
+    is_afresh: bool = False
+    """Whether the last good commit is forgotten that an earlier run remembered."""
+    workers: int = 1
+
+
+class State:
+    """A running server; its methods are called in the thread of its event loop."""
+
+    def __init__(self, options: Options, counters: Counters | None = None, log: AccessLog | None = None) -> None:
+        self.options = options
+        self.base_path = options.base_path
+        self.started = datetime.now(UTC)
+        self.counters = counters or Counters()
+        self.access_log = log
+        self.access = Access(options.tokens, options.public) if options.tokens else Access.open_to_all()
+        self.cache = AnswerCache(options.page_cache)
+        self.making: dict[Hashable, asyncio.Task[Any]] = {}
+        """The pages that are being made: who asks for one meanwhile waits for it."""
+        self.checked = CheckedFiles()
+        self._reader = ThreadPoolExecutor(1, "read")
+        self._waiting = 0
+        _make(options.cache)
+        memory = options.cache / "served.json"
+        if options.is_afresh:
+            memory.unlink(missing_ok=True)
+        pulled = Pulled(options.pull_every) if options.pull_every is not None else None
+        self.live = Live(options.source, options.reference, memory, pulled=pulled)
+        repository = options.source.open()
+        self.git_directory = repository.own_directory
+        # Opened in this thread, and read by one other from now on.
+        self.reading = Reading(options.source, self.live.begin(repository), is_confined=options.tokens is not None)
+        self.generation = self.reading.generation
+        self.files = FileCache(options.cache / "files", limit=options.file_cache, largest=options.largest_file)
+        self.people = People(options.source)
+        self._mirrors: Mirrors | None = None
+
+    @property
+    def mirrors(self) -> Mirrors:
+        """The upstreams; what they need is imported for the first that is asked."""
+        if self._mirrors is None:
+            self._mirrors = Mirrors(Upstreams(self.options.cache / "pages"), self.files)
+        return self._mirrors
+
+    @property
+    def asked_mirrors(self) -> Mirrors | None:
+        """The upstreams, where any was asked."""
+        return self._mirrors
+
+    async def start(self) -> None:
+        """Follow the branch."""
+        loop = asyncio.get_running_loop()
+        self.live.on_change = lambda commit: asyncio.run_coroutine_threadsafe(self._advance(commit), loop).result()
+        self.live.start()
+
+    async def close(self) -> None:
+        """End all threads."""
+        await asyncio.get_running_loop().run_in_executor(None, self.live.stop)
+        self._reader.shutdown(wait=True, cancel_futures=True)
+        self.people.close()
+        if self._mirrors is not None:
+            self._mirrors.close()
+        await self.files.close()
+
+    async def read(self, work: Callable[[], T]) -> T:
+        """Do something in the thread that reads the repository.
+
+        Raises:
+            TooBusyError: too many wait for it.
+
+        """
+        if self._waiting >= _MOST_WAITING:
+            raise TooBusyError("too many requests wait", help="try again")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+        finally:
+            self._waiting -= 1
+
+    async def _advance(self, commit: str) -> None:
+        """Serve another commit: what is being answered goes on from the old one."""
+        try:
+            change = await asyncio.get_running_loop().run_in_executor(
+                self._reader, lambda: self.reading.advance(commit)
+            )
+        except GitindexError as error:
+            LOG.error("%s cannot be served: %s", commit[:12], error)
+            raise
+        self.generation = self.reading.generation
+        if change.lost:
+            self.cache.drop_where(lambda answer: answer.key is not None)
+        elif change.added:
+            self.cache.drop_where(lambda answer: answer.lacks_files)
+
+    def log(self, scope: dict[str, Any], status: int, size: int, reader: str = "") -> None:
+        """Count an answer, and write it down where that is wanted."""
+        self.counters.answered(status, size)
+        if self.access_log is not None:
+            self.access_log(scope, status, size, reader)
+
+    def uptime(self) -> float:
+        """Return for how many seconds it runs."""
+        return time.time() - self.started.timestamp()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotRunError(
+            f"{folder}: the cache cannot be made there: {error.strerror}", help="choose another folder with --cache"
+        ) from None
