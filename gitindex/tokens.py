@@ -162,16 +162,11 @@ def read(path: Path) -> tuple[Token, ...]:
     """
     try:
         # Without blocking: a named pipe would wait for a writer.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise CannotRunError(f"{path}: is no file", help="name the file of the tokens with --tokens")
-            if status.st_mode & _OTHERS:
-                raise CannotRunError(
-                    f"{path}: others than its owner may read or write the tokens in it",
-                    help=f"run: chmod 600 {shlex.quote(str(path))}",
-                )
-            data = file.read(MAX_DOCUMENT + 1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            data = _read_own(path, descriptor)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -189,6 +184,20 @@ def read(path: Path) -> tuple[Token, ...]:
             return tokens
         case _:
             raise AssertionError
+
+
+def _read_own(path: Path, descriptor: int) -> bytes:
+    """Return what a plain file has that is its owner's alone, or a little more than any such file may have."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise CannotRunError(f"{path}: is no file", help="name the file of the tokens with --tokens")
+    if status.st_mode & _OTHERS:
+        raise CannotRunError(
+            f"{path}: others than its owner may read or write the tokens in it",
+            help=f"run: chmod 600 {shlex.quote(str(path))}",
+        )
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(MAX_DOCUMENT + 1)
 
 
 def create(path: Path, name: str, scopes: Sequence[str], *, expires: datetime | None, now: datetime) -> Minted:
