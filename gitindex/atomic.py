@@ -15,10 +15,13 @@ TEMPORARY_PREFIX = ".gitindex-new-"
 _RUN, _COUNT = os.urandom(8).hex(), count()
 
 
-def write(path: Path | str, pieces: Iterable[bytes], check: Callable[[], None] | None = None) -> None:
+def write(
+    path: Path | str, pieces: Iterable[bytes], check: Callable[[], None] | None = None, *, mode: int = 0o666
+) -> None:
     """Put the *pieces* into the file at *path*, whose folder is there; what was there is replaced in one step.
 
     *check* runs when all is written and before it takes the place; what it raises leaves everything as it was.
+    *mode* says who may read and write the file, from its first byte on; the umask takes from it.
 
     Raises:
         CannotRunError: the folder cannot be written to, or the disk is full; nothing is changed.
@@ -27,7 +30,7 @@ def write(path: Path | str, pieces: Iterable[bytes], check: Callable[[], None] |
     folder, separator, _ = os.fspath(path).rpartition(os.sep)
     temporary = f"{folder}{separator}{TEMPORARY_PREFIX}{_RUN}-{next(_COUNT)}"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
             with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - opened just above
                 for piece in pieces:

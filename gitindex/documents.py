@@ -93,12 +93,17 @@ def read_manifest(path: str, data: bytes) -> Manifest | Unreadable:
         manifest = None
     if manifest is not None and _has_no_duplicate_key(manifest, data):
         return manifest
+    return read_json(path, data, Manifest)
+
+
+def read_json(path: str, data: bytes, model: type[M]) -> M | Unreadable:
+    """Read a JSON document of another kind, as strictly as a manifest; *path* ends in `.json`."""
     try:
         text = _decode(data)
         values = _parse_json(text)
     except _BadDocumentError as error:
         return Unreadable(path, (error.problem,))
-    return _validate(path, text, values, Manifest)
+    return _validate(path, text, values, model)
 
 
 def json_values(data: bytes) -> Any:
