@@ -9,107 +9,312 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
+from gitindex.download import DeadLinkError, UnreachableError
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.server import answers, operations
 from gitindex.server.access import CHALLENGE, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
-from gitindex.server.delivery import FileRequest, Send
+from gitindex.server.delivery import Send
+from gitindex.server.filecache import BrokenFileError
+from gitindex.server.files import Files, Request
 from gitindex.server.negotiation import Format, negotiate, requested
 from gitindex.server.reading import (
     FileHere,
     FileOutside,
     ListOutside,
+    Outcome,
     PageOutside,
     Slow,
     Wanted,
     not_there,
+    slow_page,
     stylesheet,
 )
-from gitindex.server.state import State
-from gitindex.server.targets import Asked, Malformed, MirroredFile, Own, PeoplesPage, Redirect, StoredFile, parse
+from gitindex.server.state import LOG, State
+from gitindex.server.targets import (
+    Asked,
+    Malformed,
+    MirroredFile,
+    Own,
+    PeoplesPage,
+    ProjectList,
+    Redirect,
+    SimpleProject,
+    StoredFile,
+    Target,
+    parse,
+)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_NEGOTIATED = ("ProjectList", "SimpleProject")
-_ALLOWED = (b"allow", b"GET, HEAD")
-RETRY = (b"retry-after", b"5")
+_METHODS = frozenset({"GET", "HEAD"})
+_EMPTY = {"type": "http.response.body", "body": b""}
+_LATER = (b"retry-after", b"5")
+_JSON_TYPES = (b"application/json", b"application/*")
 
 
-class _Headers(NamedTuple):
-    """The headers that anything depends on."""
+class _Said(NamedTuple):
+    """What a request says beside its path."""
 
-    accept: bytes | None = None
-    accept_encoding: bytes | None = None
-    authorization: bytes | None = None
-    if_none_match: bytes | None = None
-    range: bytes | None = None
-    if_range: bytes | None = None
-
-
-_FIELDS = {name.replace("_", "-").encode(): name for name in _Headers._fields}
+    place: Hashable
+    raw_path: bytes
+    format: Format | None
+    is_gzipped: bool
+    reader: Reader | None
+    condition: bytes | None
+    accept: bytes | None
 
 
 def application(state: State) -> Application:
-    """Return the application that serves a *state*; it can be called in process, as ASGI 3 has it."""
-    cache, counters, access = state.cache, state.counters, state.access
+    """Return the application (ASGI 3) that serves a *state*; it can be called in process."""
+    cache, access = state.cache, state.access
     prefix = state.base_path.encode()
+    files = Files(state)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
         if scope["type"] != "http":
             return
-        del receive
         raw_path: bytes = scope["raw_path"]
         if prefix:
-            if not raw_path.startswith(prefix) or raw_path[len(prefix) : len(prefix) + 1] != b"/":
-                await _send(state, scope, send, not_there("nothing is here"), None)
-                return
-            raw_path = raw_path[len(prefix) :]
-        accept = encoding = authorization = condition = None
+            raw_path = raw_path.removeprefix(prefix) if raw_path.startswith(prefix + b"/") else b""
+        accept = encoding = authorization = condition = part = None
         for name, value in scope["headers"]:
             if name == b"accept":
                 accept = value if accept is None else accept + b"," + value
             elif name == b"accept-encoding":
                 encoding = value
             elif name == b"authorization":
-                authorization = value
+                # Several of them are nobody's: which one counts is not agreed on.
+                authorization = value if authorization is None else b""
             elif name == b"if-none-match":
                 condition = value
+            elif name == b"range":
+                part = value
         reader = access.of(authorization)
-        format_ = negotiate(accept) if not scope["query_string"] else _format_of(scope["query_string"], accept)
-        place = (raw_path, format_, takes_gzip(encoding), reader.scopes if reader is not None else None)
+        query = scope["query_string"]
+        format_ = negotiate(accept) if not query else _format_of(query, accept)
+        is_gzipped = takes_gzip(encoding)
+        place = (raw_path, format_, is_gzipped, reader.scopes if reader is not None else None)
         answer = cache.get(place)
-        method = scope["method"]
         if (
             answer is not None
-            and (answer.generation == state.generation or answer.generation == answers.ALWAYS)
-            and (method == "GET" or method == "HEAD")  # noqa: PLR1714 - quicker than a set, and this is the hot path
+            and part is None
+            and scope["method"] in _METHODS
+            and (answer.generation == state.generation or answer.generation == answers.ALWAYS)  # noqa: PLR1714
             and (answer.expires == answers.NEVER or answer.expires > time.monotonic())
-            and reader is not None
         ):
-            counters.hits += 1
-            await _send(state, scope, send, answer, condition)
+            state.counters.page(was_kept=True)
+            await _send(state, scope, send, answer, condition, reader)
             return
-        await _answer_slowly(state, scope, send, raw_path, place, answer, reader, accept, condition)
+        said = _Said(place, raw_path, format_, is_gzipped, reader, condition, accept)
+        await _answer(state, files, scope, send, said)
 
     return application
 
 
-async def _send(state: State, scope: Scope, send: Send, answer: Answer, condition: bytes | None) -> None:
-    """Send an answer, or that the client has it."""
+async def _send(
+    state: State, scope: Scope, send: Send, answer: Answer, condition: bytes | None, reader: Reader | None
+) -> None:
+    """Send an answer, or that the client has it already."""
+    name = reader.name if reader is not None else ""
     if condition is not None and answer.not_modified is not None and matches(condition, answer.etag):
         await send(answer.not_modified)
         await send(_EMPTY)
-        state.log(scope, HTTPStatus.NOT_MODIFIED, 0)
-        return
-    await send(answer.start)
-    if scope["method"] == "HEAD":
+        state.log(scope, HTTPStatus.NOT_MODIFIED, 0, name)
+    elif scope["method"] == "HEAD":
+        await send(answer.start)
         await send(_EMPTY)
-        state.log(scope, answer.status, 0)
-        return
-    await send({"type": "http.response.body", "body": answer.body})
-    state.log(scope, answer.status, len(answer.body))
+        state.log(scope, answer.status, 0, name)
+    else:
+        await send(answer.start)
+        await send({"type": "http.response.body", "body": answer.body})
+        state.log(scope, answer.status, len(answer.body), name)
 
 
-_EMPTY = {"type": "http.response.body", "body": b""}
+async def _answer(state: State, files: Files, scope: Scope, send: Send, said: _Said) -> None:
+    """Answer what was not answered before."""
+    started = False
+
+    async def sending(message: dict[str, Any]) -> None:
+        nonlocal started
+        started = True
+        await send(message)
+
+    try:
+        outcome = await _outcome(state, scope, said)
+        if isinstance(outcome, (FileHere, FileOutside)):
+            request = Request(scope, said.place, said.condition, said.is_gzipped, said.reader)
+            outcome = await files.send(outcome, request, sending)
+        if outcome is not None:
+            await _send(state, scope, send, outcome, said.condition, said.reader)
+    except (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, OSError) as error:
+        if started:
+            # The head was sent: only a connection that breaks off tells the client that this is not the whole.
+            state.counters.add("broken_off")
+            LOG.warning("%s: broken off: %s", scope["path"], error)
+            raise _BrokenOffError from None
+        await _send(state, scope, send, _failure(scope, error), None, said.reader)
+
+
+class _BrokenOffError(Exception):
+    """An answer cannot be sent to its end."""
+
+
+def _failure(scope: Scope, error: Exception) -> Answer:
+    """Return the answer that says that nobody can tell now: not 404, which a client takes for "does not exist"."""
+    LOG.warning("%s: %s", scope["path"], error)
+    match error:
+        case DeadLinkError(problem=problem):
+            return answers.refusal(HTTPStatus.BAD_GATEWAY, f"the upstream {problem}", _LATER)
+        case UnreachableError(problem=problem):
+            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, problem, _LATER)
+        case BrokenFileError():
+            return answers.refusal(HTTPStatus.BAD_GATEWAY, str(error), _LATER)
+        case CannotRunError():
+            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _LATER)
+        case GitindexError():
+            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _LATER)
+        case _:
+            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, "a disk fails", _LATER)
+
+
+async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere | FileOutside:
+    if scope["method"] not in _METHODS:
+        return answers.refusal(
+            HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are answered here", (b"allow", b"GET, HEAD")
+        )
+    asked = parse(said.raw_path)
+    target = asked.target
+    if isinstance(target, Malformed):
+        return answers.refusal(HTTPStatus.BAD_REQUEST, target.problem)
+    if (refused := _refused(state, target, said.reader)) is not None:
+        return refused
+    assert said.reader is not None  # noqa: S101 - nobody known is refused
+    match target:
+        case None:
+            return not_there("nothing is here")
+        case Redirect(location):
+            return answers.redirect(location, scope["query_string"])
+        case Own(name) if asked.revision is None:
+            return await _own(state, name, scope, said)
+        case ProjectList() | SimpleProject() if said.format is None:
+            return _not_acceptable()
+        case StoredFile() | MirroredFile():
+            return await _read(state, asked, said)  # type: ignore[return-value] # no page comes of a file
+        case _:
+            return await _page(state, asked, said)
+
+
+def _refused(state: State, target: Target | None, reader: Reader | None) -> Answer | None:
+    """Return the refusal of what a reader may not see, the same whether or not it is there."""
+    index = target.index if isinstance(target, (ProjectList, SimpleProject, PeoplesPage)) else None
+    if isinstance(target, Own):
+        if reader is None:
+            return _unauthorized()
+        return None  # each of these says by itself what a stranger sees of it
+    match refusal(reader, index):
+        case HTTPStatus.UNAUTHORIZED:
+            return _unauthorized()
+        case HTTPStatus.FORBIDDEN:
+            return _private(state, answers.refusal(HTTPStatus.FORBIDDEN, "this token may not read that index"))
+        case _:
+            return None
+
+
+def _unauthorized() -> Answer:
+    text = "a token is needed: send it as the password of the user __token__"
+    return answers.refusal(HTTPStatus.UNAUTHORIZED, text, (b"www-authenticate", CHALLENGE))
+
+
+def _not_acceptable() -> Answer:
+    kinds = ", ".join(format_.value for format_ in Format)
+    return answers.refusal(HTTPStatus.NOT_ACCEPTABLE, f"a simple page is one of: {kinds}", (b"vary", b"Accept"))
+
+
+async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
+    reader = said.reader
+    assert reader is not None  # noqa: S101
+    match name:
+        case "+site/style.css":
+            answer = stylesheet(_wanted(Asked(None), said))
+            answer.generation = answers.ALWAYS
+            state.cache.put(said.place, answer)
+            return answer
+        case "+status":
+            return operations.status(state, reader)
+        case "+metrics":
+            return operations.metrics(state) if reader.is_known else _unauthorized()
+        case "+api":
+            return operations.api(state, reader)
+        case _:
+            return await operations.changelog(state, reader, scope["query_string"])
+
+
+def _wanted(asked: Asked, said: _Said) -> Wanted:
+    assert said.reader is not None  # noqa: S101
+    is_json = said.accept is not None and said.format is not Format.HTML and b"application/json" in said.accept
+    return Wanted(asked, said.format or Format.HTML, is_json, said.is_gzipped, said.reader)
+
+
+async def _read(state: State, asked: Asked, said: _Said) -> Outcome:
+    wanted, stale = _wanted(asked, said), state.cache.get(said.place)
+    if stale is not None and stale.key is None:
+        stale = None
+    return await state.read(lambda: state.reading.answer(wanted, stale))
+
+
+async def _page(state: State, asked: Asked, said: _Said) -> Answer:
+    """Return a page, made once for all who ask for it at the same time."""
+    state.counters.page(was_kept=False)
+    task = state.making.get(said.place)
+    if task is None:
+        task = state.making[said.place] = asyncio.create_task(_make(state, asked, said))
+        task.add_done_callback(lambda _: state.making.pop(said.place, None))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    # Who goes away does not take the page from the others.
+    answer: Answer = await asyncio.shield(task)
+    return answer
+
+
+async def _make(state: State, asked: Asked, said: _Said) -> Answer:
+    outcome = await _read(state, asked, said)
+    generation = state.reading.generation
+    wanted = _wanted(asked, said)
+    match outcome:
+        case Answer():
+            answer = outcome
+        case PageOutside() as outside:
+            assert isinstance(asked.target, SimpleProject)  # noqa: S101 - nothing else leads there
+            name = asked.target.project
+            answer = await state.mirrors.project(outside, name, wanted.format, gzipped=said.is_gzipped)
+            answer.generation = generation
+        case ListOutside(upstream):
+            answer = await state.mirrors.project_list(upstream, wanted.format, gzipped=said.is_gzipped)
+            answer.generation = generation
+        case Slow(index, is_feed, _, commit) as slow:
+            loop = asyncio.get_running_loop()
+            made = await loop.run_in_executor(
+                state.people.thread, lambda: state.people.page(index, commit, is_feed=is_feed)
+            )
+            answer = slow_page(made, slow, wanted)
+            answer.generation = generation
+        case _:
+            raise AssertionError(outcome)
+    state.cache.put(said.place, _private(state, answer))
+    return answer
+
+
+def _private(state: State, answer: Answer) -> Answer:
+    """Return an answer that a shared cache does not hand to others, where it is only for those who have a token."""
+    if state.options.tokens is not None:
+        answer.make_private()
+    return answer
+
+
+def _format_of(query: bytes, accept: bytes | None) -> Format | None:
+    """Return the serialisation that ``?format=`` asks for, which goes before the header; another query is none of ours."""
+    wanted = parse_qs(query.decode("latin-1"), max_num_fields=10).get("format") if len(query) < 1000 else None  # noqa: PLR2004
+    return requested(wanted[-1]) if wanted else negotiate(accept)

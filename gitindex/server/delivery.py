@@ -85,34 +85,36 @@ class FileHead(NamedTuple):
     caching: bytes
     size: int | None
     """Bytes, ``None`` where it is not known."""
+    is_private: bool = False
+    """Whether it is only for those who have a token."""
 
     def headers(self) -> Headers:
         """Return the headers of the whole file and of any part. It is never compressed: pip hashes what it gets."""
         # A part can be asked for where it can be told of what file it is one.
         parts: Headers = ((b"accept-ranges", b"bytes"),) if self.size is not None else ()
         return (
-            (b"content-type", self.content_type),
-            (b"cache-control", self.caching),
+            *self.others(),
             *(((b"etag", self.etag),) if self.etag else ()),
             *parts,
-            *FOR_MACHINES,
             *SECURE,
         )
 
+    def others(self) -> Headers:
+        """Return the headers that do not depend on how it is sent."""
+        content: Headers = ((b"content-type", self.content_type),)
+        if self.is_private:
+            return (*content, (b"cache-control", b"private, " + self.caching), (b"vary", b"Authorization"), *FOR_MACHINES)
+        return (*content, (b"cache-control", self.caching), *FOR_MACHINES)
 
-class FileRequest(NamedTuple):
-    """What the client says beside the path."""
 
-    is_head: bool
-    range: bytes | None
-    if_range: bytes | None
+def part_of(head: FileHead, range_: bytes | None, condition: bytes | None) -> Part | Answer | None:
+    """Return the part that is wanted, ``None`` for the whole file, or the answer that there is no such part.
 
-
-def part_of(head: FileHead, request: FileRequest) -> Part | Answer | None:
-    """Return the part that is wanted, ``None`` for the whole file, or the answer that there is no such part."""
-    if head.size is None or request.range is None:
+    *range_* is the header `Range`, *condition* the header `If-Range`.
+    """
+    if head.size is None or range_ is None:
         return None
-    part = wanted_part(request.range, request.if_range, head.etag, head.size)
+    part = wanted_part(range_, condition, head.etag, head.size)
     if part == "none":
         return refusal(
             HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,

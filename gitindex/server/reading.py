@@ -19,9 +19,10 @@ from gitindex.server.answers import Answer
 from gitindex.server.live import Source
 from gitindex.server.negotiation import Format
 from gitindex.server.revision import Made, Outside, Revision, StoreChange, changed_store
-from gitindex.server.stored import Place, Stores
+from gitindex.server.stored import InGit, Place, Stores
 from gitindex.server.targets import Asked, MirroredFile, PeoplesPage, ProjectList, SimpleProject, StoredFile
 from gitindex.server.travel import Moment, find_moment
+from gitindex.tree import find
 from gitindex.upstream import Upstream
 
 _MOST_REVISIONS = 8
@@ -60,6 +61,7 @@ class FileHere(NamedTuple):
 
     target: StoredFile
     place: Place
+    revision: Revision
 
 
 class FileOutside(NamedTuple):
@@ -95,17 +97,17 @@ class Reading:
     """The repository, open for one thread."""
 
     def __init__(self, source: Source, commit: str, *, is_confined: bool = False) -> None:
-        self._repository = source.open()
+        self.repository = source.open()
         self._is_confined = is_confined
         """Whether only what the served branch has come from may be asked for, since readers have tokens."""
-        top = None if self._repository.is_bare else self._repository.root
-        self._stores = Stores(self._repository.git_directory / "lfs" / "objects", top)
+        top = None if self.repository.is_bare else self.repository.root
+        self._stores = Stores(self.repository.git_directory / "lfs" / "objects", top)
         self._others: OrderedDict[Moment, Revision] = OrderedDict()
         self.generation = 1
         self.current = self._open(commit)
 
     def _open(self, commit: str) -> Revision:
-        return Revision(self._repository.at(commit))
+        return Revision(self.repository.at(commit))
 
     def advance(self, commit: str) -> StoreChange:
         """Serve another commit from now on; return what became of the stored files.
@@ -119,6 +121,18 @@ class Reading:
         self.current = new
         self.generation += 1
         return change
+
+    def read_blob(self, file: FileHere) -> bytes:
+        """Read a small stored file whole.
+
+        Raises:
+            CannotRunError: the object is broken, or gone.
+
+        """
+        found = find(file.revision.snapshot.root, file.target.path)
+        if found is None:
+            raise CannotRunError(f"{file.target.path}: it is gone")
+        return found[0].read(found[1])
 
     def answer(self, wanted: Wanted, stale: Answer | None) -> Outcome:
         """Return the answer, or who has to give it; *stale* is what an earlier revision answered.
@@ -141,12 +155,12 @@ class Reading:
     def _revision(self, text: str | None) -> tuple[Revision, Moment | None]:
         if text is None:
             return self.current, None
-        moment = find_moment(self._repository, text, self.current.commit)
-        if self._is_confined and not self._repository.descends(self.current.commit, moment.commit):
+        moment = find_moment(self.repository, text, self.current.commit)
+        if self._is_confined and not self.repository.descends(self.current.commit, moment.commit):
             raise NotThereError(f"{text[:100]!a}: no such revision")
         found = self._others.get(moment)
         if found is None:
-            snapshot = self._repository.at(moment.commit)
+            snapshot = self.repository.at(moment.commit)
             if snapshot.settings_or_problem is None:
                 raise NotThereError(f"{text[:100]!a}: there is no index repository in it")
             found = self._others[moment] = Revision(snapshot, until=moment.until)
@@ -165,7 +179,12 @@ class Reading:
                 may_read = wanted.reader.may_read
                 is_offered = revision.offers(target.sha256, target.filename, may_read)
                 place = self._stores.find(revision.snapshot, target) if is_offered else None
-                return not_there("no such file") if place is None else FileHere(target, place)
+                if place is None:
+                    return not_there("no such file")
+                is_same = isinstance(place, InGit) and stale is not None and stale.key in {
+                    target.sha256 if not target.suffix else place.object_id.hex()
+                }
+                return stale if stale is not None and is_same else FileHere(target, place, revision)
             case MirroredFile() as target:
                 return self._mirrored(target, wanted, revision)
             case PeoplesPage() as target if wanted.asked.revision is None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import __version__, layout
+from gitindex.differences import differing
 from gitindex.model import Mirror, Stage
 from gitindex.names import IndexName, ProjectName, is_project_name, parse_filename
 from gitindex.overview import (
@@ -24,7 +25,6 @@ from gitindex.pages import Links, ProjectList, ProjectPage, project_page, status
 from gitindex.render import feed, machine, people
 from gitindex.resolve import Step, project_names, resolved_releases, walk
 from gitindex.server.negotiation import Format
-from gitindex.tree import EMPTY
 from gitindex.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -244,25 +244,14 @@ class StoreChange(NamedTuple):
 def changed_store(old: Folder | None, new: Folder | None) -> StoreChange:
     """Return what became of the stored files; only what differs is looked at."""
     added = lost = False
-    for start in _differing(old, new):
-        for digest in _differing(_folder(old, start), _folder(new, start)):
-            is_old, is_new = (_folder(_folder(side, start), digest) is not None for side in (old, new))
-            added, lost = added or not is_old, lost or is_old or not is_new
+    for start in differing(old, new):
+        before, after = _folder(old, start), _folder(new, start)
+        for digest in differing(before, after):
+            was, now = _folder(before, digest) is not None, _folder(after, digest) is not None
+            added, lost = added or not was, lost or was or not now
     return StoreChange(added, lost)
 
 
 def _folder(folder: Folder | None, name: str) -> Folder | None:
     entry = folder.entries().get(name) if folder is not None else None
     return folder.folder(name) if folder is not None and entry is not None and entry.kind == "folder" else None
-
-
-def _differing(old: Folder | None, new: Folder | None) -> set[str]:
-    if old is None or new is None:
-        return set((old or new or EMPTY).entries())
-    if old.id is not None and old.id == new.id:
-        return set()
-    quick = new.differing(old)
-    if quick is not None:
-        return quick
-    ours, theirs = old.entries(), new.entries()
-    return {name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)}

@@ -1,0 +1,167 @@
+"""Answers requests for files: finds who has the bytes, and sends the part that is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gitindex import layout
+from gitindex.errors import CannotRunError
+from gitindex.git.blobs import Blobs
+from gitindex.server import answers
+from gitindex.server.answers import Answer, Headers, matches
+from gitindex.server.delivery import Bytes, FileHead, InMemory, OpenOnDisk, Send, deliver, part_of, start_of
+from gitindex.server.filecache import Wanted
+from gitindex.server.stored import AtUrl, InGit, OnDisk
+
+if TYPE_CHECKING:
+    from gitindex.download import Sink
+    from gitindex.server.access import Reader
+    from gitindex.server.reading import FileHere, FileOutside
+    from gitindex.server.state import State
+
+_SMALL = 1 << 18
+"""Bytes up to which a blob is read into memory; a larger one is put beside the files of mirrors, once."""
+_KEPT = 1 << 16
+"""Bytes up to which a file is kept in memory, as pages are: what lies beside a file is asked for as often."""
+_PIECE = 1 << 20
+
+
+class Request(NamedTuple):
+    """A request for a file."""
+
+    scope: dict[str, Any]
+    place: Hashable
+    condition: bytes | None
+    is_gzipped: bool
+    reader: Reader | None
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the value of a header, ``None`` where it was not sent."""
+        return next((value for key, value in self.scope["headers"] if key == name), None)
+
+
+class Files:
+    """Sends the files of a server."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def send(self, asked: FileHere | FileOutside, request: Request, send: Send) -> Answer | None:
+        """Send a file; return an answer instead where there is another one to give.
+
+        Raises:
+            CannotRunError, DeadLinkError, UnreachableError, BrokenFileError, OSError: it cannot be had.
+
+        """
+        from gitindex.server.reading import FileHere  # noqa: PLC0415
+
+        if isinstance(asked, FileHere):
+            return await self._send_ours(asked, request, send)
+        return await self._send_mirrored(asked, request, send)
+
+    async def _send_ours(self, asked: FileHere, request: Request, send: Send) -> Answer | None:
+        target, place = asked.target, asked.place
+        if isinstance(place, AtUrl):
+            return answers.redirect(place.url, status=HTTPStatus.FOUND)
+        etag = target.sha256
+        if target.suffix:
+            etag = place.object_id.hex() if isinstance(place, InGit) else f"{etag}{target.suffix}"
+        is_fixed = target.suffix != layout.PROVENANCE_SUFFIX  # publishers may be added to a provenance document
+        caching = answers.FOR_EVER if is_fixed else answers.FOR_PAGES
+        head = self._head(_TYPES.get(target.suffix, answers.BYTES), etag, caching, place.size)
+        if not request.header(b"range") and isinstance(place, InGit) and place.size <= _KEPT:
+            data = await self._state.read(lambda: self._state.reading.read_blob(asked))
+            answer = Answer(HTTPStatus.OK, head.others(), data, etag=head.etag, key=etag)
+            answer.generation = self._state.reading.generation
+            self._state.cache.put(request.place, answer)
+            return answer
+        return await self._respond(head, request, send, lambda: self._open_ours(asked))
+
+    def _head(self, content_type: bytes, etag: str, caching: bytes, size: int | None) -> FileHead:
+        return FileHead(content_type, f'"{etag}"'.encode(), caching, size, self._state.options.tokens is not None)
+
+    async def _open_ours(self, asked: FileHere) -> Bytes:
+        state, target, place = self._state, asked.target, asked.place
+        loop = asyncio.get_running_loop()
+        match place:
+            case OnDisk(path, size, is_unchecked):
+                check = lambda: state.checked.has(path, target.sha256, size)  # noqa: E731
+                if is_unchecked and not await loop.run_in_executor(None, check):
+                    raise CannotRunError(f"{target.path}: the working tree has another file there", help="git lfs pull")
+                return OpenOnDisk(path, size)
+            case InGit(object_id, size, copy):
+                if copy and await loop.run_in_executor(None, lambda: state.checked.has(copy, target.sha256, size)):
+                    return OpenOnDisk(copy, size)
+                if size <= _SMALL:
+                    return InMemory(await state.read(lambda: state.reading.read_blob(asked)))
+                sha256 = target.sha256 if not target.suffix else None
+                key = ("git", object_id.hex()[:2], object_id.hex(), target.filename + target.suffix)
+                return await state.files.open(Wanted(key, sha256, size), self._fetch_blob(object_id))
+            case _:
+                raise AssertionError(place)
+
+    def _fetch_blob(self, object_id: bytes) -> Callable[[Sink], None]:
+        def fetch(sink: Sink) -> None:
+            blobs = Blobs(self._state.git_directory)
+            try:
+                with blobs.open(object_id) as blob:
+                    sink.begin(blob.size)
+                    while piece := blob.read(_PIECE):
+                        sink.add(piece)
+            finally:
+                blobs.close()
+
+        return fetch
+
+    async def _send_mirrored(self, asked: FileOutside, request: Request, send: Send) -> Answer | None:
+        mirrors = self._state.mirrors
+        found = await mirrors.file(asked)
+        if isinstance(found, Answer):
+            return found
+        head, wanted, upstream_file = found
+        head = head._replace(is_private=self._state.options.tokens is not None)
+        return await self._respond(head, request, send, lambda: mirrors.open(asked, wanted, upstream_file))
+
+    async def _respond(
+        self, head: FileHead, request: Request, send: Send, open_: Callable[[], Any]
+    ) -> Answer | None:
+        state, scope = self._state, request.scope
+        name = request.reader.name if request.reader is not None else ""
+        if head.etag and request.condition is not None and matches(request.condition, head.etag):
+            headers: Headers = tuple(pair for pair in head.headers() if pair[0] != b"content-type")
+            await send({"type": "http.response.start", "status": 304, "headers": list(headers)})
+            await send({"type": "http.response.body", "body": b""})
+            state.log(scope, HTTPStatus.NOT_MODIFIED, 0, name)
+            return None
+        is_head = scope["method"] == "HEAD"
+        part = part_of(head, request.header(b"range"), request.header(b"if-range"))
+        if isinstance(part, Answer):
+            return part
+        if is_head and head.size is not None:
+            await send(dict(start_of(head, part)))
+            await send({"type": "http.response.body", "body": b""})
+            state.log(scope, HTTPStatus.OK, 0, name)
+            return None
+        source: Bytes = await open_()
+        try:
+            if head.size is None and source.size is not None:
+                head = head._replace(size=source.size)
+                part = part_of(head, request.header(b"range"), request.header(b"if-range"))
+                if isinstance(part, Answer):
+                    return part
+            if is_head:
+                await send(dict(start_of(head, part)))
+                await send({"type": "http.response.body", "body": b""})
+                sent = 0
+            else:
+                sent = await deliver(send, head, part, source)
+        finally:
+            source.close()
+        state.log(scope, HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT, sent, name)
+        return None
+
+
+_TYPES = {layout.METADATA_SUFFIX: answers.TEXT, layout.PROVENANCE_SUFFIX: answers.JSON}

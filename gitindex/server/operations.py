@@ -1,0 +1,213 @@
+"""What operators and programs ask a server about itself: status, metrics, API, changelog."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from gitindex import __version__
+from gitindex.compare import Change
+from gitindex.names import is_commit_id
+from gitindex.server import answers
+from gitindex.server.answers import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from gitindex.server.access import Reader
+    from gitindex.server.reading import Reading
+    from gitindex.server.state import State
+
+_MOST_COMMITS = 100
+_DEFAULT_COMMITS = 20
+_MOST_PROJECTS = 1000
+"""Projects of one commit that are told: a first import may have all there are."""
+
+
+def status(state: State, reader: Reader) -> Answer:
+    """Return how the server is: all of it for those whom it knows, for strangers that it runs."""
+    live = state.live
+    brief: dict[str, Any] = {"state": "degraded" if live.refused else "serving", "version": __version__}
+    if not reader.is_known:
+        return answers.json_document({"type": "status", "result": brief})
+    result = {
+        **brief,
+        "revision": live.commit,
+        "reference": live.reference,
+        "since": _time(live.since),
+        "started": _time(state.started),
+        "uptime": round(state.uptime(), 1),
+        "refused": None if live.refused is None else _refused(state),
+        "remote": None if live.pulled is None else _pulled(state),
+        "workers": state.options.workers,
+        "counters": totals(state),
+        "page_cache": {
+            "answers": len(state.cache),
+            "bytes": state.cache.size,
+            "limit": state.options.page_cache,
+        },
+        "file_cache": {**_file_cache(state), "limit": state.options.file_cache},
+        "upstreams": _upstreams(state),
+    }
+    return answers.json_document({"type": "status", "result": result})
+
+
+def _refused(state: State) -> dict[str, Any]:
+    refused = state.live.refused
+    assert refused is not None  # noqa: S101 - asked before
+    return {
+        "commit": refused.commit,
+        "since": _time(refused.since),
+        "findings": list(refused.findings),
+        "problem": refused.problem or None,
+    }
+
+
+def _pulled(state: State) -> dict[str, Any]:
+    pulled = state.live.pulled
+    assert pulled is not None  # noqa: S101 - asked before
+    return {
+        "every": pulled.every,
+        "last_success": _time(pulled.last_success),
+        "problem": pulled.problem or None,
+    }
+
+
+def _file_cache(state: State) -> dict[str, Any]:
+    return dict(state.files.statistics()._asdict())
+
+
+def _upstreams(state: State) -> dict[str, Any]:
+    if state.asked_mirrors is None:
+        return {}
+    found = state.asked_mirrors.upstreams.all_health()
+    return {
+        str(name): {
+            "is_paused": health.is_paused,
+            "last_success": _time(health.last_success),
+            "last_failure": _time(health.last_failure),
+            "problem": health.problem or None,
+            "requests": health.requests,
+            "failures": health.failures,
+        }
+        for name, health in sorted(found.items())
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def totals(state: State) -> dict[str, int]:
+    """Return the numbers of all workers."""
+    files = state.files.statistics()
+    state.counters.set("file_hits", files.hits)
+    state.counters.set("file_misses", files.misses)
+    state.counters.set("file_evictions", files.evicted)
+    return state.counters.totals()
+
+
+def metrics(state: State) -> Answer:
+    """Return the numbers as Prometheus reads them."""
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only where it is scraped
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric  # noqa: PLC0415
+    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4  # noqa: PLC0415
+
+    numbers = totals(state)
+    files = state.files.statistics()
+    live = state.live
+
+    class Collector:
+        def collect(self) -> Iterator[Metric]:
+            requests = CounterMetricFamily("gitindex_requests", "Answers by HTTP status.", labels=["status"])
+            for name, number in numbers.items():
+                if name.startswith("status_"):
+                    requests.add_metric([name.removeprefix("status_")], number)
+            yield requests
+            for name, text in _COUNTED.items():
+                yield CounterMetricFamily(f"gitindex_{name}", text, value=numbers[name])
+            yield GaugeMetricFamily("gitindex_uptime_seconds", "Since this worker started.", value=state.uptime())
+            yield GaugeMetricFamily("gitindex_page_cache_bytes", "Pages in memory.", value=state.cache.size)
+            yield GaugeMetricFamily("gitindex_file_cache_bytes", "Files of mirrors on disk.", value=files.bytes)
+            yield GaugeMetricFamily(
+                "gitindex_revision_refused", "1 while the newest commit is not served.", value=live.refused is not None
+            )
+            served = GaugeMetricFamily("gitindex_revision_info", "The commit that is served.", labels=["commit"])
+            served.add_metric([live.commit], 1)
+            yield served
+            yield from self._upstreams()
+
+        def _upstreams(self) -> Iterator[Metric]:
+            asked = CounterMetricFamily("gitindex_upstream_requests", "Requests to an upstream.", labels=["mirror"])
+            failed = CounterMetricFamily("gitindex_upstream_failures", "Those without an answer.", labels=["mirror"])
+            paused = GaugeMetricFamily("gitindex_upstream_paused", "1 while it is not asked.", labels=["mirror"])
+            for name, health in _upstreams(state).items():
+                asked.add_metric([name], health["requests"])
+                failed.add_metric([name], health["failures"])
+                paused.add_metric([name], health["is_paused"])
+            yield from (asked, failed, paused)
+
+    registry = CollectorRegistry()
+    registry.register(Collector())
+    headers = [(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()), (b"cache-control", answers.NOT_AT_ALL)]
+    return Answer(HTTPStatus.OK, headers, generate_latest(registry))
+
+
+_COUNTED = {
+    "page_hits": "Pages that were sent from memory.",
+    "page_misses": "Pages that were made.",
+    "bytes_sent": "Bytes of bodies.",
+    "broken_off": "Answers that could not be sent to their end.",
+    "file_hits": "Files that were in the cache.",
+    "file_misses": "Files that were not.",
+    "file_evictions": "Files that were removed to make room.",
+}
+
+
+def api(state: State, reader: Reader) -> Answer:
+    """Return what devpi's `+api` says, as far as this server has it."""
+    del state
+    status_ = ["ok" if reader.name else "noauth", reader.name, []]
+    return answers.json_document({"type": "apiconfig", "result": {"authstatus": status_, "features": []}})
+
+
+async def changelog(state: State, reader: Reader, query: bytes) -> Answer:
+    """Return the last commits that are served, the newest first, with the releases that each touched.
+
+    The query may have ``limit`` (1 to 100) and ``after`` (a commit: what came after it).
+    """
+    wanted = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < 1000 else {}  # noqa: PLR2004
+    limit, after = wanted.get("limit", [str(_DEFAULT_COMMITS)])[-1], wanted.get("after", [""])[-1]
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MOST_COMMITS:
+        return answers.refusal(HTTPStatus.BAD_REQUEST, f"limit is a number from 1 to {_MOST_COMMITS}")
+    if after and not is_commit_id(after):
+        return answers.refusal(HTTPStatus.BAD_REQUEST, "after is the whole id of a commit")
+    if not reader.is_known and not reader.scopes:
+        return answers.refusal(HTTPStatus.UNAUTHORIZED, "a token is needed")
+    result = await state.read(lambda: list(_commits(state.reading, reader, int(limit), after)))
+    return answers.json_document({"type": "changelog", "result": result})
+
+
+def _commits(reading: Reading, reader: Reader, limit: int, after: str) -> Iterator[dict[str, Any]]:
+    repository = reading.repository
+    for commit_id in islice(repository.history.first_parents(reading.current.commit), limit):
+        if commit_id == after:
+            return
+        commit = repository.history.commit(commit_id)
+        base = repository.at(commit.parents[0]) if commit.parents else None
+        change = Change(base, repository.at(commit_id))
+        touched = [
+            {"index": str(project.index), "project": str(project.name), "versions": sorted(project.versions)}
+            for project in islice(change.projects(), _MOST_PROJECTS)
+            if reader.may_read(project.index)
+        ]
+        yield {
+            "commit": commit_id,
+            "time": _time(repository.history.committed(commit_id)),
+            "author": commit.author if reader.is_known else None,
+            "subject": commit.subject if reader.is_known else None,
+            "touched": touched,
+        }

@@ -1,0 +1,255 @@
+"""Runs the application: sockets, workers, signals, and what a connection may take of time and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gitindex.errors import CannotRunError
+from gitindex.server.app import application
+from gitindex.server.counters import Counters
+from gitindex.server.state import LOG, AccessLog, Options, State
+
+HEADERS_WITHIN = 20.0
+"""Seconds in which the head of a request has to be here, from the start of the connection or of the request."""
+IDLE = 20.0
+"""Seconds for which a connection is kept open without a request; longer than a proxy in front reuses one."""
+STALLED = 60.0
+"""Seconds in which a client has to take something of what is sent to it."""
+LARGEST_HEAD = 1 << 16
+"""Bytes of the head of a request."""
+MOST_CONNECTIONS = 4096
+STOP_WITHIN = 30
+"""Seconds that downloads under way get when the server stops."""
+_RESTART_AFTER = 1.0
+
+Started = Callable[[str], None]
+"""Is called with the URL once connections are taken."""
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that may be slow, but not for ever: what stands still is closed, and makes room for others."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _head = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect(HEADERS_WITHIN)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head >= 0:
+            self._head += len(data)
+        super().data_received(data)
+        if self._head > LARGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        self._expect(HEADERS_WITHIN)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._expect(None)
+        self._head = -1  # what comes now is a body, which nobody reads
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._head = 0
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect(STALLED)
+
+    def resume_writing(self) -> None:
+        self._expect(None)
+        super().resume_writing()
+
+    def _expect(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.abort()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with an end of its own: a signal ends it in order, and is not raised again."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 is a free one.
+
+    Raises:
+        CannotRunError: the address cannot be had.
+
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, _, _, address = found[0]
+        listening = socket.socket(family, kind)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CannotRunError(
+            f"{host}:{port} cannot be listened on: {reason}", help="choose another one with --host and --port"
+        ) from None
+    listening.setblocking(False)
+    return listening
+
+
+def url_of(listening: socket.socket, base_path: str) -> str:
+    """Return the URL at which a listening socket is reached."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{base_path}/"
+
+
+def serve(options: Options, listening: socket.socket, log: AccessLog | None, started: Started) -> None:
+    """Serve until a signal says to stop.
+
+    Raises:
+        CannotRunError: there is nothing to serve, or a worker cannot run.
+
+    """
+    _raise_limit()
+    counters = Counters(options.workers)
+    if options.workers == 1:
+        _run(options, listening, counters, log, started)
+    else:
+        _supervise(options, listening, counters, log, started)
+
+
+def _raise_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * MOST_CONNECTIONS
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+
+
+def _most_connections() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, min(MOST_CONNECTIONS, (soft - 64) // 3))
+
+
+def _run(
+    options: Options, listening: socket.socket, counters: Counters, log: AccessLog | None, started: Started
+) -> None:
+    state = State(options, counters, log)
+    config = uvicorn.Config(
+        application(state),
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_most_connections(),
+        timeout_keep_alive=int(IDLE),
+        timeout_graceful_shutdown=STOP_WITHIN,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what matters of it is told by us
+    server = Server(config)
+
+    async def run() -> None:
+        await state.start()
+        started(url_of(listening, options.base_path))
+        try:
+            await server.serve([listening])
+        finally:
+            await state.close()
+
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(run())
+
+
+def _supervise(
+    options: Options, listening: socket.socket, counters: Counters, log: AccessLog | None, started: Started
+) -> None:
+    """Keep workers running: forks that share the socket, each with a loop and threads of its own."""
+    workers: dict[int, tuple[int, float]] = {}
+    stopping = False
+
+    def stop(*_: Any) -> None:
+        nonlocal stopping
+        stopping = True
+        for process in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+
+    def start(row: int) -> None:
+        process = os.fork()
+        if process:
+            workers[process] = row, time.monotonic()
+            return
+        code = 1
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            counters.use_row(row)
+            _run(options, listening, counters, log, lambda _: None)
+            code = 0
+        except CannotRunError as error:
+            LOG.error("%s", error)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    # What nothing can be served of is told once, and not by each worker again and again.
+    probe = options.source.open()
+    if probe.head() is None and options.reference == "HEAD":
+        raise CannotRunError("HEAD has no commit to serve", help="commit something, or name a branch with --branch")
+    for row in range(options.workers):
+        start(row)
+    started(url_of(listening, options.base_path))
+    while workers:
+        try:
+            process, _ = os.wait()
+        except ChildProcessError:
+            break
+        row, since = workers.pop(process, (-1, 0.0))
+        if row >= 0 and not stopping:
+            LOG.error("worker %d ended; another one takes its place", process)
+            if time.monotonic() - since < _RESTART_AFTER:
+                time.sleep(_RESTART_AFTER)
+            start(row)
