@@ -6,33 +6,49 @@ A server is hostile until its bytes have been checked, which is the caller's par
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import os
+import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol
-from urllib.parse import SplitResult, urljoin, urlsplit
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urljoin
 
-from gitindex import __version__
+from gitindex.web import (
+    MAX_REDIRECTS,
+    Credentials,
+    Login,
+    Netrc,
+    UnfitURLError,
+    check_target,
+    credentials_in,
+    origin,
+    proxies_for,
+    read_netrc,
+    split,
+)
 
 if TYPE_CHECKING:
     import requests
     from urllib3 import Retry
     from urllib3.response import BaseHTTPResponse
 
+    from gitindex.wire import Watch
+
 PIECE = 1 << 20
-MAX_REDIRECTS = 5
 GIVES_UP_AFTER = 10
 """Files in a row that a host does not deliver; then it is not asked for others."""
 _DEAD = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS})
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 _FOR_A_WHILE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _LATER = "try again later: gitindex verify --resume"
+
+
+CredentialsFor = Callable[[str], Credentials | None]
+"""Says for a URL with what name and password its server is asked."""
 
 
 class DeadLinkError(Exception):
@@ -57,8 +73,8 @@ class UnreachableError(Exception):
 class Sink(Protocol):
     """Where the bytes go."""
 
-    def begin(self) -> None:
-        """Forget what came: the download starts, perhaps once more."""
+    def begin(self, size: int | None) -> None:
+        """Forget what came: the download starts, perhaps once more, with so many bytes if the server says so."""
 
     def add(self, piece: bytes) -> None:
         """Take the next bytes."""
@@ -94,11 +110,13 @@ class Downloader:
     """Downloads files; safe to share between threads.
 
     What it asks for is https (http on the loopback interface), redirects included, and is never decoded. Names and
-    passwords come from the user's netrc, for the host that the URL names and for no other.
+    passwords come from the user's netrc, for the host that the URL names and for no other, unless the caller knows.
     """
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, *, gives_up_after: int | None = GIVES_UP_AFTER) -> None:
+        """Make a downloader that gives a host up after so many failures in a row, or never."""
         self._patience = patience
+        self._gives_up_after = gives_up_after
         self._own = threading.local()
         self._lock = threading.Lock()
         self._failures: dict[str, int] = {}
@@ -108,19 +126,21 @@ class Downloader:
         """Let no thread wait any longer to ask again."""
         self._stopped.set()
 
-    def fetch(self, url: str, sink: Sink, limit: int) -> None:
+    def fetch(self, url: str, sink: Sink, limit: int, credentials: CredentialsFor | None = None) -> None:
         """Download what is at *url* into *sink*, and stop after *limit* bytes.
+
+        *credentials* is asked instead of the user's netrc, for each URL on the way.
 
         Raises:
             DeadLinkError: the answer is that there is no such file, or that it is somewhere a file must not be.
             UnreachableError: there is no answer, or none that says anything, after all retries.
 
         """
-        host = _split(url).netloc
-        if self._failures.get(host, 0) >= GIVES_UP_AFTER:
-            raise UnreachableError(f"{host} was given up: it did not deliver {GIVES_UP_AFTER} files in a row")
+        host, most = _host(url), self._gives_up_after
+        if most is not None and self._failures.get(host, 0) >= most:
+            raise UnreachableError(f"{host} was given up: it did not deliver {most} files in a row")
         try:
-            self._fetch(url, sink, limit)
+            self._fetch(url, sink, limit, credentials or self._login_of(url))
         except UnreachableError as error:
             self._count(host, is_silent=error.is_silent)
             raise
@@ -133,14 +153,14 @@ class Downloader:
         with self._lock:
             self._failures[host] = self._failures.get(host, 0) + 1 if is_silent else 0
 
-    def _fetch(self, url: str, sink: Sink, limit: int) -> None:
+    def _fetch(self, url: str, sink: Sink, limit: int, credentials: CredentialsFor) -> None:
         from urllib3 import Retry  # noqa: PLC0415 - a heavy import, and only for this
         from urllib3.exceptions import MaxRetryError  # noqa: PLC0415
 
         retries = Retry(total=self._patience.retries, backoff_factor=self._patience.backoff)
         while True:
             try:
-                self._attempt(url, sink, limit)
+                self._attempt(url, sink, limit, credentials)
             except _AgainError as again:
                 try:
                     retries = retries.increment("GET", url, again.response, again.error)
@@ -164,48 +184,56 @@ class Downloader:
         if self._stopped.wait(pause):
             raise UnreachableError(again.problem)
 
-    def _attempt(self, url: str, sink: Sink, limit: int) -> None:
-        ends = time.monotonic() + self._patience.for_attempt(limit)
-        host = _split(url).netloc
-        with _failing_as(host), self._open(url, ends) as response:
+    def _attempt(self, url: str, sink: Sink, limit: int, credentials: CredentialsFor) -> None:
+        from gitindex.wire import within  # noqa: PLC0415 - a heavy import, and only for this
+
+        started = time.monotonic()
+        host, patience = _host(url), self._patience
+        with within(patience.whole) as watch, _failing_as(host, watch), self._open(url, credentials) as response:
             _check_answer(host, response)
-            raw, received = response.raw, 0
-            sink.begin()
+            raw, received, size = response.raw, 0, _length_of(response)
+            allowed = patience.for_attempt(limit if size is None else min(size, limit))
+            watch.extend(started + allowed - time.monotonic())
+            sink.begin(size)
             while received < limit and (piece := raw.read1(min(PIECE, limit - received), decode_content=False)):
                 received += len(piece)
                 sink.add(piece)
-                if time.monotonic() > ends:
-                    problem = f"{host} is too slow: it delivers less than {self._patience.rate:,} bytes a second"
-                    raise UnreachableError(problem, is_silent=True)
+                if time.monotonic() > started + allowed:
+                    break
+            if watch.is_over or time.monotonic() > started + allowed:
+                problem = f"{host} is too slow: it delivers less than {patience.rate:,} bytes a second"
+                raise UnreachableError(problem, is_silent=True)
 
     @cached_property
-    def _netrc(self) -> Mapping[str, tuple[str, str | None, str | None]]:
-        return _read_netrc()
+    def _netrc(self) -> Netrc:
+        return read_netrc()
 
-    def _login(self, target: SplitResult, first: SplitResult) -> _Login:
-        """Return what the user's netrc says of the very host that the URL names; its `default` is for none of these."""
-        host = target.hostname or ""
-        is_same = (target.scheme, target.netloc) == (first.scheme, first.netloc)
-        found = self._netrc.get(host) if is_same and host != "default" else None
-        return _Login((found[0], found[2] or "") if found else None)
+    def _login_of(self, first: str) -> CredentialsFor:
+        """Return what says what the user's netrc has of the very host that the first URL names."""
+
+        def credentials(url: str) -> Credentials | None:
+            target = split(url)
+            return (
+                credentials_in(self._netrc, target.hostname or "") if origin(target) == origin(split(first)) else None
+            )
+
+        return credentials
 
     @contextlib.contextmanager
-    def _open(self, url: str, ends: float) -> Iterator[requests.Response]:
+    def _open(self, url: str, credentials: CredentialsFor) -> Iterator[requests.Response]:
         """Open what is at *url*, or where that leads to."""
-        first = _split(url)
+        first = split(url)
         patience = self._patience
         for _ in range(MAX_REDIRECTS + 1):
-            target = _split(url)
-            _check_target(target, first)
-            if time.monotonic() > ends:
-                raise UnreachableError(f"{first.netloc} is too slow: it only redirects", is_silent=True)
+            target = split(url)
+            check_target(target, first)
             with self._session().get(
                 url,
                 stream=True,
                 allow_redirects=False,
                 timeout=(patience.connect, patience.silence),
-                auth=self._login(target, first),
-                proxies={"no_proxy": target.hostname or ""} if _is_loopback(target) else {},
+                auth=Login(credentials(url)),
+                proxies=proxies_for(target),
             ) as response:
                 if not response.is_redirect:
                     yield response
@@ -219,13 +247,11 @@ class Downloader:
 
         session: requests.Session | None = getattr(self._own, "session", None)
         if session is None:
-            from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415
+            from gitindex.wire import Adapter, prepare  # noqa: PLC0415
 
             session = self._own.session = requests.Session()
-            session.headers.update({"User-Agent": f"gitindex/{__version__}", "Accept-Encoding": "identity"})
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            # Even where it is told not to follow a redirect, requests reads all of its body, to know what would come.
-            session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # noqa: ARG005
+            session.headers["Accept-Encoding"] = "identity"
+            prepare(session, Adapter())
         return session
 
     def close(self) -> None:
@@ -247,23 +273,33 @@ class _AgainError(Exception):
 
 
 @contextlib.contextmanager
-def _failing_as(host: str) -> Iterator[None]:
+def _failing_as(host: str, watch: Watch) -> Iterator[None]:
     """Turn what requests and urllib3 raise into this module's errors."""
     import requests  # noqa: PLC0415
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
     try:
         yield
-    except requests.exceptions.SSLError as error:
-        raise UnreachableError(
-            f"{host} cannot be trusted: {_reason(error)}", help="see its certificate, or REQUESTS_CA_BUNDLE"
-        ) from None
-    except (requests.ConnectionError, requests.Timeout) as error:
-        raise _AgainError(f"{host} does not answer ({type(error).__name__})", error=error) from None
-    except (requests.RequestException, ValueError) as error:
-        raise DeadLinkError(f"cannot be asked for: {_reason(error)}") from None
-    except HTTPError as error:  # urllib3's own, once the body is read
-        raise _AgainError(f"{host} breaks off ({type(error).__name__})", error=error) from None
+    except UnfitURLError as error:
+        raise DeadLinkError(str(error)) from None
+    except (requests.RequestException, HTTPError, ValueError) as error:
+        if watch.is_over:
+            raise UnreachableError(f"{host} is too slow", is_silent=True) from None
+        raise _as_ours(host, error) from None
+
+
+def _as_ours(host: str, error: Exception) -> _AgainError | DeadLinkError | UnreachableError:
+    import requests  # noqa: PLC0415
+
+    if isinstance(error, requests.exceptions.SSLError):
+        problem = f"{host} cannot be trusted: {_reason(error)}"
+        return UnreachableError(problem, help="see its certificate, or REQUESTS_CA_BUNDLE")
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return _AgainError(f"{host} does not answer ({type(error).__name__})", error=error)
+    if isinstance(error, requests.RequestException | ValueError):
+        return DeadLinkError(f"cannot be asked for: {_reason(error)}")
+    # urllib3's own, once the body is read
+    return _AgainError(f"{host} breaks off ({type(error).__name__})", error=error)
 
 
 def _reason(error: Exception) -> str:
@@ -290,55 +326,16 @@ def _check_answer(host: str, response: requests.Response) -> None:
         )
 
 
-def _split(url: str) -> SplitResult:
+def _length_of(response: requests.Response) -> int | None:
+    """Return how many bytes the server says that it sends (RFC 9112, 6.3: an answer in chunks overrules it)."""
+    stated = response.headers.get("Content-Length", "")
+    if "Transfer-Encoding" in response.headers or not _LENGTH.fullmatch(stated):
+        return None
+    return int(stated)
+
+
+def _host(url: str) -> str:
     try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        _refuse("is no URL")
-    return parts
-
-
-def _refuse(problem: str) -> NoReturn:
-    raise DeadLinkError(problem)
-
-
-def _check_target(target: SplitResult, first: SplitResult) -> None:
-    """Refuse what no file may be downloaded from; plain http leads from nowhere but the loopback interface to it."""
-    is_local = target.scheme == "http" and _is_loopback(target) and _is_loopback(first)
-    if not target.hostname or not (target.scheme == "https" or is_local):
-        place = f"{target.scheme}://{target.hostname or ''}"
-        _refuse(f"leads to {place[:200]!a}, which is not https")
-    if "@" in target.netloc:
-        _refuse("has credentials in the URL")
-
-
-def _is_loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-@dataclass(frozen=True, slots=True)
-class _Login:
-    """A name and a password, or none at all: requests itself then does not look for one."""
-
-    login: tuple[str, str] | None
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self.login is not None:
-            from requests.auth import HTTPBasicAuth  # noqa: PLC0415
-
-            HTTPBasicAuth(*self.login)(request)
-        return request
-
-
-def _read_netrc() -> Mapping[str, tuple[str, str | None, str | None]]:
-    import netrc  # noqa: PLC0415
-
-    try:
-        return netrc.netrc(os.environ.get("NETRC") or Path("~/.netrc").expanduser()).hosts
-    except (OSError, netrc.NetrcParseError, RuntimeError, UnicodeError):
-        return {}
+        return split(url).netloc
+    except UnfitURLError as error:
+        raise DeadLinkError(str(error)) from None

@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -19,10 +20,10 @@ from gitindex import layout
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.model import Mirror, Stage
 from gitindex.names import ProjectName, is_project_name, is_sha256, normalize
-from gitindex.pages import Links, ProjectPage, project_page
+from gitindex.pages import FilePage, Links, ProjectPage, project_page
 from gitindex.render import machine
 from gitindex.resolve import Step, resolution_order, walk
-from gitindex.upstream import Upstream
+from gitindex.upstream import Upstream, Upstreams
 
 if TYPE_CHECKING:
     from gitindex.snapshot import Index, Snapshot
@@ -60,6 +61,7 @@ class Pages:
         self._store = store
         self._order = resolution_order(snapshot, index)
         self._links = Links(snapshot)
+        self._upstreams = Upstreams(None)
         self._lock = threading.Lock()  # a snapshot is read by one thread at a time
 
     def project(self, name: ProjectName, *, as_json: bool) -> Answer:
@@ -74,7 +76,7 @@ class Pages:
             is_ours = any(step.project for step in steps) or self._snapshot.is_reserved(name)
             ours = project_page(name, steps, self._links) if is_ours else None
         upstreams = list(_asked(steps))
-        if ours is None and len(upstreams) == 1 and upstreams[0].shows_all_of(name):
+        if ours is None and len(upstreams) == 1 and upstreams[0].filters.shows_all_of(name):
             return Answer(HTTPStatus.FOUND, HTML, b"", f"{upstreams[0].url}{name}/")
         page = self._with_mirrors(ours, upstreams, name)
         if page is None:
@@ -91,7 +93,9 @@ class Pages:
             return page
         for upstream in upstreams:
             try:
-                found = upstream.project(name)
+                filters = upstream.filters
+                said = self._upstreams.page(upstream, name) if filters.shows_project(name) else None
+                found = None if said is None else filters.shown(said, datetime.now(UTC))
             except CannotRunError as error:
                 if ours is None:
                     raise
@@ -128,6 +132,9 @@ def _merged(ours: ProjectPage | None, theirs: ProjectPage) -> ProjectPage:
     """Return a page with the files of both; a filename of ours wins, and a version is listed as we spell it."""
     from packaging.version import Version  # noqa: PLC0415
 
+    def place(file: FilePage) -> tuple[bool, Version, str]:
+        return bool(file.version), Version(file.version or "0"), file.filename
+
     if ours is None:
         return theirs
     files = {file.filename: file for file in (*theirs.files, *ours.files)}
@@ -135,7 +142,9 @@ def _merged(ours: ProjectPage | None, theirs: ProjectPage) -> ProjectPage:
     return ProjectPage(
         ours.name,
         tuple(versions[version] for version in sorted(versions)),
-        tuple(sorted(files.values(), key=lambda file: (Version(file.version), file.filename))),
+        tuple(
+            sorted(files.values(), key=lambda file: (bool(file.version), Version(file.version or "0"), file.filename))
+        ),
         ours.status or (None if _is_quarantined(theirs) else theirs.status),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from gitindex import layout
@@ -43,19 +43,22 @@ class FilePage(NamedTuple):
 
     filename: str
     version: str
-    """The canonical version of the release that the file belongs to."""
+    """The canonical version of the release that the file belongs to; empty only for a file of an upstream whose name
+    tells none."""
     index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
     """The index that the file comes from."""
     url: str
     """Relative to a project page (``/<user>/<index>/simple/<project>/``) or absolute; no fragment, no query."""
-    sha256: Sha256
+    sha256: Sha256 | None
+    """``None`` only for a file of an upstream that does not say it."""
     size: int | None
     """Bytes; ``None`` only for a file of an upstream that does not say it, and then no JSON page may carry it."""
     upload_time: str | None = None
     """PEP 700: UTC with ``Z``; ``None`` where it is not known (then it is on no page)."""
     requires_python: str | None = None
-    core_metadata: Sha256 | None = None
-    """PEP 658/714: sha256 of the ``.metadata`` file, ``None`` where there is none."""
+    core_metadata: Sha256 | Literal[True] | None = None
+    """PEP 658/714: sha256 of the ``.metadata`` file, ``None`` where there is none; ``True`` only for a file of an
+    upstream that has one and does not state its digest."""
     yanked: str | None = None
     """PEP 592: the reason (may be empty), ``None`` where the file is not yanked."""
     provenance: str | None = None

@@ -164,10 +164,12 @@ def _write_project(
 
 def _write_files(page: ProjectPage, folder: OutputFolder, store: EmbeddedStore) -> None:
     for file in page.files:
-        if file.url.startswith("../"):
-            for path, sha256 in paths_of(file.sha256, file.filename, file.core_metadata, None):
+        digest, metadata = file.sha256, file.core_metadata
+        # Only what an upstream says may lack a digest, and nothing of an upstream is stored.
+        if file.url.startswith("../") and digest is not None and metadata is not True:
+            for path, sha256 in paths_of(digest, file.filename, metadata, None):
                 folder.copy(path, sha256, store)
-            provenance = layout.stored_path(file.sha256, file.filename) + layout.PROVENANCE_SUFFIX
+            provenance = layout.stored_path(digest, file.filename) + layout.PROVENANCE_SUFFIX
             if file.provenance is not None and store.has(provenance):
                 folder.write_checked(provenance, store)
 

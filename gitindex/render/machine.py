@@ -105,25 +105,33 @@ def _anchor(file: FilePage) -> str:
     # Where the address needed no escaping, the name at its end needs none either.
     text = file.filename if href is url and url.endswith(file.filename) else escaped(file.filename)
     python = f' data-requires-python="{escaped_often(file.requires_python)}"' if file.requires_python else ""
-    metadata = f' data-core-metadata="sha256={file.core_metadata}"' if file.core_metadata is not None else ""
+    metadata = ""
+    if file.core_metadata is not None:
+        stated = "true" if file.core_metadata is True else f"sha256={file.core_metadata}"
+        metadata = f' data-core-metadata="{stated}"'
     # Never bare: pip does not see an attribute without a value.
     yanked = f' data-yanked="{escaped(file.yanked)}"' if file.yanked is not None else ""
     provenance = f' data-provenance="{escaped(source)}"' if (source := _provenance(file)) else ""
     size = f' data-size="{file.size}"' if file.size is not None else ""
     time = f' data-upload-time="{escaped(file.upload_time)}"' if file.upload_time is not None else ""
-    return f'<a href="{href}#sha256={file.sha256}"{python}{metadata}{yanked}{provenance}{size}{time}>{text}</a><br>\n'
+    fragment = f"#sha256={file.sha256}" if file.sha256 is not None else ""
+    return f'<a href="{href}{fragment}"{python}{metadata}{yanked}{provenance}{size}{time}>{text}</a><br>\n'
 
 
 def _file_object(file: FilePage) -> str:
     """Return a file as a JSON object. What is not known is left out: uv rejects a whole page for one null."""
     time = f',"upload-time":{_string(file.upload_time)}' if file.upload_time is not None else ""
     python = f',"requires-python":{_string_often(file.requires_python)}' if file.requires_python else ""
-    metadata = f',"core-metadata":{{"sha256":"{file.core_metadata}"}}' if file.core_metadata is not None else ""
+    metadata = ""
+    if file.core_metadata is not None:
+        stated = "true" if file.core_metadata is True else f'{{"sha256":"{file.core_metadata}"}}'
+        metadata = f',"core-metadata":{stated}'
+    hashes = f'"sha256":"{file.sha256}"' if file.sha256 is not None else ""
     # An empty string is "not yanked" to pip and "yanked" to uv.
     yanked = f',"yanked":{_string(file.yanked) if file.yanked else "true"}' if file.yanked is not None else ""
     provenance = f',"provenance":{_string(source)}' if (source := _provenance(file)) else ""
     return (
-        f'{{"filename":{_string(file.filename)},"url":{_string(_address(file.url))},"hashes":{{"sha256":"{file.sha256}"}},'
+        f'{{"filename":{_string(file.filename)},"url":{_string(_address(file.url))},"hashes":{{{hashes}}},'
         f'"size":{file.size}{time}{python}{metadata}{yanked}{provenance}}}'
     )
 

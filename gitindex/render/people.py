@@ -212,10 +212,11 @@ def _file_row(file: FilePage, *, shows_origin: bool, shows_yank: bool) -> str:
         cell += f' <a class="aside" href="{escaped(file.provenance)}">provenance</a>'
     if shows_yank and file.yanked is not None:
         cell += _yank_note(file.yanked)
+    digest = f"<code>{file.sha256}</code>" if file.sha256 is not None else ""
     time = file.upload_time
     when = f'<time datetime="{escaped(time)}">{escaped_often(time[:10])}</time>' if time else ""
     return (
-        f'<tr><th scope="row">{cell}<code>{file.sha256}</code></th><td>{_human_size(file.size)}</td>'
+        f'<tr><th scope="row">{cell}{digest}</th><td>{_human_size(file.size)}</td>'
         f'<td>{when}</td><td class="python">{_python(file.requires_python or "")}</td></tr>\n'
     )
 

@@ -20,7 +20,7 @@ from gitindex.loopback import serve
 from gitindex.model import Mirror
 from gitindex.names import IndexName, ProjectName, UserName, parse_index_name
 from gitindex.storage import EmbeddedStore
-from gitindex.upstream import Upstream
+from gitindex.upstream import Upstream, Upstreams
 from tests.peers.conftest import Define, Site
 from tests.peers.server import HTML, JSON, SiteServer
 from tests.peers.tools import NOWHERE, wheel
@@ -270,9 +270,10 @@ def test_a_filter_that_makes_no_sense_closes_the_project_and_not_the_mirror(
 def test_mirror_min_age_counts_from_the_upload_and_hides_what_has_no_date(upstream: SiteServer, world: Site) -> None:
     def shown(server: SiteServer, age: str, now: datetime | None = None) -> list[str]:
         mirror = Mirror(type="mirror", mirror_url=f"{server.url}/world/dev/simple/", mirror_min_age=age)
-        page = Upstream(IndexName(UserName("root"), "world"), mirror).project(ProjectName("fresh"), now)
+        shown_mirror = Upstream(IndexName(UserName("root"), "world"), mirror)
+        page = Upstreams(None).page(shown_mirror, ProjectName("fresh"))
         assert page is not None
-        return [file.version for file in page.files]
+        return [file.version for file in shown_mirror.filters.shown(page, now or datetime.now(UTC)).files]
 
     assert shown(upstream, "7d") == ["1.0"]
     assert shown(upstream, "7d", datetime.now(UTC) + timedelta(days=8)) == ["1.0", "2.0"]
@@ -283,4 +284,4 @@ def test_mirror_min_age_counts_from_the_upload_and_hides_what_has_no_date(upstre
 def test_an_upstream_that_is_a_mirror_without_an_answer_raises_one_line() -> None:
     mirror = Mirror(type="mirror", mirror_url=f"{NOWHERE}/simple/")
     with pytest.raises(CannotRunError, match=r"^root/world: http://127\.0\.0\.1:9/simple/ does not answer for demo"):
-        Upstream(IndexName(UserName("root"), "world"), mirror).project(ProjectName("demo"))
+        Upstreams(None).page(Upstream(IndexName(UserName("root"), "world"), mirror), ProjectName("demo"))
