@@ -40,7 +40,7 @@ COMMANDS: dict[str, _Entry] = {
     "token": _Entry("token", "token", "Create, list and revoke tokens that may read indexes."),
     "rule": _Entry("reference", "rule", "List the rules, or explain one."),
     "render": _Entry("render", "render", "Write the site: simple pages for installers, pages for people."),
-    "serve": _Entry("serve", "serve", "Serve the index over HTTP, straight from Git's objects, with mirrors behind it."),
+    "serve": _Entry("serve", "serve", "Serve the index over HTTP, straight from Git's objects."),
     "install": _Entry("install", "install", "Run pip or uv against this repository, without a server."),
     "config": _Entry("setup", "config", "Print the lines that point a tool to an index."),
     "schema": _Entry("reference", "schema", "Print or write the JSON Schemas of the formats."),

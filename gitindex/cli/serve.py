@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gitindex.cli import Place
-from gitindex.cli.output import note, say
+from gitindex.cli.output import note
 from gitindex.errors import UsageError
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -22,7 +22,10 @@ def serve(
     ctx: typer.Context,
     host: Annotated[str, typer.Option("--host", help="The address to listen on; others reach 0.0.0.0.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0 is a free one.", envvar="GITINDEX_PORT")
+        int,
+        typer.Option(
+            "--port", min=0, max=65535, help="The port to listen on; 0 is a free one.", envvar="GITINDEX_PORT"
+        ),
     ] = 3141,
     branch: Annotated[
         str | None,
@@ -61,7 +64,9 @@ def serve(
     public: Annotated[
         list[str] | None,
         typer.Option(
-            "--public", metavar="USER/INDEX", help="With --tokens: an index that needs none. May be given several times."
+            "--public",
+            metavar="USER/INDEX",
+            help="With --tokens: an index that needs none. May be given several times.",
         ),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that answer.")] = 1,
@@ -70,15 +75,20 @@ def serve(
     ] = "",
     access_log: Annotated[
         str | None,
-        typer.Option("--access-log", metavar="FILE", help="Write requests down, in the Combined Log Format; - is standard output."),
+        typer.Option(
+            "--access-log",
+            metavar="FILE",
+            help="Write requests down, in the Combined Log Format; - is standard output.",
+        ),
     ] = None,
     afresh: Annotated[
         bool, typer.Option("--afresh", help="Serve the newest commit, whatever an earlier run found good.")
     ] = False,
 ) -> None:
-    """Serve the index over HTTP, straight from Git's objects, with mirrors behind it.
+    """Serve the index over HTTP, straight from Git's objects.
 
-    New commits are served as soon as they are there, and validate. Stop it with Ctrl-C.
+    Mirrors answer for what is not ours, through a cache. New commits are served as soon as they are there, and
+    validate. Stop it with Ctrl-C.
     """
     if public and tokens is None:
         raise UsageError("--public says what needs no token, and without --tokens nothing does")
@@ -106,8 +116,8 @@ def serve(
     log = _access_log(access_log) if access_log is not None else None
     _log_to_stderr()
     listening = bind(host, port)
-    run(options, listening, log, lambda url: note(f"Serving {source.directory.resolve().name} at {url} (Ctrl-C stops it)"))
-    say("Stopped.") if False else None
+    name = source.directory.resolve().name
+    run(options, listening, log, lambda url: note(f"Serving {name} at {url} (Ctrl-C stops it)"))
 
 
 def _cache_folder(git_directory: Path, folder: str) -> Path:

@@ -52,7 +52,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _METHODS = frozenset({"GET", "HEAD"})
 _EMPTY = {"type": "http.response.body", "body": b""}
 _LATER = (b"retry-after", b"5")
-_JSON_TYPES = (b"application/json", b"application/*")
+_LONGEST_QUERY = 1000
 
 
 class _Said(NamedTuple):
@@ -99,6 +99,7 @@ def application(state: State) -> Application:
         is_gzipped = takes_gzip(encoding)
         place = (raw_path, format_, is_gzipped, reader.scopes if reader is not None else None)
         answer = cache.get(place)
+        said = _Said(place, raw_path, format_, is_gzipped, reader, condition, accept)
         if (
             answer is not None
             and part is None
@@ -107,19 +108,16 @@ def application(state: State) -> Application:
             and (answer.expires == answers.NEVER or answer.expires > time.monotonic())
         ):
             state.counters.page(was_kept=True)
-            await _send(state, scope, send, answer, condition, reader)
+            await _send(state, scope, send, answer, said)
             return
-        said = _Said(place, raw_path, format_, is_gzipped, reader, condition, accept)
         await _answer(state, files, scope, send, said)
 
     return application
 
 
-async def _send(
-    state: State, scope: Scope, send: Send, answer: Answer, condition: bytes | None, reader: Reader | None
-) -> None:
+async def _send(state: State, scope: Scope, send: Send, answer: Answer, said: _Said) -> None:
     """Send an answer, or that the client has it already."""
-    name = reader.name if reader is not None else ""
+    condition, name = said.condition, said.reader.name if said.reader is not None else ""
     if condition is not None and answer.not_modified is not None and matches(condition, answer.etag):
         await send(answer.not_modified)
         await send(_EMPTY)
@@ -145,18 +143,21 @@ async def _answer(state: State, files: Files, scope: Scope, send: Send, said: _S
 
     try:
         outcome = await _outcome(state, scope, said)
-        if isinstance(outcome, (FileHere, FileOutside)):
-            request = Request(scope, said.place, said.condition, said.is_gzipped, said.reader)
-            outcome = await files.send(outcome, request, sending)
-        if outcome is not None:
-            await _send(state, scope, send, outcome, said.condition, said.reader)
+        answer: Answer | None
+        if isinstance(outcome, Answer):
+            answer = outcome
+        else:
+            request = Request(scope, said.place, said.condition, said.reader)
+            answer = await files.send(outcome, request, sending)
+        if answer is not None:
+            await _send(state, scope, send, answer, said)
     except (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, OSError) as error:
         if started:
             # The head was sent: only a connection that breaks off tells the client that this is not the whole.
             state.counters.add("broken_off")
             LOG.warning("%s: broken off: %s", scope["path"], error)
             raise _BrokenOffError from None
-        await _send(state, scope, send, _failure(scope, error), None, said.reader)
+        await _send(state, scope, send, _failure(scope, error), said)
 
 
 class _BrokenOffError(Exception):
@@ -315,6 +316,10 @@ def _private(state: State, answer: Answer) -> Answer:
 
 
 def _format_of(query: bytes, accept: bytes | None) -> Format | None:
-    """Return the serialisation that ``?format=`` asks for, which goes before the header; another query is none of ours."""
-    wanted = parse_qs(query.decode("latin-1"), max_num_fields=10).get("format") if len(query) < 1000 else None  # noqa: PLR2004
+    """Return the serialisation that ``?format=`` asks for, which goes before the header; other queries say nothing."""
+    try:
+        fields = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < _LONGEST_QUERY else {}
+    except ValueError:
+        fields = {}
+    wanted = fields.get("format")
     return requested(wanted[-1]) if wanted else negotiate(accept)

@@ -103,7 +103,12 @@ class FileHead(NamedTuple):
         """Return the headers that do not depend on how it is sent."""
         content: Headers = ((b"content-type", self.content_type),)
         if self.is_private:
-            return (*content, (b"cache-control", b"private, " + self.caching), (b"vary", b"Authorization"), *FOR_MACHINES)
+            return (
+                *content,
+                (b"cache-control", b"private, " + self.caching),
+                (b"vary", b"Authorization"),
+                *FOR_MACHINES,
+            )
         return (*content, (b"cache-control", self.caching), *FOR_MACHINES)
 
 

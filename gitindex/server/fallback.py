@@ -1,19 +1,21 @@
-"""What mirrors answer: their pages joined with ours, and their files through the cache. A lost upstream breaks nothing."""
+"""What mirrors answer: their pages joined with ours, and their files through the cache."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote
 
 from gitindex import layout
+from gitindex.download import DeadLinkError, Sink
 from gitindex.errors import CannotRunError
 from gitindex.names import ProjectName, parse_filename, parse_version
 from gitindex.pages import FilePage, ProjectList, ProjectPage
@@ -29,15 +31,14 @@ from gitindex.upstream import Upstream, UpstreamFile, UpstreamPage, Upstreams
 
 T = TypeVar("T")
 
-_MOST_FILES = 20_000
-"""Files of upstream pages that are kept in memory, over all pages: an installer asks for a page and then its files."""
 _LONGEST = 60.0
 """Seconds for which a page is sent again where the age of files matters: they come of age meanwhile."""
 _WHILE_DOWN = 5.0
 """Seconds for which a page is sent again that lacks what an upstream would have said."""
 _MOST_WAITING = 500
 """Requests that wait for an upstream; more are told to come again."""
-RETRY = (b"retry-after", b"10")
+_LARGEST_METADATA = 16 << 20
+"""Bytes; PyPI takes none of more than a few."""
 
 
 class TooBusyError(CannotRunError):
@@ -51,8 +52,7 @@ class Mirrors:
         self.upstreams = upstreams
         self.files = files
         self._threads = ThreadPoolExecutor(threads, "upstream")
-        self._pages: OrderedDict[tuple[str, str, str], tuple[float, UpstreamPage | None]] = OrderedDict()
-        self._kept = 0
+        self._asking: dict[tuple[Upstream, ProjectName], asyncio.Future[UpstreamPage | None]] = {}
         self._waiting = 0
 
     def close(self) -> None:
@@ -69,24 +69,14 @@ class Mirrors:
             self._waiting -= 1
 
     async def _page(self, upstream: Upstream, name: ProjectName) -> UpstreamPage | None:
-        key = (str(upstream.name), upstream.url, name)
-        known = self._pages.get(key)
-        if known is not None and known[0] > time.monotonic():
-            self._pages.move_to_end(key)
-            return known[1]
-        found = await self._in_thread(lambda: self.upstreams.page(upstream, name))
-        self._forget(key)
-        fresh_for = found.fresh_for if found is not None else _WHILE_DOWN
-        self._pages[key] = time.monotonic() + max(fresh_for, 1.0), found
-        self._kept += _weight(found)
-        while self._kept > _MOST_FILES and len(self._pages) > 1:
-            self._forget(next(iter(self._pages)))
-        return found
-
-    def _forget(self, key: tuple[str, str, str]) -> None:
-        old = self._pages.pop(key, None)
-        if old is not None:
-            self._kept -= _weight(old[1])
+        """Ask for a page; who asks for the same meanwhile waits here, and not in a thread."""
+        key = (upstream, name)
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._in_thread(lambda: self.upstreams.page(upstream, name)))
+            self._asking[key] = task
+            task.add_done_callback(lambda done: self._asking.pop(key) and (done.cancelled() or done.exception()))
+        return await asyncio.shield(task)
 
     async def project(self, asked: PageOutside, name: ProjectName, format_: Format, *, gzipped: bool) -> Answer:
         """Return the page of a project with what the mirrors have of it.
@@ -110,12 +100,11 @@ class Mirrors:
                 keep_for = min(keep_for, _WHILE_DOWN)
                 continue
             until = asked.revision.until
-            limited = until is not None or upstream.filters.is_delayed(name)
-            keep_for = min(keep_for, found.fresh_for if not limited else min(found.fresh_for, _LONGEST))
-            if found.is_stale:
-                keep_for = min(keep_for, _WHILE_DOWN)
-            shown = await self._in_thread(lambda u=upstream, f=found: u.filters.shown(f, datetime.now(UTC), until))
-            page = _joined(page, _rewritten(shown, upstream))
+            keep_for = min(keep_for, _WHILE_DOWN if found.is_stale else found.fresh_for)
+            if until is not None or upstream.filters.is_delayed(name):
+                keep_for = min(keep_for, _LONGEST)
+            show = partial(upstream.filters.shown, found, datetime.now(UTC), until)
+            page = _joined(page, _rewritten(await self._in_thread(show), upstream))
             if not asked.outside.merges:
                 break
         if page is None:
@@ -156,7 +145,7 @@ class Mirrors:
             # Who has a file in a lock file gets it, although the upstream has taken it back.
             return self._kept_file(asked) or not_there("no such file")
         filters, until = upstream.filters, asked.revision.until
-        alone = page.with_files((found,))
+        alone = replace(page, files=(found,))
         if not filters.shown(alone, datetime.now(UTC), until).files:
             return not_there("no such file")
         if target.is_metadata and found.core_metadata is None:
@@ -190,16 +179,17 @@ class Mirrors:
 
         """
         if found is None:
-            url, size = "", None
-        elif asked.target.is_metadata:
-            url, size = found.url + layout.METADATA_SUFFIX, None
+            return await self.files.open(wanted, _gone)
+        if asked.target.is_metadata:
+            fetch = self.upstreams.metadata_fetcher(asked.upstream, found.url, _LARGEST_METADATA)
         else:
-            url, size = found.url, found.size
-        return await self.files.open(wanted, self.upstreams.fetcher(asked.upstream, url, size))
+            fetch = self.upstreams.fetcher(asked.upstream, found.url, found.size)
+        return await self.files.open(wanted, fetch)
 
 
-def _weight(page: UpstreamPage | None) -> int:
-    return 1 + (len(page.files) if page is not None else 0)
+def _gone(sink: Sink) -> None:
+    del sink
+    raise DeadLinkError("has it no longer, and the cache neither")
 
 
 def _is_quarantined(page: ProjectPage | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +36,6 @@ class Request(NamedTuple):
     scope: dict[str, Any]
     place: Hashable
     condition: bytes | None
-    is_gzipped: bool
     reader: Reader | None
 
     def header(self, name: bytes) -> bytes | None:
@@ -88,13 +88,15 @@ class Files:
         loop = asyncio.get_running_loop()
         match place:
             case OnDisk(path, size, is_unchecked):
-                check = lambda: state.checked.has(path, target.sha256, size)  # noqa: E731
-                if is_unchecked and not await loop.run_in_executor(None, check):
+                is_right = partial(state.checked.has, path, target.sha256, size)
+                if is_unchecked and not await loop.run_in_executor(None, is_right):
                     raise CannotRunError(f"{target.path}: the working tree has another file there", help="git lfs pull")
                 return OpenOnDisk(path, size)
             case InGit(object_id, size, copy):
-                if copy and await loop.run_in_executor(None, lambda: state.checked.has(copy, target.sha256, size)):
-                    return OpenOnDisk(copy, size)
+                if copy is not None:
+                    has_copy = partial(state.checked.has, copy, target.sha256, size)
+                    if await loop.run_in_executor(None, has_copy):
+                        return OpenOnDisk(copy, size)
                 if size <= _SMALL:
                     return InMemory(await state.read(lambda: state.reading.read_blob(asked)))
                 sha256 = target.sha256 if not target.suffix else None
@@ -125,9 +127,7 @@ class Files:
         head = head._replace(is_private=self._state.options.tokens is not None)
         return await self._respond(head, request, send, lambda: mirrors.open(asked, wanted, upstream_file))
 
-    async def _respond(
-        self, head: FileHead, request: Request, send: Send, open_: Callable[[], Any]
-    ) -> Answer | None:
+    async def _respond(self, head: FileHead, request: Request, send: Send, open_: Callable[[], Any]) -> Answer | None:
         state, scope = self._state, request.scope
         name = request.reader.name if request.reader is not None else ""
         if head.etag and request.condition is not None and matches(request.condition, head.etag):

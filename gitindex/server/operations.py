@@ -170,8 +170,8 @@ _COUNTED = {
 def api(state: State, reader: Reader) -> Answer:
     """Return what devpi's `+api` says, as far as this server has it."""
     del state
-    status_ = ["ok" if reader.name else "noauth", reader.name, []]
-    return answers.json_document({"type": "apiconfig", "result": {"authstatus": status_, "features": []}})
+    authstatus: list[Any] = ["ok" if reader.name else "noauth", reader.name, []]
+    return answers.json_document({"type": "apiconfig", "result": {"authstatus": authstatus, "features": []}})
 
 
 async def changelog(state: State, reader: Reader, query: bytes) -> Answer:

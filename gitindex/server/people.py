@@ -85,9 +85,7 @@ class People:
         """Return what is known of an index at a revision: a project that was not touched is not read again."""
         names = () if served.index.is_mirror else project_names(served.order)
         identities = {name: revision.project_identity(served, name) for name in names}
-        changed = [
-            name for name in names if name not in old.projects or old.projects[name][0] != identities[name]
-        ]
+        changed = [name for name in names if name not in old.projects or old.projects[name][0] != identities[name]]
         gone = old.projects.keys() - identities.keys()
         touched = gone.union(changed)
         kept = [entry for entry in old.gathered.entries if entry.project not in touched]
@@ -101,8 +99,6 @@ class People:
             # What fell out of the feed makes room for what was too old for it.
             return self._updated(revision, served, _Known())
         rows = {row.name: row for row in new.rows}
-        projects = {
-            name: (identities[name], rows[name] if name in rows else old.projects[name][1]) for name in names
-        }
+        projects = {name: (identities[name], rows[name] if name in rows else old.projects[name][1]) for name in names}
         new.rows = sorted((row for _, row in projects.values()), key=attrgetter("name"))
         return _Known("", projects, new)

@@ -181,9 +181,8 @@ class Reading:
                 place = self._stores.find(revision.snapshot, target) if is_offered else None
                 if place is None:
                     return not_there("no such file")
-                is_same = isinstance(place, InGit) and stale is not None and stale.key in {
-                    target.sha256 if not target.suffix else place.object_id.hex()
-                }
+                made_of = place.object_id.hex() if isinstance(place, InGit) and target.suffix else target.sha256
+                is_same = isinstance(place, InGit) and stale is not None and stale.key == made_of
                 return stale if stale is not None and is_same else FileHere(target, place, revision)
             case MirroredFile() as target:
                 return self._mirrored(target, wanted, revision)
@@ -254,9 +253,7 @@ class Reading:
         for name in revision.snapshot.user_names():
             config = user_config(revision.snapshot, name)
             config["indexes"] = {
-                index: values
-                for index, values in config["indexes"].items()
-                if reader.may_read(IndexName(name, index))
+                index: values for index, values in config["indexes"].items() if reader.may_read(IndexName(name, index))
             }
             if config["indexes"] or reader.is_known:
                 users[name] = config

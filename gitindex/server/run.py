@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import resource
 import signal
 import socket
-import sys
-import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,7 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gitindex.errors import CannotRunError
 from gitindex.server.app import application
 from gitindex.server.counters import Counters
-from gitindex.server.state import LOG, AccessLog, Options, State
+from gitindex.server.state import AccessLog, Options, State
+from gitindex.server.workers import Supervisor
 
 HEADERS_WITHIN = 20.0
 """Seconds in which the head of a request has to be here, from the start of the connection or of the request."""
@@ -33,7 +30,6 @@ LARGEST_HEAD = 1 << 16
 MOST_CONNECTIONS = 4096
 STOP_WITHIN = 30
 """Seconds that downloads under way get when the server stops."""
-_RESTART_AFTER = 1.0
 
 Started = Callable[[str], None]
 """Is called with the URL once connections are taken."""
@@ -150,8 +146,15 @@ def serve(options: Options, listening: socket.socket, log: AccessLog | None, sta
     counters = Counters(options.workers)
     if options.workers == 1:
         _run(options, listening, counters, log, started)
-    else:
-        _supervise(options, listening, counters, log, started)
+        return
+    # What nothing can be served of is told once, and not by each worker again and again.
+    State(options, counters).discard()
+
+    def work(row: int) -> None:
+        counters.use_row(row)
+        _run(options, listening, counters, log, lambda _: None)
+
+    Supervisor(work).run(options.workers, lambda: started(url_of(listening, options.base_path)))
 
 
 def _raise_limit() -> None:
@@ -198,58 +201,3 @@ def _run(
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
-
-
-def _supervise(
-    options: Options, listening: socket.socket, counters: Counters, log: AccessLog | None, started: Started
-) -> None:
-    """Keep workers running: forks that share the socket, each with a loop and threads of its own."""
-    workers: dict[int, tuple[int, float]] = {}
-    stopping = False
-
-    def stop(*_: Any) -> None:
-        nonlocal stopping
-        stopping = True
-        for process in workers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGTERM)
-
-    def start(row: int) -> None:
-        process = os.fork()
-        if process:
-            workers[process] = row, time.monotonic()
-            return
-        code = 1
-        try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            counters.use_row(row)
-            _run(options, listening, counters, log, lambda _: None)
-            code = 0
-        except CannotRunError as error:
-            LOG.error("%s", error)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    # What nothing can be served of is told once, and not by each worker again and again.
-    probe = options.source.open()
-    if probe.head() is None and options.reference == "HEAD":
-        raise CannotRunError("HEAD has no commit to serve", help="commit something, or name a branch with --branch")
-    for row in range(options.workers):
-        start(row)
-    started(url_of(listening, options.base_path))
-    while workers:
-        try:
-            process, _ = os.wait()
-        except ChildProcessError:
-            break
-        row, since = workers.pop(process, (-1, 0.0))
-        if row >= 0 and not stopping:
-            LOG.error("worker %d ended; another one takes its place", process)
-            if time.monotonic() - since < _RESTART_AFTER:
-                time.sleep(_RESTART_AFTER)
-            start(row)

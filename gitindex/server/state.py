@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.server.access import Access
-from gitindex.server.answers import Answer, AnswerCache
+from gitindex.server.answers import AnswerCache
 from gitindex.server.counters import Counters
 from gitindex.server.fallback import Mirrors, TooBusyError
 from gitindex.server.filecache import FileCache
@@ -102,6 +102,11 @@ class State:
         """The upstreams, where any was asked."""
         return self._mirrors
 
+    def discard(self) -> None:
+        """Let go of it before it was started."""
+        self._reader.shutdown()
+        self.people.close()
+
     async def start(self) -> None:
         """Follow the branch."""
         loop = asyncio.get_running_loop()
@@ -139,7 +144,7 @@ class State:
                 self._reader, lambda: self.reading.advance(commit)
             )
         except GitindexError as error:
-            LOG.error("%s cannot be served: %s", commit[:12], error)
+            LOG.error("%s cannot be served: %s", commit[:12], error)  # noqa: TRY400 - one line
             raise
         self.generation = self.reading.generation
         if change.lost:

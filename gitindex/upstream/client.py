@@ -160,6 +160,12 @@ class Upstreams:
             askers = [asker for (mirror, _), asker in self._askers.items() if mirror == name]
         return askers[-1].breaker.health() if askers else Health()
 
+    def all_health(self) -> dict[IndexName, Health]:
+        """Return what is known of the upstreams of all mirrors that were asked."""
+        with self._lock:
+            names = {mirror for mirror, _ in self._askers}
+        return {name: self.health(name) for name in names}
+
     def usage(self) -> Usage:
         """Return how many pages are kept, and in how many bytes."""
         return self._store.usage()
