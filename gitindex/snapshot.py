@@ -222,7 +222,7 @@ class Snapshot:
         self.root = root
         self.name = name
         """The commit id, ``worktree`` or ``index``; ``None`` for no revision at all."""
-        self._indexes: dict[IndexName, Index | None] = {}
+        self._indexes: dict[IndexName, Index] = {}
         self._lines: tuple[str, Lines] | None = None
 
     @cached_property
@@ -312,8 +312,9 @@ class Snapshot:
         if name not in self._indexes:
             folder = self.user_folder(name.user)
             entry = folder.entries().get(name.name) if folder else None
-            is_there = folder is not None and entry is not None and entry.kind == "folder"
-            self._indexes[name] = Index(name, folder.folder(name.name)) if folder and is_there else None
+            if folder is None or entry is None or entry.kind != "folder":
+                return None  # not remembered: a server is asked for names without number
+            self._indexes[name] = Index(name, folder.folder(name.name))
         return self._indexes[name]
 
     def line_of(self, path: str, keys: KeyPath) -> int | None:

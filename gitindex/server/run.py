@@ -40,6 +40,8 @@ class Connection(HttpToolsProtocol):
 
     _timer: asyncio.TimerHandle | None = None
     _head = 0
+    _left: int | None = None
+    """Bytes that were left to send when the client stopped taking them."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -71,9 +73,10 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._expect(STALLED)
+        self._watch()
 
     def resume_writing(self) -> None:
+        self._left = None
         self._expect(None)
         super().resume_writing()
 
@@ -81,6 +84,16 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._give_up)
+
+    def _watch(self) -> None:
+        """Look again whether the client has taken something; one that is slow, and does, is waited for."""
+        left = self.transport.get_write_buffer_size()
+        if self._left is not None and left >= self._left:
+            self._give_up()
+            return
+        self._expect(None)
+        self._left = left
+        self._timer = self.loop.call_later(STALLED, self._watch)
 
     def _give_up(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
