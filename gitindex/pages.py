@@ -188,6 +188,30 @@ def project_page(name: ProjectName, steps: Sequence[Step], links: Links) -> Proj
     return ProjectPage(name, tuple(order), tuple(every), status)
 
 
+def is_quarantined(page: ProjectPage | None) -> bool:
+    """Tell whether a project is quarantined: then nobody adds to its page."""
+    return page is not None and page.status is not None and page.status.status == "quarantined"
+
+
+def joined(ours: ProjectPage | None, theirs: ProjectPage) -> ProjectPage:
+    """Return a page with the files of both; a filename of ours wins, and a version is listed as we spell it."""
+    if ours is None:
+        return theirs
+    files = {file.filename: file for file in (*theirs.files, *ours.files)}
+    versions = {_version(version): version for version in (*theirs.versions, *ours.versions)}
+    return ProjectPage(
+        ours.name,
+        tuple(versions[version] for version in sorted(versions)),
+        tuple(sorted(files.values(), key=_place)),
+        ours.status or (None if is_quarantined(theirs) else theirs.status),
+    )
+
+
+def _place(file: FilePage) -> tuple[bool, Version, str]:
+    """Return where a file comes on a page; those whose names tell no version go first."""
+    return bool(file.version), _version(file.version or "0"), file.filename
+
+
 _filename = attrgetter("filename")
 
 

@@ -14,6 +14,7 @@ import typer
 from gitindex.cli import Place
 from gitindex.cli.output import note
 from gitindex.errors import UsageError
+from gitindex.tokens import VARIABLE
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -59,6 +60,7 @@ def serve(
             "--tokens",
             metavar="FILE",
             help="Let only those read who send a token of this file; see: gitindex token create.",
+            envvar=VARIABLE,
         ),
     ] = None,
     public: Annotated[
@@ -96,6 +98,10 @@ def serve(
     from gitindex.server.run import bind, serve as run
     from gitindex.server.state import Options
 
+    if tokens is not None:
+        from gitindex.cli.token import tokens_path
+
+        tokens = tokens_path(ctx, tokens)
     place: Place = ctx.obj
     source = Source(place.directory, place.folder)
     repository = source.open()

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gitindex.errors import CannotRunError
+from gitindex.git.memory import bound_memory
 from gitindex.server.app import application
 from gitindex.server.counters import Counters
 from gitindex.server.state import AccessLog, Options, State
@@ -156,6 +157,7 @@ def serve(options: Options, listening: socket.socket, log: AccessLog | None, sta
 
     """
     _raise_limit()
+    bound_memory()
     counters = Counters(options.workers)
     if options.workers == 1:
         _run(options, listening, counters, log, started)
