@@ -63,7 +63,7 @@ def create_token(
 
     It is printed this once: only its hash is kept.
     """
-    path, scopes, now = tokens_path(ctx, file), [tokens.read_scope(pattern) for pattern in read], _now()
+    path, scopes, now = _path(ctx, file), [tokens.read_scope(pattern) for pattern in read], _now()
     made = tokens.create(path, name, scopes, expires=None if expires is None else _time(expires, now), now=now)
     if as_json:
         print_json({**_json(made.token, now), "token": made.text})
@@ -86,7 +86,7 @@ def create_token(
 @token.command("list")
 def list_tokens(ctx: typer.Context, file: TokensOption = None, as_json: JsonOption = False) -> None:
     """List the tokens: what each may read, and until when."""
-    found, now = tokens.read(tokens_path(ctx, file)), _now()
+    found, now = tokens.read(_path(ctx, file)), _now()
     if as_json:
         print_json([_json(item, now) for item in found])
     elif found:
@@ -101,7 +101,7 @@ def revoke_token(
     as_json: JsonOption = False,
 ) -> None:
     """Revoke a token: a running server refuses it within a second."""
-    revoked = tokens.revoke(tokens_path(ctx, file), wanted)
+    revoked = tokens.revoke(_path(ctx, file), wanted)
     if as_json:
         print_json({"id": revoked.id, "name": revoked.name, "state": "revoked"})
     else:
@@ -140,7 +140,7 @@ def _time(text: str, now: datetime) -> datetime:
         ) from None
 
 
-def tokens_path(ctx: typer.Context, file: Path | None) -> Path:
+def _path(ctx: typer.Context, file: Path | None) -> Path:
     """Return the file of the tokens, which must lie outside of every index repository.
 
     Raises:
@@ -148,18 +148,8 @@ def tokens_path(ctx: typer.Context, file: Path | None) -> Path:
 
     """
     path = tokens.default_path(os.environ) if file is None else file
-    real = Path(os.path.realpath(path))
-    for folder in (*_folders_of_repository(ctx), *filter(_is_repository, real.parents)):
-        if real.is_relative_to(folder):
-            raise UsageError(
-                f"{path} lies in the repository {folder}, where tokens never belong", help="name a file outside of it"
-            )
+    tokens.check_place(path, _folders_of_repository(ctx))
     return path
-
-
-def _is_repository(folder: Path) -> bool:
-    """Tell whether a folder is an index repository, or the folder that Git has of any repository."""
-    return (folder / SETTINGS).exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())
 
 
 def _folders_of_repository(ctx: typer.Context) -> list[Path]:
