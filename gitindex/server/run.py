@@ -32,7 +32,7 @@ MOST_CONNECTIONS = 4096
 STOP_WITHIN = 30
 """Seconds that downloads under way get when the server stops."""
 
-Started = Callable[[str], None]
+Started = Callable[[str], object]
 """Is called with the URL once connections are taken."""
 
 
