@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,7 @@ GIVES_UP_AFTER = 10
 _DEAD = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS})
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 _FOR_A_WHILE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _LATER = "try again later: gitindex verify --resume"
 
 
@@ -57,8 +59,8 @@ class UnreachableError(Exception):
 class Sink(Protocol):
     """Where the bytes go."""
 
-    def begin(self) -> None:
-        """Forget what came: the download starts, perhaps once more."""
+    def begin(self, size: int | None) -> None:
+        """Forget what came: the download starts, perhaps once more, with so many bytes if the server says so."""
 
     def add(self, piece: bytes) -> None:
         """Take the next bytes."""
@@ -170,7 +172,7 @@ class Downloader:
         with _failing_as(host), self._open(url, ends) as response:
             _check_answer(host, response)
             raw, received = response.raw, 0
-            sink.begin()
+            sink.begin(_length_of(response))
             while received < limit and (piece := raw.read1(min(PIECE, limit - received), decode_content=False)):
                 received += len(piece)
                 sink.add(piece)
@@ -288,6 +290,14 @@ def _check_answer(host: str, response: requests.Response) -> None:
         raise DeadLinkError(
             f"is sent with Content-Encoding {encoding[:20]!a}: installers get other bytes than are there"
         )
+
+
+def _length_of(response: requests.Response) -> int | None:
+    """Return how many bytes the server says that it sends (RFC 9112, 6.3: an answer in chunks overrules it)."""
+    stated = response.headers.get("Content-Length", "")
+    if "Transfer-Encoding" in response.headers or not _LENGTH.fullmatch(stated):
+        return None
+    return int(stated)
 
 
 def _split(url: str) -> SplitResult:

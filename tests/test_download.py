@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -25,13 +27,29 @@ class Kept:
     def __init__(self) -> None:
         self.data = b""
         self.attempts = 0
+        self.sizes: list[int | None] = []
 
-    def begin(self) -> None:
+    def begin(self, size: int | None) -> None:
         self.data = b""
         self.attempts += 1
+        self.sizes.append(size)
 
     def add(self, piece: bytes) -> None:
         self.data += piece
+
+
+def stating(length: str | None) -> hosts.Answer:
+    """Send the data after a Content-Length in such words, or none; end with the connection."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        if length is not None:
+            handler.send_header("Content-Length", length)
+        handler.end_headers()
+        handler.wfile.write(DATA)
+        handler.close_connection = True
+
+    return answer
 
 
 @pytest.fixture
@@ -68,6 +86,28 @@ def fetch(url: str, limit: int = len(DATA) + 1, patience: Patience = HURRIED) ->
 def test_a_file_comes_whole_at_last(host: Host, answers: list[hosts.Answer]) -> None:
     assert fetch(host.on("/a.whl", *answers)) == DATA
     assert len(host.paths) == len(answers)
+
+
+@pytest.mark.parametrize(
+    ("answers", "sizes"),
+    [
+        ([hosts.content(DATA)], [len(DATA)]),
+        ([hosts.chunked(DATA)], [None]),
+        ([hosts.truncated(DATA[:100], len(DATA)), hosts.chunked(DATA)], [len(DATA), None]),
+        ([stating(f"+{len(DATA)}")], [None]),
+        ([stating("1" * 30)], [None]),
+        ([stating(None)], [None]),
+    ],
+    ids=["stated", "chunked", "again", "signed", "absurd", "unstated"],
+)
+def test_the_sink_is_told_the_length_that_the_server_states(
+    host: Host, answers: list[hosts.Answer], sizes: list[int | None]
+) -> None:
+    kept = Kept()
+    downloader = Downloader(HURRIED)
+    with contextlib.suppress(UnreachableError), contextlib.closing(downloader):
+        downloader.fetch(host.on("/a.whl", *answers), kept, len(DATA))
+    assert kept.sizes[: len(sizes)] == sizes
 
 
 @pytest.mark.parametrize("code", [404, 410, 451])

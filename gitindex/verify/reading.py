@@ -179,7 +179,7 @@ class _Intake:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def begin(self) -> None:
+    def begin(self, size: int | None) -> None:  # noqa: ARG002 - the bytes are counted as they come
         _tell(self._advance, self._subject, -self._size)
         self._digest, self._size = hashlib.sha256(), 0
         self._file.seek(0)
