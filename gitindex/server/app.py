@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from gitindex.download import DeadLinkError, UnreachableError
-from gitindex.errors import CannotRunError, GitindexError
+from gitindex.errors import GitindexError
 from gitindex.server import answers, operations
 from gitindex.server.access import CHALLENGE, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
 from gitindex.server.delivery import Send
-from gitindex.server.filecache import BrokenFileError
+from gitindex.server.filecache import BrokenFileError, BusyError
 from gitindex.server.files import Files, Request
 from gitindex.server.negotiation import SIMPLE, Format, negotiate, requested
 from gitindex.server.reading import (
@@ -50,6 +50,8 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_EXPECTED = (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, BusyError, OSError)
+"""What keeps an answer from being given, through no fault of this program."""
 _METHODS = frozenset({"GET", "HEAD"})
 _EMPTY = {"type": "http.response.body", "body": b""}
 _LATER = (b"retry-after", b"5")
@@ -151,7 +153,7 @@ async def _answer(state: State, files: Files, scope: Scope, send: Send, said: _S
             answer = await files.send(outcome, request, sending)
         if answer is not None:
             await _send(state, scope, send, answer, said)
-    except (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, OSError) as error:
+    except _EXPECTED as error:
         if started:
             # The head was sent: only a connection that breaks off tells the client that this is not the whole.
             state.counters.add("broken_off")
@@ -174,9 +176,7 @@ def _failure(scope: Scope, error: Exception) -> Answer:
             return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, problem, _LATER)
         case BrokenFileError():
             return answers.refusal(HTTPStatus.BAD_GATEWAY, str(error), _LATER)
-        case CannotRunError():
-            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _LATER)
-        case GitindexError():
+        case GitindexError() | BusyError():
             return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _LATER)
         case _:
             return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, "a disk fails", _LATER)
