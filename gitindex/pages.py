@@ -23,7 +23,6 @@ from gitindex.names import (
     version_key,
 )
 from gitindex.resolve import Step, resolved_releases, unreadable_in
-from gitindex.tree import find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +97,7 @@ class Links:
 
     def __init__(self, snapshot: Snapshot, *, can_serve: bool = False) -> None:
         settings = snapshot.settings
-        self._root = snapshot.root
+        self._snapshot = snapshot
         self._is_embedded = settings.storage.is_embedded
         public = settings.storage.public_url
         self._public = public if public.endswith("/") or not public else public + "/"
@@ -129,7 +128,8 @@ class Links:
         return Sha256(digest)
 
     def _has_metadata(self, file: ReleasedFile) -> bool:
-        return find(self._root, layout.stored_path(file.sha256, file.filename) + layout.METADATA_SUFFIX) is not None
+        path = layout.stored_path(file.sha256, file.filename) + layout.METADATA_SUFFIX
+        return self._snapshot.find_stored(path) is not None
 
     def provenance(self, file: ReleasedFile) -> str | None:
         """Return the absolute URL of the provenance document, ``None`` where none may be stated (PEP 740)."""

@@ -264,6 +264,14 @@ class Snapshot:
         """The embedded file store, or ``None`` where there is none."""
         return self.open_folder(layout.FILES)
 
+    def find_stored(self, path: str) -> tuple[Folder, str] | None:
+        """Return the folder and the name in it of the stored file at *path*, ``None`` where nothing is there.
+
+        The store is opened once: it has 256 folders, and each file is looked for in one of them.
+        """
+        _, _, below = path.partition("/")
+        return None if self.files_folder is None else find(self.files_folder, below)
+
     def open_folder(self, path: str) -> Folder | None:
         """Open the folder at a path; ``None`` where there is none."""
         folder = self.root

@@ -22,7 +22,6 @@ from gitindex.server.revision import Made, Outside, Revision, changed_store
 from gitindex.server.stored import InGit, Place, Stores
 from gitindex.server.targets import Asked, MirroredFile, PeoplesPage, ProjectList, SimpleProject, StoredFile
 from gitindex.server.travel import Moment, find_moment
-from gitindex.tree import find
 from gitindex.upstream import Upstream
 
 _MOST_REVISIONS = 8
@@ -140,7 +139,7 @@ class Reading:
             CannotRunError: the object is broken, or gone.
 
         """
-        found = find(file.revision.snapshot.root, file.target.path)
+        found = file.revision.snapshot.find_stored(file.target.path)
         if found is None:
             raise CannotRunError(f"{file.target.path}: it is gone")
         return found[0].read(found[1])
