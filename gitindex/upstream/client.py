@@ -31,7 +31,7 @@ _DAY = 86400.0
 _FOR_EVER = 10 * 365 * _DAY
 _NAMES_PER_FILE = 8
 """Names of a list that take about the memory of one file of a page."""
-_FILES = FilePatience(silence=10.0, whole=30.0, rate=1 << 15, retries=1, backoff=0.2, longest_pause=2.0)
+FOR_FILES = FilePatience(silence=10.0, whole=30.0, rate=1 << 15, retries=1, backoff=0.2, longest_pause=2.0)
 """A client waits for the file."""
 
 Fetch = Callable[[Sink], None]
@@ -66,6 +66,7 @@ class Upstreams:
         *,
         clock: Callable[[], float] = time.time,
         patience: Patience | None = None,
+        file_patience: FilePatience = FOR_FILES,
         largest_page: int = 32 * _MIB,
         largest_list: int = 128 * _MIB,
         largest_cache: int = 1024 * _MIB,
@@ -78,6 +79,7 @@ class Upstreams:
             folder: where pages are kept; made where it is not there.
             clock: says the time, in seconds since the epoch.
             patience: how long an upstream is waited for.
+            file_patience: how long one is waited for that has a file.
             largest_page: bytes of a project page, decoded.
             largest_list: bytes of a list of projects, decoded.
             largest_cache: bytes on the disk, about.
@@ -95,7 +97,7 @@ class Upstreams:
         self._askers: dict[tuple[IndexName, str], Asker] = {}
         self._memory = _Memory(files_in_memory)
         self._turns = _Turns()
-        self._downloader = Downloader(_FILES, gives_up_after=None)
+        self._downloader = Downloader(file_patience, gives_up_after=None)
 
     def page(self, upstream: Upstream, name: ProjectName) -> UpstreamPage | None:
         """Return what an upstream says of a project, ``None`` where it says that it has none.
