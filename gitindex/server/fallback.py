@@ -29,7 +29,7 @@ from gitindex.server.filecache import FileCache, OpenFile, Wanted as WantedFile
 from gitindex.server.negotiation import Format
 from gitindex.server.reading import NO_PROJECT, FileOutside, PageOutside, not_there
 from gitindex.server.targets import NO_DIGEST, MirroredFile
-from gitindex.upstream import Upstream, UpstreamFile, UpstreamPage, Upstreams
+from gitindex.upstream import Upstream, UpstreamFile, UpstreamPage, Upstreams, metadata_url
 
 T = TypeVar("T")
 
@@ -143,6 +143,8 @@ class Mirrors:
                 return kept
             raise
         found = next((file for file in page.files if _is_meant(file, target)), None) if page is not None else None
+        if page is not None and page.status is not None and page.status.status == "quarantined":
+            return not_there("no such file")  # of these the cache gives none either
         if page is None or found is None:
             # Who has a file in a lock file gets it, although the upstream has taken it back.
             return self._kept_file(asked) or not_there("no such file")
@@ -153,8 +155,8 @@ class Mirrors:
         if target.is_metadata and found.core_metadata is None:
             return not_there("no metadata is known of that file")
         if upstream.mirror.mirror_use_external_urls:
-            suffix = layout.METADATA_SUFFIX if target.is_metadata else ""
-            return answers.redirect(found.url + suffix, status=HTTPStatus.FOUND)
+            url = metadata_url(found.url) if target.is_metadata else found.url
+            return answers.redirect(url, status=HTTPStatus.FOUND)
         if target.is_metadata:
             digest = found.core_metadata if isinstance(found.core_metadata, str) else None
             return _head(target, None), WantedFile(_key(target, upstream), digest, None), found

@@ -1,6 +1,6 @@
 """Other indexes over HTTP: what a mirror shows of a project, with the mirror's own filters applied."""
 
-from gitindex.upstream.client import FOR_FILES, Upstreams
+from gitindex.upstream.client import FOR_FILES, Upstreams, metadata_url
 from gitindex.upstream.filters import Filters
 from gitindex.upstream.health import Health, Patience
 from gitindex.upstream.mirror import Upstream, asked
@@ -17,4 +17,5 @@ __all__ = [
     "UpstreamPage",
     "Upstreams",
     "asked",
+    "metadata_url",
 ]

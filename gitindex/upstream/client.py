@@ -153,8 +153,7 @@ class Upstreams:
 
     def metadata_fetcher(self, upstream: Upstream, url: str, limit: int) -> Fetch:
         """Return what downloads the metadata of a wheel (PEP 658), which lies beside it, up to so many bytes."""
-        parts = urlsplit(url)
-        return self.fetcher(upstream, parts._replace(path=parts.path + layout.METADATA_SUFFIX).geturl(), None, limit)
+        return self.fetcher(upstream, metadata_url(url), None, limit)
 
     def health(self, name: IndexName) -> Health:
         """Return what is known of the upstream of a mirror; with several (it has moved), of the last one."""
@@ -243,6 +242,12 @@ class Upstreams:
         if self._folder is None:
             return MemoryStore(self._clock, self._largest_cache)
         return FolderStore(self._folder, self._clock, self._largest_cache)
+
+
+def metadata_url(url: str) -> str:
+    """Return where the metadata of a wheel lies (PEP 658): the suffix is the path's, and comes before a query."""
+    parts = urlsplit(url)
+    return parts._replace(path=parts.path + layout.METADATA_SUFFIX).geturl()
 
 
 class _Memory:
