@@ -4,74 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from html import unescape
-from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 
 from tests import hosts
 from tests.hosts import Host
-from tests.repositories import Content, make_repository
-from tests.server.client import HTML, JSON, PIP, Served
-from tests.server.mirrored import (
+from tests.server.client import HTML, JSON, PIP
+from tests.server.fallback.mirrored import (
     ASKS_HTML,
     ASKS_JSON,
-    IMPATIENT,
+    DEMO,
     OLD,
+    PROD,
+    Serve,
+    attributes,
+    files_of,
     offer,
     their_sdist,
     their_wheel,
     world,
 )
 from tests.upstream.pages import anchors, entry, page, sent
-
-DEMO = "/root/world/simple/demo/"
-PROD = "/emilie/prod/simple/demo/"
-Serve = Callable[..., Served]
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as started:
-        yield started
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Return what serves a content, with the cache of the test."""
-    with ExitStack() as stack:
-        made = 0
-
-        def start(content: Content, **options: Any) -> Served:
-            nonlocal made
-            made += 1
-            repository = make_repository(tmp_path / f"packages-{made}", content)
-            return stack.enter_context(Served(repository, tmp_path / "cache", **{**IMPATIENT, **options}))
-
-        yield start
-
-
-def attributes(html: bytes) -> dict[str, dict[str, str]]:
-    """Return the attributes of each anchor of an HTML page, by its text."""
-    found = re.findall(r"<a ([^>]*)>([^<]*)</a>", html.decode())
-    return {
-        unescape(text): {key: unescape(value) for key, value in re.findall(r'([a-z-]+)="([^"]*)"', inside)}
-        for inside, text in found
-    }
-
-
-def files_of(server: Served, path: str = PROD) -> dict[str, Any]:
-    """Return what a JSON page says of each file, by its name."""
-    answer = server.get(path, ASKS_JSON)
-    assert answer.status == 200, answer.body
-    assert answer.content_type == JSON
-    return {file["filename"]: file for file in answer.json["files"]}
-
 
 STATED = {
     "yanked": 'breaks "a" <b> & c',

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable
+from html import unescape
 from typing import Any, NamedTuple
 
 from gitindex.download import Patience as FilePatience
@@ -10,7 +13,7 @@ from gitindex.upstream import Patience
 from tests.builders import make_sdist, make_wheel, metadata
 from tests.hosts import Answer, Host
 from tests.repositories import Content
-from tests.server.client import JSON
+from tests.server.client import JSON, Served
 from tests.upstream.pages import entry, page, sent
 
 IMPATIENT: dict[str, Any] = {
@@ -22,6 +25,10 @@ IMPATIENT: dict[str, Any] = {
 ASKS_JSON = {"accept": JSON}
 ASKS_HTML = {"accept": "text/html"}
 OLD = "2020-01-01T00:00:00Z"
+DEMO = "/root/world/simple/demo/"
+PROD = "/emilie/prod/simple/demo/"
+Serve = Callable[..., Served]
+"""Takes a content, and options of the server."""
 
 
 class Theirs(NamedTuple):
@@ -92,3 +99,20 @@ def world(host: Host | str, **settings: Any) -> Content:
     content.stage("emilie/dev", bases=["emilie/prod"])
     content.release("emilie/prod", "ours", "1.0")
     return content
+
+
+def attributes(html: bytes) -> dict[str, dict[str, str]]:
+    """Return the attributes of each anchor of an HTML page, by its text."""
+    found = re.findall(r"<a ([^>]*)>([^<]*)</a>", html.decode())
+    return {
+        unescape(text): {key: unescape(value) for key, value in re.findall(r'([a-z-]+)="([^"]*)"', inside)}
+        for inside, text in found
+    }
+
+
+def files_of(server: Served, path: str = PROD) -> dict[str, Any]:
+    """Return what a JSON page says of each file, by its name."""
+    answer = server.get(path, ASKS_JSON)
+    assert answer.status == 200, answer.body
+    assert answer.content_type == JSON
+    return {file["filename"]: file for file in answer.json["files"]}
