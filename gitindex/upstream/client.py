@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -116,6 +116,16 @@ class Upstreams:
         page = held.content
         return replace(page, is_stale=is_stale, fresh_for=fresh_for) if isinstance(page, UpstreamPage) else None
 
+    def held(self, upstream: Upstream, name: ProjectName) -> tuple[UpstreamPage | None] | None:
+        """Return what :meth:`page` would without waiting for anything, ``None`` where it would have to wait."""
+        key = (upstream.name, f"{upstream.url}{name}/")
+        held = self._memory.get(key)
+        left = self._fresh_for(upstream, held) if held is not None else 0.0
+        if held is None or left <= 0:
+            return None
+        page = held.content
+        return (replace(page, is_stale=False, fresh_for=left) if isinstance(page, UpstreamPage) else None,)
+
     def projects(self, upstream: Upstream) -> tuple[ProjectName, ...]:
         """Return the projects that a mirror shows, sorted; where `allow` names them, the upstream is not asked.
 
@@ -181,15 +191,9 @@ class Upstreams:
 
     def _get(self, upstream: Upstream, url: str, read: Read) -> tuple[_Held, float, bool]:
         """Return what is at a URL of an upstream, for how many seconds it is fresh, and whether it is stale."""
-        from gitindex.upstream.cache import lifetime, time_left  # noqa: PLC0415
         from gitindex.upstream.reading import NotAPageError, identity  # noqa: PLC0415
 
-        expiry = min(float(upstream.mirror.mirror_cache_expiry), _FOR_EVER)
-        key = (upstream.name, url)
-
-        def fresh_for(held: _Held) -> float:
-            return time_left(held.checked, lifetime(expiry, is_missing=held.content is None), self._clock())
-
+        key, fresh_for = (upstream.name, url), partial(self._fresh_for, upstream)
         held = self._memory.get(key)
         if held is not None and (left := fresh_for(held)) > 0:
             return held, left, False
@@ -199,7 +203,7 @@ class Upstreams:
             if held is not None and (left := fresh_for(held)) > 0:
                 return held, left, False
             asker = self._asker(upstream)
-            got = asker.get(url, expiry, read)
+            got = asker.get(url, _expiry(upstream), read)
             if got.answer is None:
                 new = _Held(None, "", got.checked)
             else:
@@ -215,6 +219,12 @@ class Upstreams:
             paused = asker.breaker.paused(url)
             return new, paused[0] if paused else 0.0, True
         return new, max(fresh_for(new), 0.0), False
+
+    def _fresh_for(self, upstream: Upstream, held: _Held) -> float:
+        from gitindex.upstream.cache import lifetime, time_left  # noqa: PLC0415
+
+        life = lifetime(_expiry(upstream), is_missing=held.content is None)
+        return time_left(held.checked, life, self._clock())
 
     def _asker(self, upstream: Upstream) -> Asker:
         from gitindex.upstream.asking import Asker  # noqa: PLC0415
@@ -242,6 +252,10 @@ class Upstreams:
         if self._folder is None:
             return MemoryStore(self._clock, self._largest_cache)
         return FolderStore(self._folder, self._clock, self._largest_cache)
+
+
+def _expiry(upstream: Upstream) -> float:
+    return min(float(upstream.mirror.mirror_cache_expiry), _FOR_EVER)
 
 
 def metadata_url(url: str) -> str:
