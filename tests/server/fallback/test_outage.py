@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from gitindex.upstream import Patience
 from tests import hosts
 from tests.hosts import Host
 from tests.repositories import make_repository
@@ -17,7 +17,6 @@ from tests.server.fallback.mirrored import (
     ASKS_HTML,
     ASKS_JSON,
     DEMO,
-    IMPATIENT,
     PROD,
     Serve,
     files_of,
@@ -32,8 +31,6 @@ FAILURES = [
     hosts.status(403),
     hosts.status(429),
     hosts.hang_up,
-    hosts.silent,
-    hosts.dripping,
     sent(b"<html>Sign in to the hotel's network", "application/json"),
 ]
 
@@ -58,6 +55,20 @@ def test_point_45_an_outage_is_503_and_never_404_and_is_over_when_it_is_over(
     assert server.get(wheel.url("demo")).body == wheel.data
 
 
+@pytest.mark.parametrize("failure", [hosts.silent, hosts.dripping, hosts.dripping_head])
+def test_point_45_an_upstream_that_hangs_is_given_up_in_time(host: Host, serve: Serve, failure: hosts.Answer) -> None:
+    wheel = their_wheel("demo")
+    offer(host, "demo", wheel)
+    server = serve(world(host), patience=Patience(connect=1, silence=0.3, whole=0.5, pause=0))
+    assert set(files_of(server)) == {wheel.filename}
+    host.on("/simple/demo/", failure)
+    host.on("/simple/other/", failure)
+    assert set(files_of(server)) == {wheel.filename}
+    answer = server.get(PROD.replace("demo", "other"))
+    assert answer.status == 503
+    assert answer.retry_after
+
+
 @pytest.mark.parametrize("failure", FAILURES)
 def test_points_66_and_70_a_page_that_was_seen_outlives_an_outage_and_a_restart(
     host: Host, serve: Serve, failure: hosts.Answer
@@ -73,7 +84,7 @@ def test_points_66_and_70_a_page_that_was_seen_outlives_an_outage_and_a_restart(
         assert running.get(wheel.url("demo")).body == wheel.data
 
 
-def test_point_70_without_an_upstream_what_was_fetched_is_served(host: Host, serve: Serve) -> None:
+def test_point_70_without_an_upstream_what_was_fetched_is_served(serve: Serve) -> None:
     wheel, missing = their_wheel("demo"), their_wheel("demo", "2.0")
     with Host() as leaving:
         offer(leaving, "demo", wheel, missing, core_metadata=True)
@@ -155,14 +166,12 @@ def test_point_65_many_who_wait_for_a_page_cause_one_request(host: Host, tmp_pat
     host.on("/simple/demo/", hosts.held(go, answer))
     host.on(wheel.path, wheel.data)
     repository = make_repository(tmp_path / "packages", world(host, mirror_cache_expiry=60))
-    options: dict[str, Any] = {**IMPATIENT, "patience": IMPATIENT["patience"].__class__()}
 
     async def ask() -> list[Response]:
-        async with serving(repository, tmp_path / "cache", **options) as client:
+        async with serving(repository, tmp_path / "cache") as client:
             paths = [PROD, DEMO, "/emilie/dev/simple/demo/", wheel.url("demo")] * 25
             tasks = [asyncio.create_task(client.get(path, form)) for path in paths for form in (ASKS_JSON, ASKS_HTML)]
-            while not host.paths:
-                await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(host.has_request.wait, 30)
             go.set()
             return await asyncio.gather(*tasks)
 
@@ -174,14 +183,12 @@ def test_point_65_many_who_wait_for_a_page_cause_one_request(host: Host, tmp_pat
 def test_point_65_a_client_that_goes_away_does_not_take_the_page_from_the_others(host: Host, tmp_path: Path) -> None:
     go, wheel = threading.Event(), their_wheel("demo")
     host.on("/simple/demo/", hosts.held(go, sent(page(wheel.entry()))))
-    repository = make_repository(tmp_path / "packages", world(host))
-    options = {**IMPATIENT, "patience": IMPATIENT["patience"].__class__()}
+    repository = make_repository(tmp_path / "packages", world(host, mirror_cache_expiry=60))
 
     async def ask() -> list[Response]:
-        async with serving(repository, tmp_path / "cache", **options) as client:
+        async with serving(repository, tmp_path / "cache") as client:
             first = asyncio.create_task(client.get(PROD, ASKS_JSON))
-            while not host.paths:
-                await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(host.has_request.wait, 30)
             others = [asyncio.create_task(client.get(path, ASKS_JSON)) for path in (PROD, DEMO)]
             await asyncio.sleep(0)
             first.cancel()
@@ -190,6 +197,36 @@ def test_point_65_a_client_that_goes_away_does_not_take_the_page_from_the_others
 
     assert [answer.status for answer in asyncio.run(ask())] == [200, 200]
     assert host.paths.count("/simple/demo/") == 1
+
+
+def test_an_upstream_that_hangs_keeps_no_page_of_another_from_being_answered(host: Host, tmp_path: Path) -> None:
+    wheel, cold = their_wheel("demo"), their_wheel("cold")
+    with Host() as hanging:
+        offer(host, "demo", wheel)
+        offer(host, "cold", cold)
+        content = world(host, mirror_cache_expiry=3600)
+        content.mirror("root/hanging", mirror_url=f"{hanging.url}/simple/")
+        for number in range(60):
+            hanging.on(f"/simple/name-{number}/", hosts.silent)
+        repository = make_repository(tmp_path / "packages", content)
+
+        async def ask() -> list[Response]:
+            async with serving(repository, tmp_path / "cache", page_cache=0) as client:
+                await client.get(DEMO)
+                paths = [f"/root/hanging/simple/name-{number}/" for number in range(60)]
+                waiting = [asyncio.create_task(client.get(path)) for path in paths]
+                assert await asyncio.to_thread(hanging.has_request.wait, 30)
+                await asyncio.sleep(0)
+                known = [await client.get(path, form) for path in (DEMO, PROD) for form in (ASKS_JSON, ASKS_HTML)]
+                new = await client.get(PROD.replace("demo", "cold"))
+                downloaded = await client.get(cold.url("cold"))
+                assert not any(task.done() for task in waiting)
+                hanging.__exit__(None, None, None)
+                assert {answer.status for answer in await asyncio.gather(*waiting)} == {503}
+                return [*known, new, downloaded]
+
+        answers = asyncio.run(ask())
+    assert [answer.status for answer in answers] == [200] * 6
 
 
 def test_status_and_metrics_tell_of_an_upstream_that_fails(host: Host, serve: Serve) -> None:

@@ -142,7 +142,7 @@ def test_point_68_credentials_in_a_mirror_url_are_told_to_nobody(
 
 @pytest.mark.usefixtures("login")
 def test_point_68_a_mirror_that_a_commit_points_elsewhere_does_not_take_the_password_along(
-    host: Host, other: Host, serve: Serve
+    other: Host, serve: Serve
 ) -> None:
     other.on("/simple/demo/", sent(page()))
     assert serve(world(other)).get(PROD).status == 200
