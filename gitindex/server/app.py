@@ -155,7 +155,7 @@ async def _answer(state: State, files: Files, scope: Scope, send: Send, said: _S
         if started:
             # The head was sent: only a connection that breaks off tells the client that this is not the whole.
             state.counters.add("broken_off")
-            LOG.warning("%s: broken off: %s", scope["path"], error)
+            LOG.warning("%s: broken off: %s", _place(scope), error)
             raise _BrokenOffError from None
         await _send(state, scope, send, _failure(scope, error), said)
 
@@ -164,9 +164,15 @@ class _BrokenOffError(Exception):
     """An answer cannot be sent to its end."""
 
 
+def _place(scope: Scope) -> str:
+    """Return the path as it was sent: unescaped, it could have lines that nobody wrote."""
+    raw_path: bytes = scope["raw_path"]
+    return raw_path[:500].decode("latin-1")
+
+
 def _failure(scope: Scope, error: Exception) -> Answer:
     """Return the answer that says that nobody can tell now: not 404, which a client takes for "does not exist"."""
-    LOG.warning("%s: %s", scope["path"], error)
+    LOG.warning("%s: %s", _place(scope), error)
     match error:
         case DeadLinkError(problem=problem):
             return answers.refusal(HTTPStatus.BAD_GATEWAY, f"the upstream {problem}", _LATER)
@@ -194,6 +200,8 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
     if (refused := _refused(state, target, said.reader)) is not None:
         return refused
     assert said.reader is not None  # noqa: S101 - nobody known is refused
+    if asked.is_json:
+        said = said._replace(format=Format.JSON)
     match target:
         case None:
             return not_there("nothing is here")
