@@ -65,6 +65,8 @@ class _Said(NamedTuple):
     reader: Reader | None
     condition: bytes | None
     accept: bytes | None
+    is_part: bool
+    """Whether a part of a file is asked for: what is kept is whole."""
 
 
 def application(state: State) -> Application:
@@ -99,7 +101,7 @@ def application(state: State) -> Application:
         is_gzipped = takes_gzip(encoding)
         place = (raw_path, format_, is_gzipped, reader.scopes if reader is not None else None)
         answer = cache.get(place)
-        said = _Said(place, raw_path, format_, is_gzipped, reader, condition, accept)
+        said = _Said(place, raw_path, format_, is_gzipped, reader, condition, accept, part is not None)
         if (
             answer is not None
             and part is None
@@ -270,7 +272,7 @@ def _wanted(asked: Asked, said: _Said) -> Wanted:
 
 async def _read(state: State, asked: Asked, said: _Said) -> Outcome:
     wanted, stale = _wanted(asked, said), state.cache.get(said.place)
-    if stale is not None and stale.key is None:
+    if stale is not None and (stale.key is None or (said.is_part and isinstance(asked.target, StoredFile))):
         stale = None
     return await state.read(lambda: state.reading.answer(wanted, stale))
 

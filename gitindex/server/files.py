@@ -74,7 +74,8 @@ class Files:
         head = self._head(_TYPES.get(target.suffix, answers.BYTES), etag, caching, place.size)
         if not request.header(b"range") and isinstance(place, InGit) and place.size <= _KEPT:
             data = await self._state.read(lambda: self._state.reading.read_blob(asked))
-            answer = Answer(HTTPStatus.OK, head.others(), data, etag=head.etag, key=etag)
+            headers = [*head.others(), (b"accept-ranges", b"bytes")]
+            answer = Answer(HTTPStatus.OK, headers, data, etag=head.etag, key=etag)
             answer.generation = self._state.reading.generation
             self._state.cache.put(request.place, answer)
             return answer
@@ -143,7 +144,7 @@ class Files:
         if is_head and head.size is not None:
             await send(dict(start_of(head, part)))
             await send({"type": "http.response.body", "body": b""})
-            state.log(scope, HTTPStatus.OK, 0, name)
+            state.log(scope, HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT, 0, name)
             return None
         source: Bytes = await open_()
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from gitindex import layout
 from gitindex.names import (
@@ -117,9 +117,7 @@ def parse(raw_path: bytes) -> Asked:
         revision = _unescaped(first)
         if revision is None:
             return Asked(Malformed("the path is not UTF-8"))
-        if not rest:
-            return Asked(Redirect(f"{quote(revision, safe='@')}/"), revision[1:])
-        return _asked(rest, revision[1:])
+        return _asked(rest, revision[1:]) if rest else Asked(None, revision[1:])
     return _asked([first, *rest], None)
 
 

@@ -34,12 +34,19 @@ def shop(tmp_path: Path) -> IndexRepository:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Return a server whose repository does not change."""
-    folder = tmp_path_factory.mktemp("served")
+def who() -> Iterator[None]:
+    """Say who commits, where no test has a home yet."""
     with pytest.MonkeyPatch.context() as patch:
         for who, what in product(("AUTHOR", "COMMITTER"), ("NAME", "EMAIL")):
             patch.setenv(f"GIT_{who}_{what}", "emilie@example.org")
-        repository = make_repository(folder / "shop", shop_content())
+        yield
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, who: None) -> Iterator[Served]:
+    """Return a server whose repository does not change."""
+    del who
+    folder = tmp_path_factory.mktemp("served")
+    repository = make_repository(folder / "shop", shop_content())
     with Served(repository, folder / "cache") as server:
         yield server

@@ -28,7 +28,6 @@ PEOPLE = ("/", "/emilie/dev/", "/emilie/dev/project/many/", "/emilie/dev/feed.xm
         ("/emilie/prod/project/foo-bar", "/emilie/prod/project/foo-bar/"),
         ("/@main/emilie/prod/simple", "/@main/emilie/prod/simple/"),
         ("/@a%2Fb/emilie/prod/simple", "/@a%2Fb/emilie/prod/simple/"),
-        ("/@a%2Fb", "/@a%2Fb/"),
     ],
 )
 @pytest.mark.parametrize("query", ["", "?format=text/html", "?a=%20b&c"])
