@@ -13,8 +13,10 @@ from tests import hosts
 JSON = "application/vnd.pypi.simple.v1+json"
 DEMO = ProjectName("demo")
 NAME = IndexName(UserName("root"), "world")
-HURRIED = Patience(connect=2, silence=0.5, whole=1)
-"""For servers that do not answer."""
+IN_SILENCE = Patience(silence=1, whole=60)
+"""For servers that say nothing."""
+IN_ALL = Patience(silence=60, whole=1)
+"""For servers that do not come to an end."""
 
 
 class Clock:

@@ -19,7 +19,7 @@ from gitindex.upstream import Patience, UpstreamError, UpstreamPage, Upstreams
 from tests import hosts
 from tests.hosts import Host
 from tests.upstream.conftest import Open
-from tests.upstream.pages import DEMO, HURRIED, JSON, Clock, anchors, mirror_of, page, projects, sent, wheel
+from tests.upstream.pages import DEMO, IN_ALL, IN_SILENCE, JSON, Clock, anchors, mirror_of, page, projects, sent, wheel
 
 PATH = "/simple/demo/"
 ONE = page(wheel("1.0"))
@@ -323,7 +323,8 @@ def test_what_an_upstream_does_not_answer_is_told_in_one_line(
     host: Host, open_upstreams: Open, answer: hosts.Answer, problem: str
 ) -> None:
     host.on(PATH, answer)
-    upstreams = open_upstreams(patience=HURRIED, largest_page=1 << 20)
+    patience = IN_ALL if problem.startswith("takes") else IN_SILENCE if problem == "ReadTimeout" else None
+    upstreams = open_upstreams(patience=patience, largest_page=1 << 20)
     assert problem_of(upstreams, host) == problem
     count = len(host.paths)
     assert problem_of(upstreams, host) == problem
@@ -362,7 +363,7 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again(host: Host, open
 def test_an_upstream_that_is_silent_is_left_alone_for_all_pages(host: Host, clock: Clock, open_upstreams: Open) -> None:
     host.on(PATH, hosts.silent, sent(ONE))
     host.on("/simple/other/", sent(page(name="other")))
-    upstreams = open_upstreams(patience=HURRIED)
+    upstreams = open_upstreams(patience=IN_SILENCE)
     assert problem_of(upstreams, host) == "ReadTimeout"
     assert problem_of(upstreams, host, ProjectName("other")) == "ReadTimeout"
     assert upstreams.health(mirror_of(host.url).name).is_paused
