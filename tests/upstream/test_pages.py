@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -207,14 +208,17 @@ def test_an_expiry_without_measure_is_one(host: Host, clock: Clock, open_upstrea
     assert versions(ask(open_upstreams(), host, mirror_cache_expiry=10**30)) == ["1.0"]
 
 
-def test_a_clock_that_is_put_back_does_not_keep_a_page_for_ever(host: Host, clock: Clock, open_upstreams: Open) -> None:
-    host.on(PATH, sent(ONE))
+def test_a_clock_that_is_put_back_keeps_no_page_and_no_pause(host: Host, clock: Clock, open_upstreams: Open) -> None:
+    host.on(PATH, sent(ONE), hosts.hang_up, hosts.hang_up, sent(TWO))
     upstreams = open_upstreams()
     ask(upstreams, host)
+    clock.pass_by(1800)
+    assert versions(ask(upstreams, host)) == ["1.0"]
     clock.pass_by(-(10**8))
-    made = ask(upstreams, host)
-    assert made is not None
-    assert made.fresh_for == 1800
+    assert versions(ask(upstreams, host)) == ["1.0", "2.0"]
+    clock.pass_by(-(10**8))
+    assert versions(ask(open_upstreams(), host)) == ["1.0", "2.0"]
+    assert len(host.paths) == 5
 
 
 def test_point_65_many_who_wait_cause_one_request(host: Host, open_upstreams: Open) -> None:
@@ -367,10 +371,50 @@ def test_an_upstream_that_is_silent_is_left_alone_for_all_pages(host: Host, cloc
     assert problem_of(upstreams, host) == "ReadTimeout"
     assert problem_of(upstreams, host, ProjectName("other")) == "ReadTimeout"
     assert upstreams.health(mirror_of(host.url).name).is_paused
+    assert host.paths == [PATH]
     clock.pass_by(15)
     assert versions(ask(upstreams, host, ProjectName("other"))) == []
+    assert not upstreams.health(mirror_of(host.url).name).is_paused
     assert versions(ask(upstreams, host)) == ["1.0"]
-    assert host.paths == [PATH, "/simple/other/", PATH]
+
+
+@pytest.mark.parametrize("answer", [sent(page(name="other")), hosts.status(403), hosts.status(404)])
+def test_after_a_pause_one_page_is_asked_for_and_the_others_wait_for_what_comes_of_it(
+    host: Host, clock: Clock, open_upstreams: Open, answer: hosts.Answer
+) -> None:
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def probed(handler: BaseHTTPRequestHandler) -> None:
+        is_asked.set()
+        hosts.held(may_answer, answer)(handler)
+
+    host.on(PATH, hosts.hang_up, hosts.hang_up, sent(ONE))
+    host.on("/simple/other/", probed)
+    upstreams = open_upstreams()
+    assert problem_of(upstreams, host) == "ConnectionError"
+    clock.pass_by(15)
+    with ThreadPoolExecutor(1) as pool:
+        probe = pool.submit(ask, upstreams, host, ProjectName("other"))
+        try:
+            assert is_asked.wait(30)
+            assert problem_of(upstreams, host) == "ConnectionError"
+        finally:
+            may_answer.set()
+        probe.exception(30)
+    assert versions(ask(upstreams, host)) == ["1.0"]
+
+
+def test_an_upstream_that_is_still_silent_is_left_alone_again(host: Host, clock: Clock, open_upstreams: Open) -> None:
+    host.on(PATH, hosts.hang_up)
+    host.on("/simple/other/", hosts.status(500), sent(page(name="other")))
+    upstreams = open_upstreams()
+    problem_of(upstreams, host)
+    clock.pass_by(15)
+    assert problem_of(upstreams, host, ProjectName("other")) == "answers 500"
+    clock.pass_by(14)
+    assert problem_of(upstreams, host) == "answers 500"
+    clock.pass_by(1)
+    assert versions(ask(upstreams, host, ProjectName("other"))) == []
 
 
 def test_a_page_that_fails_does_not_stop_the_others_and_three_of_them_do(
