@@ -92,6 +92,17 @@ def test_a_validator_is_for_the_page_that_had_it_and_not_for_where_it_leads_now(
         assert versions(ask(upstreams, host)) == ["1.0", "2.0"]
 
 
+def test_the_validator_of_where_a_redirect_led_is_not_for_the_page_itself(
+    host: Host, clock: Clock, open_upstreams: Open
+) -> None:
+    host.on("/moved/", hosts.validated(ONE, '"one"', Content_Type=JSON))
+    host.on(PATH, hosts.redirect("/moved/"), hosts.validated(TWO, '"one"', Content_Type=JSON))
+    upstreams = open_upstreams()
+    assert versions(ask(upstreams, host)) == ["1.0"]
+    clock.pass_by(1800)
+    assert versions(ask(upstreams, host)) == ["1.0", "2.0"]
+
+
 def test_pages_survive_a_restart(host: Host, open_upstreams: Open) -> None:
     host.on(PATH, sent(ONE))
     first = ask(open_upstreams(), host)
