@@ -60,8 +60,9 @@ class Exchange:
             self._gone.cancel()
 
     async def _wait(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            await asyncio.sleep(0)  # a body that nobody reads is no reason to hold up the others
+        # A body that nobody reads must not hold up the others.
+        while (await self._receive())["type"] != "http.disconnect":  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 class Bytes(Protocol):
@@ -138,9 +139,9 @@ class FileHead(NamedTuple):
         parts: Headers = ((b"accept-ranges", b"bytes"),) if self.size is not None else ()
         return (
             *self.others(),
-            *(((b"etag", self.etag),) if self.etag else ()),
             *parts,
             *SECURE,
+            *(((b"etag", self.etag),) if self.etag else ()),
         )
 
     def others(self) -> Headers:
