@@ -98,7 +98,9 @@ def test_repository_with_all_there_is_is_served_as_it_is_rendered(tmp_path: Path
     content.settings(
         site={"title": "A & <b>", "url": "https://packages.example.org/x"}, names={"reserved": ["acme-*", "billing"]}
     )
-    content.user("root").mirror("root/pypi", title="<M>", mirror_url=NOWHERE).stage("root/all", bases=["emilie/dev", "root/pypi"])
+    content.user("root").mirror("root/pypi", title="<M>", mirror_url=NOWHERE).stage(
+        "root/all", bases=["emilie/dev", "root/pypi"]
+    )
     content.stage("emilie/closed", bases=["root/all"], mirror_whitelist=["other"])
     content.release("root/all", "foo-bar", "1.0.post1", requires_python=">=3.9,<4")
     content.statements("emilie/dev", "many", status="deprecated", yanked={"3.0": "<&\"'>"})
