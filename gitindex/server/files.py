@@ -127,6 +127,8 @@ class Files:
             return found
         head, wanted, upstream_file = found
         head = head._replace(is_private=self._state.options.tokens is not None)
+        if request.scope["method"] == "HEAD" and head.size is None:
+            head = head._replace(size=mirrors.kept_size(wanted))
         return await self._respond(head, request, exchange, lambda: mirrors.open(asked, wanted, upstream_file))
 
     async def _respond(
@@ -140,8 +142,8 @@ class Files:
             await send(_EMPTY)
             state.log(scope, HTTPStatus.NOT_MODIFIED, 0, name)
             return None
-        is_head = scope["method"] == "HEAD"
-        if is_head and head.size is not None:
+        if scope["method"] == "HEAD":
+            # Where the length is not known, nothing is downloaded to say it.
             return await self._send_head(head, request, exchange)
         part = part_of(head, request.header(b"range"), request.header(b"if-range"))
         if isinstance(part, Answer):
@@ -151,8 +153,6 @@ class Files:
             if head.size is None and source.size is not None:
                 head = head._replace(size=source.size)
                 part = part_of(head, request.header(b"range"), request.header(b"if-range"))
-            if is_head:
-                return await self._send_head(head, request, exchange)
             if isinstance(part, Answer):
                 return part
             exchange.watch()
