@@ -16,11 +16,17 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from tests.peers.tools import Tools, done, upload
+import tomlkit
+
+from tests.peers.tools import Done, Tools, done, installed, upload
 
 WAIT = 30.0
 """Seconds in which what has to happen happens, however slow the machine is."""
 _LINE = re.compile(r'\S+ - (?P<reader>\S+) \[[^]]*\] "(?P<method>\S+) (?P<path>\S+) [^"]*" (?P<status>\d+) .*')
+
+
+Install = Callable[..., Done]
+"""Takes tools, the URL of an index, and what :func:`pip` takes."""
 
 
 class Line(NamedTuple):
@@ -121,17 +127,13 @@ def _listen(stream: IO[str], said: list[str], ready: list[str], is_up: threading
     is_up.set()
 
 
-def get(
-    url: str, method: str = "GET", source: str | None = None, context: Any = None, **headers: str
-) -> Got:
+def get(url: str, method: str = "GET", source: str | None = None, context: Any = None, **headers: str) -> Got:
     """Ask for a URL just as it is written; ``_`` in the names of headers stands for ``-``."""
     parts = urlsplit(url)
     address = (source, 0) if source is not None else None
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(
-            parts.netloc, timeout=WAIT, context=context, source_address=address
-        )
+        connection = http.client.HTTPSConnection(parts.netloc, timeout=WAIT, context=context, source_address=address)
     else:
         connection = http.client.HTTPConnection(parts.netloc, timeout=WAIT, source_address=address)
     try:
@@ -173,3 +175,27 @@ def commit(tools: Tools, repository: Path, date: str, message: str = "Change") -
 def at(tools: Tools, date: str) -> Tools:
     """Return tools for which it is noon of a day, UTC."""
     return tools.with_environment(GIT_AUTHOR_DATE=f"{date}T12:00:00Z", GIT_COMMITTER_DATE=f"{date}T12:00:00Z")
+
+
+def define(repository: Path, index: str, **settings: Any) -> None:
+    """Make an index, or change the settings of one."""
+    path = repository / f"indexes/{index}/index.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = tomlkit.parse(path.read_text()) if path.exists() else {}
+    path.write_text(tomlkit.dumps({**old, **settings}))
+
+
+def pip(tools: Tools, url: str, *arguments: str | Path) -> Done:
+    """Install from one index by pip, into the target."""
+    return tools.pip("install", "--target", tools.home / "target", "--index-url", url, *arguments)
+
+
+def uv(tools: Tools, url: str, *arguments: str | Path) -> Done:
+    """Install from one index by uv, into the target."""
+    there: list[str | Path] = ["--python", sys.executable, "--target", tools.home / "target"]
+    return tools.uv("pip", "install", *there, "--default-index", url, *arguments)
+
+
+def target(tools: Tools) -> dict[str, str]:
+    """Return what was installed by :func:`pip` or :func:`uv`."""
+    return installed(tools.home / "target")
