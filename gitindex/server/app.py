@@ -10,15 +10,16 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from gitindex.download import DeadLinkError, UnreachableError
-from gitindex.errors import CannotRunError, GitindexError
+from gitindex.errors import GitindexError
 from gitindex.server import answers, operations
 from gitindex.server.access import CHALLENGE, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
 from gitindex.server.delivery import Send
-from gitindex.server.filecache import BrokenFileError
+from gitindex.server.filecache import BrokenFileError, BusyError
 from gitindex.server.files import Files, Request
-from gitindex.server.negotiation import Format, negotiate, requested
+from gitindex.server.negotiation import SIMPLE, Format, negotiate, requested
 from gitindex.server.reading import (
+    MOVES,
     FileHere,
     FileOutside,
     ListOutside,
@@ -49,6 +50,8 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_EXPECTED = (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, BusyError, OSError)
+"""What keeps an answer from being given, through no fault of this program."""
 _METHODS = frozenset({"GET", "HEAD"})
 _EMPTY = {"type": "http.response.body", "body": b""}
 _LATER = (b"retry-after", b"5")
@@ -64,7 +67,6 @@ class _Said(NamedTuple):
     is_gzipped: bool
     reader: Reader | None
     condition: bytes | None
-    accept: bytes | None
 
 
 def application(state: State) -> Application:
@@ -99,7 +101,7 @@ def application(state: State) -> Application:
         is_gzipped = takes_gzip(encoding)
         place = (raw_path, format_, is_gzipped, reader.scopes if reader is not None else None)
         answer = cache.get(place)
-        said = _Said(place, raw_path, format_, is_gzipped, reader, condition, accept)
+        said = _Said(place, raw_path, format_, is_gzipped, reader, condition)
         if (
             answer is not None
             and part is None
@@ -151,7 +153,7 @@ async def _answer(state: State, files: Files, scope: Scope, send: Send, said: _S
             answer = await files.send(outcome, request, sending)
         if answer is not None:
             await _send(state, scope, send, answer, said)
-    except (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, OSError) as error:
+    except _EXPECTED as error:
         if started:
             # The head was sent: only a connection that breaks off tells the client that this is not the whole.
             state.counters.add("broken_off")
@@ -174,9 +176,7 @@ def _failure(scope: Scope, error: Exception) -> Answer:
             return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, problem, _LATER)
         case BrokenFileError():
             return answers.refusal(HTTPStatus.BAD_GATEWAY, str(error), _LATER)
-        case CannotRunError():
-            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _LATER)
-        case GitindexError():
+        case GitindexError() | BusyError():
             return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _LATER)
         case _:
             return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, "a disk fails", _LATER)
@@ -201,10 +201,11 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
             return answers.redirect(location, scope["query_string"])
         case Own(name) if asked.revision is None:
             return await _own(state, name, scope, said)
-        case ProjectList() | SimpleProject() if said.format is None:
+        case ProjectList() | SimpleProject() if said.format not in SIMPLE:
             return _not_acceptable()
         case StoredFile() | MirroredFile():
-            return await _read(state, asked, said)  # type: ignore[return-value] # no page comes of a file
+            outcome, _ = await _read(state, asked, said)
+            return outcome  # type: ignore[return-value] # no page comes of a file
         case _:
             return await _page(state, asked, said)
 
@@ -231,7 +232,7 @@ def _unauthorized() -> Answer:
 
 
 def _not_acceptable() -> Answer:
-    kinds = ", ".join(format_.value for format_ in Format)
+    kinds = ", ".join(format_.value for format_ in SIMPLE)
     return answers.refusal(HTTPStatus.NOT_ACCEPTABLE, f"a simple page is one of: {kinds}", (b"vary", b"Accept"))
 
 
@@ -256,11 +257,10 @@ async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
 
 def _wanted(asked: Asked, said: _Said) -> Wanted:
     assert said.reader is not None  # noqa: S101
-    is_json = said.accept is not None and said.format is not Format.HTML and b"application/json" in said.accept
-    return Wanted(asked, said.format or Format.HTML, is_json, said.is_gzipped, said.reader)
+    return Wanted(asked, said.format or Format.HTML, said.is_gzipped, said.reader)
 
 
-async def _read(state: State, asked: Asked, said: _Said) -> Outcome:
+async def _read(state: State, asked: Asked, said: _Said) -> tuple[Outcome, int]:
     wanted, stale = _wanted(asked, said), state.cache.get(said.place)
     if stale is not None and stale.key is None:
         stale = None
@@ -281,8 +281,7 @@ async def _page(state: State, asked: Asked, said: _Said) -> Answer:
 
 
 async def _make(state: State, asked: Asked, said: _Said) -> Answer:
-    outcome = await _read(state, asked, said)
-    generation = state.reading.generation
+    outcome, generation = await _read(state, asked, said)
     wanted = _wanted(asked, said)
     match outcome:
         case Answer():
@@ -292,6 +291,8 @@ async def _make(state: State, asked: Asked, said: _Said) -> Answer:
             name = asked.target.project
             answer = await state.mirrors.project(outside, name, wanted.format, gzipped=said.is_gzipped)
             answer.generation = generation
+            if outside.moves:
+                answer.expires = min(answer.expires, time.monotonic() + MOVES)
         case ListOutside(upstream):
             answer = await state.mirrors.project_list(upstream, wanted.format, gzipped=said.is_gzipped)
             answer.generation = generation

@@ -74,8 +74,9 @@ class Files:
         head = self._head(_TYPES.get(target.suffix, answers.BYTES), etag, caching, place.size)
         if not request.header(b"range") and isinstance(place, InGit) and place.size <= _KEPT:
             data = await self._state.read(lambda: self._state.reading.read_blob(asked))
-            answer = Answer(HTTPStatus.OK, head.others(), data, etag=head.etag, key=etag)
-            answer.generation = self._state.reading.generation
+            headers = (*head.others(), (b"accept-ranges", b"bytes"))
+            answer = Answer(HTTPStatus.OK, headers, data, etag=head.etag, key=etag)
+            answer.generation = asked.generation
             self._state.cache.put(request.place, answer)
             return answer
         return await self._respond(head, request, send, lambda: self._open_ours(asked))
