@@ -133,7 +133,7 @@ def _running(command: Command, folder: Path, port: int, **environment: str) -> I
             list(map(str, command)), env=own, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        eventually(lambda: process.poll() is not None or _listens(port), f"{command[0]} does not start")
+        eventually(lambda: process.poll() is not None or listens(port), f"{command[0]} does not start")
         assert process.poll() is None, path.read_text()
         yield lambda: path.read_text(errors="replace")
     finally:
@@ -145,7 +145,8 @@ def _running(command: Command, folder: Path, port: int, **environment: str) -> I
             process.wait()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Tell whether somebody takes connections there."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
