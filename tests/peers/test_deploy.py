@@ -1,23 +1,14 @@
-"""docs/deploy.md says what works: its unit is sound, and its configuration does with a real nginx what it says."""
+"""The configuration of docs/deploy.md does with a real nginx what the page says."""
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import json
-import os
 import random
 import re
-import shlex
-import shutil
-import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -26,19 +17,15 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gitindex.cli import command
 from tests.builders import make_wheel
-from tests.peers.doors import ROOT
-from tests.peers.foreign import free_port, listens
+from tests.peers.nginx import TEXT, Proxy, nginx
 from tests.peers.server import SiteServer
 from tests.peers.serving import (
-    WAIT,
     Got,
     Serving,
     commit,
     define,
     eventually,
-    get,
     make,
     pip,
     release,
@@ -50,128 +37,10 @@ from tests.peers.tools import Tools, done, wheel
 
 pytestmark = pytest.mark.peers
 
-TEXT = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
-BLOCKS = {
-    kind: re.findall(rf"^```{kind}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE) for kind in ("ini", "nginx", "sh")
-}
-(UNIT,) = BLOCKS["ini"]
-(NGINX,) = BLOCKS["nginx"]
 JSON = "application/vnd.pypi.simple.v1+json"
 BIG = random.Random(4).randbytes(5 << 20)  # noqa: S311 - no secret
 """Nothing makes it smaller, so a wheel of it is more than a slice of the configuration."""
 BIG_NAME, BIG_WHEEL = make_wheel("big", "1.0", files={"big.bin": BIG})
-
-
-def tool(name: str) -> str:
-    """Return the path of a program of the system, or skip the test; on a build machine it has to be there."""
-    found: str | None = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
-    if found is None:
-        assert "CI" not in os.environ, f"{name} is missing"
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """An nginx that runs."""
-
-    url: str
-    certificate: Path
-    cache: Path
-
-    def get(self, path: str, method: str = "GET", source: str | None = None, **headers: str) -> Got:
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        return get(f"{self.url}{path}", method, source, context, **headers)
-
-    def simple(self, index: str) -> str:
-        return f"{self.url}/{index}/simple/"
-
-    def tools(self, home: Path) -> Tools:
-        """Return tools that trust the certificate, with caches and a home of their own."""
-        home.mkdir()
-        trusted = str(self.certificate)
-        return Tools(home, {"PIP_CERT": trusted, "SSL_CERT_FILE": trusted})
-
-
-def filled_in(folder: Path, port: int, server: int, replaced: dict[str, str]) -> str:
-    """Return the configuration of the page with ports, folders and a certificate."""
-    places = {
-        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
-        "    listen [::]:443 ssl;\n": "",
-        "server 127.0.0.1:3141;": f"server 127.0.0.1:{server};",
-        "/etc/nginx/packages.example.org.pem": str(folder / "certificate.pem"),
-        "/etc/nginx/packages.example.org.key": str(folder / "certificate.key"),
-        "/var/cache/nginx/gitindex": str(folder / "cache"),
-        **replaced,
-    }
-    text = NGINX
-    for old, new in places.items():
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    return text
-
-
-MAIN = """\
-{user}
-daemon off;
-worker_processes 2;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/gitindex.conf;
-}}
-"""
-
-
-OPENSSL = """\
-[req]
-prompt = no
-distinguished_name = name
-x509_extensions = extensions
-[name]
-commonName = 127.0.0.1
-[extensions]
-subjectAltName = IP:127.0.0.1
-basicConstraints = critical,CA:FALSE
-keyUsage = digitalSignature
-"""
-
-
-@contextmanager
-def nginx(folder: Path, server: Serving, **replaced: str) -> Iterator[Proxy]:
-    """Run nginx in front of a server."""
-    program = tool("nginx")
-    folder.mkdir()
-    certificate = folder / "certificate.pem"
-    (folder / "openssl.cnf").write_text(OPENSSL)
-    making = [tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    making += ["-keyout", str(folder / "certificate.key"), "-out", str(certificate), "-days", "2"]
-    making += ["-config", str(folder / "openssl.cnf")]
-    subprocess.run(making, check=True, capture_output=True, timeout=60)
-    port = free_port()
-    (folder / "gitindex.conf").write_text(
-        filled_in(folder, port, int(server.url.split(":")[2].partition("/")[0]), replaced)
-    )
-    # As root it would give its work to a user who may not enter the folders of tests.
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user="user root;" if os.geteuid() == 0 else ""))
-    starting = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-    process = subprocess.Popen(starting, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        eventually(lambda: process.poll() is not None or listens(port), "nginx does not start")
-        assert process.poll() is None, (process.communicate()[1], (folder / "error.log").read_text())
-        yield Proxy(f"https://127.0.0.1:{port}", certificate, folder / "cache")
-        said = (folder / "error.log").read_text()
-        assert not re.search(r"\[(?:alert|crit|emerg)\]", said), said
-    finally:
-        process.terminate()
-        process.communicate(timeout=WAIT)
 
 
 @pytest.fixture(scope="module")
@@ -375,6 +244,19 @@ def test_what_a_token_reads_is_not_given_to_others(repository: Path, tools: Tool
         assert not any(b"demo" in content for content in kept)
 
 
+def test_what_is_public_beside_tokens_is_not_kept_either(repository: Path, tools: Tools, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.json"
+    done(tools.run("gitindex", "token", "create", "ci", "--read", "emilie/dev", "--tokens", tokens))
+    options = ["--tokens", tokens, "--public", "emilie/prod"]
+    with (
+        serving(tools, repository, *options, cache=tmp_path / "cache") as server,
+        nginx(tmp_path / "nginx", server) as proxy,
+    ):
+        for _ in range(2):
+            got = proxy.get("/emilie/prod/simple/demo/", Accept=JSON)
+            assert (got.status, how(got)) == (200, "MISS")
+
+
 @pytest.fixture
 def upstream(tmp_path: Path) -> Iterator[SiteServer]:
     """Serve an index that states the hash of `hashed`, and none of `plain`."""
@@ -441,68 +323,3 @@ def test_below_a_path_everything_works_as_the_page_says(repository: Path, tools:
             assert target(inside).keys() == {"demo", "helper", "big"}
         assert proxy.get("/pypi/+metrics", source="127.0.0.2").status == 403
         assert {line.status for line in server.lines()} <= {200, 206}
-
-
-def parsed_unit() -> list[tuple[str, str]]:
-    parser = configparser.RawConfigParser(strict=True, delimiters=("=",), comment_prefixes=("#",))
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(UNIT)
-    return parser.items("Service")
-
-
-def test_the_unit_is_sound_for_systemd(tmp_path: Path) -> None:
-    program = tool("systemd-analyze")
-    unit = tmp_path / "gitindex.service"
-    unit.write_text(UNIT.replace("/opt/gitindex/bin/gitindex", str(Path(sys.executable).with_name("gitindex"))))
-    checked = subprocess.run([program, "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False)
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
-    # 0.0 is the safest, 10.0 the least safe; it exits with 1 where a unit is above ten times the threshold.
-    judging = [program, "security", "--offline=true", "--threshold=25", "--no-pager", str(unit)]
-    judged = subprocess.run(judging, capture_output=True, text=True, check=False)
-    assert judged.returncode == 0, judged.stdout + judged.stderr
-
-
-def options_of(words: list[str]) -> None:
-    """Assert that the options of a command line exist."""
-    found: Any = command()
-    while words:
-        word = words.pop(0).partition("=")[0]
-        if word.startswith("-"):
-            option = next((param for param in found.params if word in param.opts), None)
-            assert option is not None, f"there is no {word}"
-            del words[: 0 if option.is_flag else 1]
-        elif hasattr(found, "get_command"):
-            found = found.get_command(None, word)
-            assert found is not None, f"there is no {word}"
-
-
-def test_the_options_of_the_page_exist() -> None:
-    settings = dict(parsed_unit())
-    assert settings["ExecStart"].startswith("/opt/gitindex/bin/gitindex ")
-    options_of(shlex.split(settings["ExecStart"])[1:])
-    (tokens, pull) = re.findall(r"^# With .*?(--\S+ \S+)$", UNIT, re.MULTILINE)
-    options_of(["serve", *tokens.split(), *pull.split()])
-    for script in BLOCKS["sh"]:
-        for line in re.findall(r"/opt/gitindex/bin/gitindex (.*)", script.replace("\\\n", "").replace("\\n'", "\n")):
-            options_of(shlex.split(line))
-    serve: Any = command()
-    known = {name for param in serve.get_command(None, "serve").params for name in param.opts}
-    assert set(re.findall(r"`(--[a-z-]+)", TEXT)) - {"--mirror"} <= known
-    assert {"--page-cache", "--cache-size", "--largest-file"} <= set(re.findall(r"\| `(--[a-z-]+)` \|", TEXT))
-
-
-def test_scripts_of_the_page_are_sound() -> None:
-    assert len(BLOCKS["sh"]) == 4
-    for script in BLOCKS["sh"]:
-        subprocess.run(["bash", "-n", "-c", script], check=True, timeout=60)
-
-
-def test_the_hook_of_the_page_is_one(tmp_path: Path) -> None:
-    (script,) = [script for script in BLOCKS["sh"] if "pre-receive" in script]
-    (tmp_path / "hooks").mkdir()
-    making = "\n".join(line for line in script.splitlines() if "hooks/" in line)
-    making = making.replace("/srv/gitindex/packages.git", str(tmp_path))
-    subprocess.run(["bash", "-ec", making], check=True, timeout=60)
-    hook = tmp_path / "hooks/pre-receive"
-    assert hook.read_text() == "#!/bin/sh\nexec /opt/gitindex/bin/gitindex pre-receive\n"
-    assert os.access(hook, os.X_OK)

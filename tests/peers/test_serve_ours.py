@@ -262,6 +262,22 @@ def test_a_commit_that_comes_while_it_runs_is_installed(tools: Tools, repository
         assert target(tools)["demo"] == "3.0"
 
 
+def test_a_commit_on_the_forge_is_installed_when_it_was_pulled(tools: Tools, repository: Path, tmp_path: Path) -> None:
+    forge = tmp_path / "forge.git"
+    clone = tmp_path / "clone"
+    mirror = tmp_path / "packages.git"
+    done(tools.run("git", "clone", "--quiet", "--bare", repository, forge))
+    done(tools.run("git", "clone", "--quiet", forge, clone))
+    done(tools.run("git", "clone", "--quiet", "--bare", forge, mirror))
+    with serving(tools, mirror, "--pull-every", "1") as running:
+        release(tools, clone, "emilie/prod", [wheel("demo", "3.0", requires=["helper"])], "2026-03-01")
+        done(tools.run("git", "-C", clone, "push", "--quiet"))
+        pushed = done(tools.run("git", "-C", clone, "rev-parse", "HEAD")).strip()
+        eventually(lambda: running.status()["revision"] == pushed, "the pushed commit is not served")
+        done(uv(tools, running.simple("emilie/prod"), "demo"))
+        assert target(tools)["demo"] == "3.0"
+
+
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
     return tmp_path / "tokens.json"
