@@ -247,7 +247,7 @@ def test_what_a_token_reads_is_not_given_to_others(repository: Path, tools: Tool
 def test_what_is_public_beside_tokens_is_not_kept_either(repository: Path, tools: Tools, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.json"
     done(tools.run("gitindex", "token", "create", "ci", "--read", "emilie/dev", "--tokens", tokens))
-    options = ["--tokens", tokens, "--public", "emilie/prod"]
+    options: list[str | Path] = ["--tokens", tokens, "--public", "emilie/prod"]
     with (
         serving(tools, repository, *options, cache=tmp_path / "cache") as server,
         nginx(tmp_path / "nginx", server) as proxy,
