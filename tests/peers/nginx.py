@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.peers.doors import ROOT
 from tests.peers.foreign import free_port, listens
-from tests.peers.serving import WAIT, Got, Serving, eventually, get
+from tests.peers.serving import WAIT, Got, eventually, get
 from tests.peers.tools import Tools
 
 TEXT = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
@@ -42,9 +43,11 @@ class Proxy:
     certificate: Path
     cache: Path
 
-    def get(self, path: str, method: str = "GET", source: str | None = None, **headers: str) -> Got:
+    def get(
+        self, path: str, method: str = "GET", source: str | None = None, body: bytes | None = None, **headers: str
+    ) -> Got:
         context = ssl.create_default_context(cafile=str(self.certificate))
-        return get(f"{self.url}{path}", method, source, context, **headers)
+        return get(f"{self.url}{path}", method, source, context, body, **headers)
 
     def simple(self, index: str) -> str:
         return f"{self.url}/{index}/simple/"
@@ -77,12 +80,15 @@ def filled_in(folder: Path, port: int, server: int, replaced: dict[str, str]) ->
 MAIN = """\
 {user}
 daemon off;
-worker_processes 2;
+worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
 events {{ worker_connections 256; }}
 http {{
     access_log off;
+    gzip on;
+    gzip_proxied any;
+    gzip_types *;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -108,8 +114,8 @@ keyUsage = digitalSignature
 
 
 @contextmanager
-def nginx(folder: Path, server: Serving, **replaced: str) -> Iterator[Proxy]:
-    """Run nginx in front of a server."""
+def nginx(folder: Path, server: str, **replaced: str) -> Iterator[Proxy]:
+    """Run nginx in front of a server that is at a URL."""
     program = tool("nginx")
     folder.mkdir()
     certificate = folder / "certificate.pem"
@@ -119,9 +125,7 @@ def nginx(folder: Path, server: Serving, **replaced: str) -> Iterator[Proxy]:
     making += ["-config", str(folder / "openssl.cnf")]
     subprocess.run(making, check=True, capture_output=True, timeout=60)
     port = free_port()
-    (folder / "gitindex.conf").write_text(
-        filled_in(folder, port, int(server.url.split(":")[2].partition("/")[0]), replaced)
-    )
+    (folder / "gitindex.conf").write_text(filled_in(folder, port, urlsplit(server).port or 0, replaced))
     # As root it would give its work to a user who may not enter the folders of tests.
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user="user root;" if os.geteuid() == 0 else ""))
     starting = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]

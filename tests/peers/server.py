@@ -47,6 +47,11 @@ class SiteServer:
         self._server.server_close()
         self._thread.join()
 
+    @property
+    def connections(self) -> int:
+        """How many connections were made to it."""
+        return self._server.connections
+
     def pages(self) -> dict[str, str]:
         """Return the simple pages that were delivered, by the last part of their path, with their content types."""
         return {
@@ -67,11 +72,13 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, *arguments: Any) -> None:
         self._open: set[socket.socket] = set()
+        self.connections = 0
         super().__init__(*arguments)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         self._open.add(connection)
+        self.connections += 1
         return connection, address
 
     def shutdown_request(self, request: Any) -> None:

@@ -78,7 +78,7 @@ class Serving:
 
     def get(self, path: str, **headers: str) -> Got:
         """Ask for a path below the root."""
-        return get(f"{self.url}{path}", **headers)
+        return get(f"{self.url}{path}", "GET", None, None, None, **headers)
 
     def status(self) -> Any:
         """Return what it says of itself."""
@@ -127,7 +127,14 @@ def _listen(stream: IO[str], said: list[str], ready: list[str], is_up: threading
     is_up.set()
 
 
-def get(url: str, method: str = "GET", source: str | None = None, context: Any = None, **headers: str) -> Got:
+def get(
+    url: str,
+    method: str = "GET",
+    source: str | None = None,
+    context: Any = None,
+    body: bytes | None = None,
+    **headers: str,
+) -> Got:
     """Ask for a URL just as it is written; ``_`` in the names of headers stands for ``-``."""
     parts = urlsplit(url)
     address = (source, 0) if source is not None else None
@@ -138,7 +145,8 @@ def get(url: str, method: str = "GET", source: str | None = None, context: Any =
         connection = http.client.HTTPConnection(parts.netloc, timeout=WAIT, source_address=address)
     try:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection.request(method, target, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, target, body, named)
         answer = connection.getresponse()
         return Got(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
     finally:

@@ -61,7 +61,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proxy, Serving]]:
     """Run a server, and nginx in front of it, for the tests that leave both alone."""
     tools = Tools(repository.parent)
-    with serving(tools, repository) as server, nginx(tmp_path_factory.mktemp("run") / "nginx", server) as proxy:
+    with serving(tools, repository) as server, nginx(tmp_path_factory.mktemp("run") / "nginx", server.url) as proxy:
         yield proxy, server
 
 
@@ -112,7 +112,10 @@ def test_the_second_request_is_answered_by_nginx(proxy: Proxy, server: Serving) 
     file = url_of(server, "helper")
     assert how(proxy.get(file)) in {"MISS", "HIT"}
     server.forget()
-    assert how(proxy.get(file)) == "HIT"
+    again = proxy.get(file, Accept_Encoding="gzip")
+    assert how(again) == "HIT"
+    assert "content-encoding" not in again.headers
+    assert again.headers["etag"].startswith('"')
     assert server.lines() == []
 
 
@@ -171,6 +174,7 @@ def test_point_56_tricks_with_paths_are_answered_as_without_nginx(proxy: Proxy, 
         assert proxy.get(path).status == server.get(path).status == 404
     assert proxy.get("/emilie/prod/simple/%00/").status == 400
     assert proxy.get("/emilie/prod/simple/demo/", "POST").status == 405
+    assert proxy.get("/emilie/prod/simple/demo/", "POST", body=b"x" * 2000).status == 413
     moved = proxy.get("/emilie/prod/simple/Demo")
     assert (moved.status, moved.headers["location"]) == (301, "demo/")
 
@@ -203,7 +207,7 @@ def test_without_the_server_what_was_asked_for_is_still_answered(
 ) -> None:
     with (
         serving(tools, repository, cache=tmp_path / "cache") as server,
-        nginx(tmp_path / "nginx", server) as proxy,
+        nginx(tmp_path / "nginx", server.url) as proxy,
     ):
         for name in ("before", "after"):
             for install in (pip, uv):
@@ -226,7 +230,7 @@ def test_what_a_token_reads_is_not_given_to_others(repository: Path, tools: Tool
     page = "/emilie/prod/simple/demo/"
     with (
         serving(tools, repository, "--tokens", tokens, cache=tmp_path / "cache") as server,
-        nginx(tmp_path / "nginx", server) as proxy,
+        nginx(tmp_path / "nginx", server.url) as proxy,
     ):
         inside = proxy.tools(tmp_path / "inside")
         done(pip(inside, proxy.simple("emilie/prod").replace("://", f"://__token__:{token}@"), "demo"))
@@ -250,11 +254,21 @@ def test_what_is_public_beside_tokens_is_not_kept_either(repository: Path, tools
     options: list[str | Path] = ["--tokens", tokens, "--public", "emilie/prod"]
     with (
         serving(tools, repository, *options, cache=tmp_path / "cache") as server,
-        nginx(tmp_path / "nginx", server) as proxy,
+        nginx(tmp_path / "nginx", server.url) as proxy,
     ):
         for _ in range(2):
             got = proxy.get("/emilie/prod/simple/demo/", Accept=JSON)
             assert (got.status, how(got)) == (200, "MISS")
+
+
+def test_connections_to_the_server_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/page").write_text("a page")
+    with SiteServer(tmp_path / "site", negotiates=False) as server, nginx(tmp_path / "nginx", server.url) as proxy:
+        for number in range(3):
+            assert proxy.get(f"/page?{number}").body == b"a page"
+        assert len(server.log) == 3
+        assert server.connections == 1
 
 
 @pytest.fixture
@@ -276,7 +290,7 @@ def test_files_of_a_mirror_come_through_whole_and_in_parts_and_are_fetched_once(
     clone = make(tools, tmp_path / "packages")
     define(clone, "root/pypi", mirror_url=f"{upstream.url}/simple/")
     commit(tools, clone, "2026-01-02")
-    with serving(tools, clone) as server, nginx(tmp_path / "nginx", server) as proxy:
+    with serving(tools, clone) as server, nginx(tmp_path / "nginx", server.url) as proxy:
         for project in ("hashed", "plain"):
             listed = proxy.get(f"/root/pypi/simple/{project}/", Accept="text/html").body.decode()
             (file,) = re.findall(r'href="(?:\.\./)*([^"#]*\.whl)', listed)
@@ -292,6 +306,8 @@ def test_files_of_a_mirror_come_through_whole_and_in_parts_and_are_fetched_once(
             again = proxy.get(f"/{file}")
             assert again.body == BIG_WHEEL
             assert how(again) == ("HIT" if project == "hashed" else None)
+            if project == "hashed":
+                assert [line.status for line in server.lines() if Path(file).name in line.path] == [206, 206]
             assert [request.path for request in upstream.log].count(f"/simple/{project}/{Path(file).name}") == 1
 
 
@@ -299,10 +315,12 @@ def test_files_are_asked_for_again_after_their_time(repository: Path, tools: Too
     shorter = {"proxy_cache_valid 200 206 10m;": "proxy_cache_valid 200 206 1s;"}
     with (
         serving(tools, repository, cache=tmp_path / "cache") as server,
-        nginx(tmp_path / "nginx", server, **shorter) as proxy,
+        nginx(tmp_path / "nginx", server.url, **shorter) as proxy,
     ):
         file = url_of(server, "big")
+        server.forget()
         assert how(proxy.get(file)) == "MISS"
+        assert [line.status for line in server.lines()] == [206, 206]  # two slices
         time.sleep(2)
         server.forget()
         got = proxy.get(file)
@@ -315,7 +333,7 @@ def test_below_a_path_everything_works_as_the_page_says(repository: Path, tools:
     assert "`--base-path /pypi`" in TEXT
     with (
         serving(tools, repository, "--base-path", "/pypi", cache=tmp_path / "cache") as server,
-        nginx(tmp_path / "nginx", server, **{old: new}) as proxy,
+        nginx(tmp_path / "nginx", server.url, **{old: new}) as proxy,
     ):
         for install in (pip, uv):
             inside = proxy.tools(tmp_path / install.__name__)

@@ -131,3 +131,5 @@ def test_the_numbers_of_the_page_are_those_of_the_program() -> None:
     # A proxy that reuses a connection which the server is about to close gets an error for an answer.
     (kept,) = re.findall(r"keepalive_timeout (\d+)s;", BLOCKS["nginx"][0])
     assert int(kept) < run.IDLE
+    (waits,) = re.findall(r"proxy_read_timeout (\d+)s;", BLOCKS["nginx"][0])
+    assert int(waits) > patience.whole
