@@ -23,11 +23,9 @@ def main() -> None:
     from gitindex.errors import GitindexError, RefusedError  # noqa: PLC0415 - the interpreter's own errors come first
 
     try:
-        if "validate" in sys.argv:
-            from gitindex import check  # noqa: PLC0415
-
-            if words := check.read_words(sys.argv[1:], os.environ):
-                sys.exit(check.run(words.directory, words.folder, **words.values))
+        for name, module in _QUICK.items():
+            if name in sys.argv:
+                _run_quickly(name, module)
         from gitindex.cli import command  # noqa: PLC0415
 
         command()(prog_name="gitindex")
@@ -61,6 +59,20 @@ def main() -> None:
             f"unexpected {type(error).__name__}: {message}; run it with GITINDEX_DEBUG=1, and report what it prints",
             3,
         )
+
+
+_QUICK = {"validate": "gitindex.check", "serve": "gitindex.server.command"}
+"""The commands that start without Typer where their words are plain, and their modules."""
+
+
+def _run_quickly(name: str, module: str) -> None:
+    from importlib import import_module  # noqa: PLC0415
+
+    from gitindex.words import read_words  # noqa: PLC0415
+
+    command = import_module(module)
+    if words := read_words(name, command.OPTIONS, sys.argv[1:], os.environ):
+        sys.exit(command.run(words.directory, words.folder, **words.values))
 
 
 def _stop(message: str, code: int) -> None:

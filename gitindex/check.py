@@ -1,19 +1,17 @@
 """`gitindex validate`, whole: its options, declared once, and what it does. It knows no Typer.
 
-A hook runs it at each commit, and a quarter of the time would go into importing Typer. Plain words are read here; help,
-completion and whatever is wrong are Typer's, which has its options from the same table.
+A hook runs it at each commit, and a quarter of the time would go into importing Typer.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from gitindex.compare import Change
 from gitindex.errors import MovedError, UsageError
@@ -22,6 +20,7 @@ from gitindex.git import STAGED, WORKTREE, Repository
 from gitindex.guard import attribute, merged_change, verdict_on
 from gitindex.names import is_commit_id
 from gitindex.snapshot import Snapshot
+from gitindex.words import Option
 
 
 class Format(StrEnum):
@@ -33,18 +32,6 @@ class Format(StrEnum):
     SARIF = "sarif"
     GITLAB = "gitlab"
     MARKDOWN = "markdown"
-
-
-class Option(NamedTuple):
-    """An option of the command."""
-
-    name: str
-    flag: str
-    help: str
-    metavar: str = ""
-    """What its value is called; empty for a switch."""
-    choices: type[Format] | None = None
-    """What it may be; the default is the first."""
 
 
 OPTIONS = (
@@ -68,51 +55,6 @@ OPTIONS = (
     Option("form", "--format", "How to print the findings.", "FORMAT", Format),
     Option("as_json", "--json", "The same as --format json."),
 )
-
-
-class Words(NamedTuple):
-    """What a command line asks for."""
-
-    directory: Path
-    folder: str | None
-    values: Mapping[str, Any]
-    """The options that were given, by name."""
-
-
-def read_words(words: Sequence[str], environment: Mapping[str, str]) -> Words | None:
-    """Read the words of a command line; ``None`` where they are not plainly `validate` with its options."""
-    if "GITINDEX_DIRECTORY" in environment or any(name.startswith("_GITINDEX_COMPLETE") for name in environment):
-        return None
-    places = {"-C": "directory", "--directory": "directory", "--folder": "folder"}
-    given: dict[str, str] = {}
-    rest = iter(words)
-    for word in rest:
-        if word == "validate":
-            values = _read_options(rest)
-            return None if values is None else Words(Path(given.get("directory", "")), given.get("folder"), values)
-        value = next(rest, None)
-        if word not in places or value is None:
-            return None
-        given[places[word]] = value
-    return None
-
-
-def _read_options(words: Iterator[str]) -> dict[str, Any] | None:
-    known = {option.flag: option for option in OPTIONS}
-    values: dict[str, Any] = {}
-    for word in words:
-        flag, equals, value = word.partition("=")
-        option = known.get(flag)
-        if option is None or (equals and not option.metavar):
-            return None
-        if not option.metavar:
-            values[option.name] = True
-            continue
-        found = value if equals else next(words, None)
-        if found is None or found.startswith("-") or (option.choices and found not in list(option.choices)):
-            return None
-        values[option.name] = option.choices(found) if option.choices else found
-    return values
 
 
 def run(

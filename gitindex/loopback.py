@@ -18,12 +18,12 @@ from urllib.parse import unquote, urlsplit
 
 from gitindex import layout
 from gitindex.errors import CannotRunError, GitindexError
-from gitindex.model import Mirror, Stage
+from gitindex.model import Stage
 from gitindex.names import ProjectName, is_project_name, is_sha256, normalize
-from gitindex.pages import FilePage, Links, ProjectPage, project_page
+from gitindex.pages import Links, ProjectPage, is_quarantined, joined, project_page
 from gitindex.render import machine
-from gitindex.resolve import Step, resolution_order, walk
-from gitindex.upstream import Upstream, Upstreams
+from gitindex.resolve import resolution_order, walk
+from gitindex.upstream import Upstream, Upstreams, asked
 
 if TYPE_CHECKING:
     from gitindex.snapshot import Index, Snapshot
@@ -75,7 +75,7 @@ class Pages:
             steps = tuple(walk(self._snapshot, self._order, name))
             is_ours = any(step.project for step in steps) or self._snapshot.is_reserved(name)
             ours = project_page(name, steps, self._links) if is_ours else None
-        upstreams = list(_asked(steps))
+        upstreams = list(asked(steps))
         if ours is None and len(upstreams) == 1 and upstreams[0].filters.shows_all_of(name):
             return Answer(HTTPStatus.FOUND, HTML, b"", f"{upstreams[0].url}{name}/")
         page = self._with_mirrors(ours, upstreams, name)
@@ -89,7 +89,7 @@ class Pages:
         self, ours: ProjectPage | None, upstreams: list[Upstream], name: ProjectName
     ) -> ProjectPage | None:
         page = ours
-        if _is_quarantined(page):
+        if is_quarantined(page):
             return page
         for upstream in upstreams:
             try:
@@ -102,7 +102,7 @@ class Pages:
                 self.report(error)
                 return page  # a lost upstream never breaks what is ours
             if found is not None:
-                page = _merged(page, found)
+                page = joined(page, found)
                 if not self._merges_mirrors:
                     break
         return page
@@ -115,38 +115,6 @@ class Pages:
         sha256 = parts[1] + parts[2]
         with self._lock:
             return self._store.open(path, sha256) if is_sha256(sha256) and self._store.has(path) else None
-
-
-def _asked(steps: tuple[Step, ...]) -> Iterator[Upstream]:
-    for step in steps:
-        definition = step.index.definition
-        if step.outcome == "asked" and isinstance(definition, Mirror):
-            yield Upstream(step.index.name, definition)
-
-
-def _is_quarantined(page: ProjectPage | None) -> bool:
-    return page is not None and page.status is not None and page.status.status == "quarantined"
-
-
-def _merged(ours: ProjectPage | None, theirs: ProjectPage) -> ProjectPage:
-    """Return a page with the files of both; a filename of ours wins, and a version is listed as we spell it."""
-    from packaging.version import Version  # noqa: PLC0415
-
-    def place(file: FilePage) -> tuple[bool, Version, str]:
-        return bool(file.version), Version(file.version or "0"), file.filename
-
-    if ours is None:
-        return theirs
-    files = {file.filename: file for file in (*theirs.files, *ours.files)}
-    versions = {Version(version): version for version in (*theirs.versions, *ours.versions)}
-    return ProjectPage(
-        ours.name,
-        tuple(versions[version] for version in sorted(versions)),
-        tuple(
-            sorted(files.values(), key=lambda file: (bool(file.version), Version(file.version or "0"), file.filename))
-        ),
-        ours.status or (None if _is_quarantined(theirs) else theirs.status),
-    )
 
 
 class _Handler(BaseHTTPRequestHandler):

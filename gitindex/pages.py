@@ -23,7 +23,6 @@ from gitindex.names import (
     version_key,
 )
 from gitindex.resolve import Step, resolved_releases, unreadable_in
-from gitindex.tree import find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +97,7 @@ class Links:
 
     def __init__(self, snapshot: Snapshot, *, can_serve: bool = False) -> None:
         settings = snapshot.settings
-        self._root = snapshot.root
+        self._snapshot = snapshot
         self._is_embedded = settings.storage.is_embedded
         public = settings.storage.public_url
         self._public = public if public.endswith("/") or not public else public + "/"
@@ -129,7 +128,8 @@ class Links:
         return Sha256(digest)
 
     def _has_metadata(self, file: ReleasedFile) -> bool:
-        return find(self._root, layout.stored_path(file.sha256, file.filename) + layout.METADATA_SUFFIX) is not None
+        path = layout.stored_path(file.sha256, file.filename) + layout.METADATA_SUFFIX
+        return self._snapshot.find_stored(path) is not None
 
     def provenance(self, file: ReleasedFile) -> str | None:
         """Return the absolute URL of the provenance document, ``None`` where none may be stated (PEP 740)."""
@@ -186,6 +186,30 @@ def project_page(name: ProjectName, steps: Sequence[Step], links: Links) -> Proj
     order = sorted(files, key=_sort_key if are_simple else _version)
     every = [file for version in order for file in sorted(files[version], key=_filename)]
     return ProjectPage(name, tuple(order), tuple(every), status)
+
+
+def is_quarantined(page: ProjectPage | None) -> bool:
+    """Tell whether a project is quarantined: then nobody adds to its page."""
+    return page is not None and page.status is not None and page.status.status == "quarantined"
+
+
+def joined(ours: ProjectPage | None, theirs: ProjectPage) -> ProjectPage:
+    """Return a page with the files of both; a filename of ours wins, and a version is listed as we spell it."""
+    if ours is None:
+        return theirs
+    files = {file.filename: file for file in (*theirs.files, *ours.files)}
+    versions = {_version(version): version for version in (*theirs.versions, *ours.versions)}
+    return ProjectPage(
+        ours.name,
+        tuple(versions[version] for version in sorted(versions)),
+        tuple(sorted(files.values(), key=_place)),
+        ours.status or (None if is_quarantined(theirs) else theirs.status),
+    )
+
+
+def _place(file: FilePage) -> tuple[bool, Version, str]:
+    """Return where a file comes on a page; those whose names tell no version go first."""
+    return bool(file.version), _version(file.version or "0"), file.filename
 
 
 _filename = attrgetter("filename")

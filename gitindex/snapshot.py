@@ -222,7 +222,7 @@ class Snapshot:
         self.root = root
         self.name = name
         """The commit id, ``worktree`` or ``index``; ``None`` for no revision at all."""
-        self._indexes: dict[IndexName, Index | None] = {}
+        self._indexes: dict[IndexName, Index] = {}
         self._lines: tuple[str, Lines] | None = None
 
     @cached_property
@@ -263,6 +263,14 @@ class Snapshot:
     def files_folder(self) -> Folder | None:
         """The embedded file store, or ``None`` where there is none."""
         return self.open_folder(layout.FILES)
+
+    def find_stored(self, path: str) -> tuple[Folder, str] | None:
+        """Return the folder and the name in it of the stored file at *path*, ``None`` where nothing is there.
+
+        The store is opened once: it has 256 folders, and each file is looked for in one of them.
+        """
+        _, _, below = path.partition("/")
+        return None if self.files_folder is None else find(self.files_folder, below)
 
     def open_folder(self, path: str) -> Folder | None:
         """Open the folder at a path; ``None`` where there is none."""
@@ -312,8 +320,9 @@ class Snapshot:
         if name not in self._indexes:
             folder = self.user_folder(name.user)
             entry = folder.entries().get(name.name) if folder else None
-            is_there = folder is not None and entry is not None and entry.kind == "folder"
-            self._indexes[name] = Index(name, folder.folder(name.name)) if folder and is_there else None
+            if folder is None or entry is None or entry.kind != "folder":
+                return None  # not remembered: a server is asked for names without number
+            self._indexes[name] = Index(name, folder.folder(name.name))
         return self._indexes[name]
 
     def line_of(self, path: str, keys: KeyPath) -> int | None:

@@ -15,7 +15,7 @@ import re
 import secrets
 import shlex
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from pydantic import AfterValidator, Field
 from gitindex import atomic
 from gitindex.documents import Unreadable, read_json
 from gitindex.errors import CannotRunError, NotThereError, UsageError
-from gitindex.layout import MAX_DOCUMENT
+from gitindex.layout import MAX_DOCUMENT, SETTINGS
 from gitindex.model import Model, Text, UploadTime
 from gitindex.names import IndexName, is_owner_name, is_user_name, parse_index_name
 
@@ -307,3 +307,23 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def check_place(path: Path, repositories: Iterable[Path]) -> None:
+    """Refuse a file of tokens that lies in one of the *repositories*, or in what looks like any other.
+
+    Raises:
+        UsageError: it does.
+
+    """
+    real = Path(os.path.realpath(path))
+    for folder in (*(folder.resolve() for folder in repositories), *filter(_is_repository, real.parents)):
+        if real.is_relative_to(folder):
+            raise UsageError(
+                f"{path} lies in the repository {folder}, where tokens never belong", help="name a file outside of it"
+            )
+
+
+def _is_repository(folder: Path) -> bool:
+    """Tell whether a folder is an index repository, or the folder that Git has of any repository."""
+    return (folder / SETTINGS).exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())

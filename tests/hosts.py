@@ -115,6 +115,29 @@ def chunked(data: bytes) -> Answer:
     return answer
 
 
+def validated(data: bytes, etag: str, **headers: str) -> Answer:
+    """Send *data* with a validator, or that it has not been modified to who has it."""
+    send = content(data, ETag=etag, **headers)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.headers.get("If-None-Match") == etag:
+            _head(handler, 304, None, {"ETag": etag})
+        else:
+            send(handler)
+
+    return answer
+
+
+def held(until: threading.Event, then: Answer) -> Answer:
+    """Answer once something has happened."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        until.wait(60)
+        then(handler)
+
+    return answer
+
+
 def status(code: int, **headers: str) -> Answer:
     """Send a status and a few words."""
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gitindex.check import OPTIONS, Format, Words, read_words
+from gitindex.check import OPTIONS, Format
+from gitindex.words import Words, read_words
 from tests.conftest import Run
 from tests.repositories import IndexRepository
 
@@ -28,8 +29,8 @@ def test_plain_words_are_read_without_typer() -> None:
         "json",
     ]
     values = {"base": "HEAD~1", "head": "HEAD", "everything": True, "form": Format.JSON}
-    assert read_words(words, {}) == Words(Path("somewhere"), "pk", values)
-    assert read_words(["validate"], {}) == Words(Path(), None, {})
+    assert read_words("validate", OPTIONS, words, {}) == Words(Path("somewhere"), "pk", values)
+    assert read_words("validate", OPTIONS, ["validate"], {}) == Words(Path(), None, {})
 
 
 @pytest.mark.parametrize(
@@ -50,12 +51,12 @@ def test_plain_words_are_read_without_typer() -> None:
     ids=" ".join,
 )
 def test_all_other_words_are_left_to_typer(words: list[str]) -> None:
-    assert read_words(words, {}) is None
+    assert read_words("validate", OPTIONS, words, {}) is None
 
 
 @pytest.mark.parametrize("name", ["GITINDEX_DIRECTORY", "_GITINDEX_COMPLETE"])
 def test_an_environment_that_typer_knows_is_left_to_typer(name: str) -> None:
-    assert read_words(["validate"], {name: "x"}) is None
+    assert read_words("validate", OPTIONS, ["validate"], {name: "x"}) is None
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_both_ways_answer_the_same(
 ) -> None:
     (repository.root / "indexes/emilie/prod/index.toml").unlink()
     quick = run("-C", repository.root, "validate", *options)
-    monkeypatch.setattr("gitindex.check.read_words", lambda *_: None)
+    monkeypatch.setattr("gitindex.words.read_words", lambda *_: None)
     assert run("-C", repository.root, "validate", *options) == quick
 
 

@@ -148,18 +148,8 @@ def _path(ctx: typer.Context, file: Path | None) -> Path:
 
     """
     path = tokens.default_path(os.environ) if file is None else file
-    real = Path(os.path.realpath(path))
-    for folder in (*_folders_of_repository(ctx), *filter(_is_repository, real.parents)):
-        if real.is_relative_to(folder):
-            raise UsageError(
-                f"{path} lies in the repository {folder}, where tokens never belong", help="name a file outside of it"
-            )
+    tokens.check_place(path, _folders_of_repository(ctx))
     return path
-
-
-def _is_repository(folder: Path) -> bool:
-    """Tell whether a folder is an index repository, or the folder that Git has of any repository."""
-    return (folder / SETTINGS).exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())
 
 
 def _folders_of_repository(ctx: typer.Context) -> list[Path]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from inspect import Parameter, Signature
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from gitindex.check import OPTIONS, Option, run
+from gitindex.check import OPTIONS, run
 from gitindex.cli import Place
+from gitindex.cli.options import with_options
 
 
 def validate(ctx: typer.Context, **options: Any) -> None:
@@ -22,15 +22,4 @@ def validate(ctx: typer.Context, **options: Any) -> None:
         raise typer.Exit(code)
 
 
-def _parameter(option: Option) -> Parameter:
-    metavar = None if option.choices else option.metavar or None
-    kind: Any = option.choices or (str | None if option.metavar else bool)
-    default = next(iter(option.choices)) if option.choices else None if option.metavar else False
-    declared = Annotated[kind, typer.Option(option.flag, help=option.help, metavar=metavar)]
-    return Parameter(option.name, Parameter.KEYWORD_ONLY, default=default, annotation=declared)
-
-
-_PARAMETERS = [_parameter(option) for option in OPTIONS]
-_CONTEXT = Parameter("ctx", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-validate.__signature__ = Signature([_CONTEXT, *_PARAMETERS])  # type: ignore[attr-defined]
-validate.__annotations__ = {parameter.name: parameter.annotation for parameter in (_CONTEXT, *_PARAMETERS)}
+with_options(validate, OPTIONS)

@@ -17,7 +17,7 @@ from gitindex.facts.archive import CHUNK, UnsoundError
 from gitindex.facts.metadata import CoreFacts, CoreMetadata
 from gitindex.names import DistributionName, ProjectName, Sha256, normalize, parse_filename
 
-__all__ = ["CoreFacts", "Distribution", "read_archive", "read_core_facts", "read_distribution"]
+__all__ = ["CoreFacts", "Distribution", "read_archive", "read_core_facts", "read_distribution", "read_metadata"]
 
 _METADATA = r"[^/]+\.dist-info/METADATA"
 _PKG_INFO = r"[^/]+/PKG-INFO"
@@ -60,6 +60,17 @@ def read_core_facts(filename: str, stream: BinaryIO) -> CoreFacts:
         from gitindex.facts.wheel import find_member  # noqa: PLC0415
 
         return read_fields(find_member(stream, _METADATA if named.kind == "wheel" else _PKG_INFO))
+
+
+def read_metadata(filename: str, stream: BinaryIO) -> bytes:
+    """Return the exact bytes of the METADATA in a wheel, with no judgement on the rest of the file.
+
+    *stream* must be seekable. Raises :exc:`DistributionError` where there is none.
+    """
+    from gitindex.facts.wheel import find_member  # noqa: PLC0415
+
+    with _about(filename):
+        return find_member(stream, _METADATA)
 
 
 def read_archive(filename: str, stream: BinaryIO) -> CoreFacts:

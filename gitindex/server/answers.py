@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -37,7 +37,7 @@ SECURE: Headers = (
 FOR_PEOPLE: Headers = (
     (
         b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        b"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'",
     ),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -48,6 +48,8 @@ FOR_MACHINES: Headers = ((b"content-security-policy", b"default-src 'none'; fram
 _SMALLEST = 256
 """Bytes from which on a body is compressed."""
 _LEVEL = 6
+_LONGEST = 1000
+"""Bytes of an ``Accept-Encoding`` that are looked at."""
 
 
 class Answer:
@@ -157,7 +159,7 @@ def json_document(value: object, *, status: HTTPStatus = HTTPStatus.OK) -> Answe
 def takes_gzip(accept_encoding: bytes | None) -> bool:
     """Tell whether a client with this ``Accept-Encoding`` takes gzip (RFC 9110, section 12.5.3)."""
     found: dict[bytes, bool] = {}
-    for part in (accept_encoding or b"").lower().split(b","):
+    for part in (accept_encoding or b"")[:_LONGEST].lower().split(b","):
         name, _, parameter = part.partition(b";")
         weight = parameter.strip().removeprefix(b"q=").strip()
         found[name.strip()] = not parameter or bool(_NOT_ZERO.fullmatch(weight))
@@ -210,9 +212,3 @@ class AnswerCache:
         old = self._answers.pop(place, None)
         if old is not None:
             self.size -= old.size
-
-    def drop_where(self, is_wrong: Callable[[Answer], bool]) -> None:
-        """Forget some of the answers."""
-        for place, answer in list(self._answers.items()):
-            if is_wrong(answer):
-                self.drop(place)

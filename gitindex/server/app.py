@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from gitindex.download import DeadLinkError, UnreachableError
-from gitindex.errors import CannotRunError, GitindexError
+from gitindex.errors import GitindexError
 from gitindex.server import answers, operations
 from gitindex.server.access import CHALLENGE, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
-from gitindex.server.delivery import Send
-from gitindex.server.filecache import BrokenFileError
+from gitindex.server.delivery import Exchange, GoneError, Receive, Scope, Send
+from gitindex.server.filecache import BrokenFileError, BusyError
 from gitindex.server.files import Files, Request
-from gitindex.server.negotiation import Format, negotiate, requested
+from gitindex.server.negotiation import SIMPLE, Format, negotiate, requested
 from gitindex.server.reading import (
+    MOVES,
     FileHere,
     FileOutside,
     ListOutside,
@@ -45,10 +47,10 @@ from gitindex.server.targets import (
     parse,
 )
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_EXPECTED = (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, BusyError, OSError)
+"""What keeps an answer from being given, through no fault of this program."""
 _METHODS = frozenset({"GET", "HEAD"})
 _EMPTY = {"type": "http.response.body", "body": b""}
 _LATER = (b"retry-after", b"5")
@@ -64,7 +66,6 @@ class _Said(NamedTuple):
     is_gzipped: bool
     reader: Reader | None
     condition: bytes | None
-    accept: bytes | None
 
 
 def application(state: State) -> Application:
@@ -74,7 +75,6 @@ def application(state: State) -> Application:
     files = Files(state)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
         if scope["type"] != "http":
             return
         raw_path: bytes = scope["raw_path"]
@@ -99,7 +99,7 @@ def application(state: State) -> Application:
         is_gzipped = takes_gzip(encoding)
         place = (raw_path, format_, is_gzipped, reader.scopes if reader is not None else None)
         answer = cache.get(place)
-        said = _Said(place, raw_path, format_, is_gzipped, reader, condition, accept)
+        said = _Said(place, raw_path, format_, is_gzipped, reader, condition)
         if (
             answer is not None
             and part is None
@@ -110,7 +110,7 @@ def application(state: State) -> Application:
             state.counters.page(was_kept=True)
             await _send(state, scope, send, answer, said)
             return
-        await _answer(state, files, scope, send, said)
+        await _answer(state, files, Exchange(scope, receive, send), said)
 
     return application
 
@@ -132,15 +132,9 @@ async def _send(state: State, scope: Scope, send: Send, answer: Answer, said: _S
         state.log(scope, answer.status, len(answer.body), name)
 
 
-async def _answer(state: State, files: Files, scope: Scope, send: Send, said: _Said) -> None:
+async def _answer(state: State, files: Files, exchange: Exchange, said: _Said) -> None:
     """Answer what was not answered before."""
-    started = False
-
-    async def sending(message: dict[str, Any]) -> None:
-        nonlocal started
-        started = True
-        await send(message)
-
+    scope = exchange.scope
     try:
         outcome = await _outcome(state, scope, said)
         answer: Answer | None
@@ -148,25 +142,42 @@ async def _answer(state: State, files: Files, scope: Scope, send: Send, said: _S
             answer = outcome
         else:
             request = Request(scope, said.place, said.condition, said.reader)
-            answer = await files.send(outcome, request, sending)
+            answer = await files.send(outcome, request, exchange)
         if answer is not None:
-            await _send(state, scope, send, answer, said)
-    except (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, OSError) as error:
-        if started:
-            # The head was sent: only a connection that breaks off tells the client that this is not the whole.
-            state.counters.add("broken_off")
-            LOG.warning("%s: broken off: %s", scope["path"], error)
-            raise _BrokenOffError from None
-        await _send(state, scope, send, _failure(scope, error), said)
+            await _send(state, scope, exchange.send, answer, said)
+    except GoneError:
+        state.counters.add("broken_off")
+    except _EXPECTED as error:
+        LOG.warning("%s: %s", _path(scope), error)
+        await _break_off(state, exchange, said, _failure(error))
+    except Exception as error:  # noqa: BLE001 - a bug here must not stop a server
+        is_told_whole = bool(os.environ.get("GITINDEX_DEBUG"))
+        LOG.error("%s: unexpected %s: %s", _path(scope), type(error).__name__, error, exc_info=is_told_whole)
+        unexpected = answers.refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the server; its log says more")
+        await _break_off(state, exchange, said, unexpected)
+
+
+async def _break_off(state: State, exchange: Exchange, said: _Said, answer: Answer) -> None:
+    """Say that there is no answer; where one has begun, only a connection that breaks off can say that."""
+    if not exchange.is_started:
+        await _send(state, exchange.scope, exchange.send, answer, said)
+        return
+    state.counters.add("broken_off")
+    raise _BrokenOffError
 
 
 class _BrokenOffError(Exception):
     """An answer cannot be sent to its end."""
 
 
-def _failure(scope: Scope, error: Exception) -> Answer:
+def _path(scope: Scope) -> str:
+    """Return the path as it was sent, which has no control characters in it."""
+    raw_path: bytes = scope["raw_path"]
+    return raw_path[:_LONGEST_QUERY].decode("ascii", "replace")
+
+
+def _failure(error: Exception) -> Answer:
     """Return the answer that says that nobody can tell now: not 404, which a client takes for "does not exist"."""
-    LOG.warning("%s: %s", scope["path"], error)
     match error:
         case DeadLinkError(problem=problem):
             return answers.refusal(HTTPStatus.BAD_GATEWAY, f"the upstream {problem}", _LATER)
@@ -174,9 +185,7 @@ def _failure(scope: Scope, error: Exception) -> Answer:
             return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, problem, _LATER)
         case BrokenFileError():
             return answers.refusal(HTTPStatus.BAD_GATEWAY, str(error), _LATER)
-        case CannotRunError():
-            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _LATER)
-        case GitindexError():
+        case GitindexError() | BusyError():
             return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _LATER)
         case _:
             return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, "a disk fails", _LATER)
@@ -201,10 +210,11 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
             return answers.redirect(location, scope["query_string"])
         case Own(name) if asked.revision is None:
             return await _own(state, name, scope, said)
-        case ProjectList() | SimpleProject() if said.format is None:
+        case ProjectList() | SimpleProject() if said.format not in SIMPLE:
             return _not_acceptable()
         case StoredFile() | MirroredFile():
-            return await _read(state, asked, said)  # type: ignore[return-value] # no page comes of a file
+            outcome, _ = await _read(state, asked, said)
+            return outcome  # type: ignore[return-value] # no page comes of a file
         case _:
             return await _page(state, asked, said)
 
@@ -231,7 +241,7 @@ def _unauthorized() -> Answer:
 
 
 def _not_acceptable() -> Answer:
-    kinds = ", ".join(format_.value for format_ in Format)
+    kinds = ", ".join(format_.value for format_ in SIMPLE)
     return answers.refusal(HTTPStatus.NOT_ACCEPTABLE, f"a simple page is one of: {kinds}", (b"vary", b"Accept"))
 
 
@@ -256,11 +266,10 @@ async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
 
 def _wanted(asked: Asked, said: _Said) -> Wanted:
     assert said.reader is not None  # noqa: S101
-    is_json = said.accept is not None and said.format is not Format.HTML and b"application/json" in said.accept
-    return Wanted(asked, said.format or Format.HTML, is_json, said.is_gzipped, said.reader)
+    return Wanted(asked, said.format or Format.HTML, said.is_gzipped, said.reader)
 
 
-async def _read(state: State, asked: Asked, said: _Said) -> Outcome:
+async def _read(state: State, asked: Asked, said: _Said) -> tuple[Outcome, int]:
     wanted, stale = _wanted(asked, said), state.cache.get(said.place)
     if stale is not None and stale.key is None:
         stale = None
@@ -281,8 +290,7 @@ async def _page(state: State, asked: Asked, said: _Said) -> Answer:
 
 
 async def _make(state: State, asked: Asked, said: _Said) -> Answer:
-    outcome = await _read(state, asked, said)
-    generation = state.reading.generation
+    outcome, generation = await _read(state, asked, said)
     wanted = _wanted(asked, said)
     match outcome:
         case Answer():
@@ -292,6 +300,8 @@ async def _make(state: State, asked: Asked, said: _Said) -> Answer:
             name = asked.target.project
             answer = await state.mirrors.project(outside, name, wanted.format, gzipped=said.is_gzipped)
             answer.generation = generation
+            if outside.moves:
+                answer.expires = min(answer.expires, time.monotonic() + MOVES)
         case ListOutside(upstream):
             answer = await state.mirrors.project_list(upstream, wanted.format, gzipped=said.is_gzipped)
             answer.generation = generation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,10 @@ from urllib.parse import quote
 
 from gitindex import layout
 from gitindex.download import DeadLinkError, Sink
-from gitindex.errors import CannotRunError
-from gitindex.names import ProjectName, parse_filename, parse_version
-from gitindex.pages import FilePage, ProjectList, ProjectPage
+from gitindex.errors import CannotRunError, DistributionError
+from gitindex.facts import read_metadata
+from gitindex.names import ProjectName, parse_filename
+from gitindex.pages import ProjectList, ProjectPage, is_quarantined, joined
 from gitindex.render import machine
 from gitindex.server import answers
 from gitindex.server.answers import Answer
@@ -87,7 +89,7 @@ class Mirrors:
         """
         page = asked.outside.ours
         keep_for = 3600.0
-        for upstream in asked.outside.upstreams if not _is_quarantined(page) else ():
+        for upstream in asked.outside.upstreams if not is_quarantined(page) else ():
             try:
                 found = await self._page(upstream, name)
             except CannotRunError:
@@ -104,7 +106,7 @@ class Mirrors:
             if until is not None or upstream.filters.is_delayed(name):
                 keep_for = min(keep_for, _LONGEST)
             show = partial(upstream.filters.shown, found, datetime.now(UTC), until)
-            page = _joined(page, _rewritten(await self._in_thread(show), upstream))
+            page = joined(page, _rewritten(await self._in_thread(show), upstream))
             if not asked.outside.merges:
                 break
         if page is None:
@@ -180,20 +182,42 @@ class Mirrors:
         """
         if found is None:
             return await self.files.open(wanted, _gone)
-        if asked.target.is_metadata:
+        if not asked.target.is_metadata:
+            return await self.files.open(wanted, self.upstreams.fetcher(asked.upstream, found.url, found.size))
+        try:
             fetch = self.upstreams.metadata_fetcher(asked.upstream, found.url, _LARGEST_METADATA)
-        else:
-            fetch = self.upstreams.fetcher(asked.upstream, found.url, found.size)
-        return await self.files.open(wanted, fetch)
+            return await self.files.open(wanted, fetch)
+        except DeadLinkError:
+            # It is promised and not there, which stops pip and uv. The wheel has it.
+            wheel = asked.target._replace(is_metadata=False)
+            whole = WantedFile(_key(wheel, asked.upstream), found.sha256, found.size)
+            source = await self.files.open(whole, self.upstreams.fetcher(asked.upstream, found.url, found.size))
+            return await self.files.open(wanted, await _metadata_of(wheel.filename, source))
+
+
+async def _metadata_of(filename: str, source: OpenFile) -> Callable[[Sink], None]:
+    """Return what gives the metadata of a wheel, once all of the wheel is here."""
+    with tempfile.TemporaryFile() as stream:
+        try:
+            async for piece in source.pieces(0, None):
+                stream.write(piece)
+        finally:
+            source.close()
+        try:
+            metadata = await asyncio.get_running_loop().run_in_executor(None, read_metadata, filename, stream)
+        except DistributionError as error:
+            raise DeadLinkError(f"has no metadata of {filename}, and neither has the wheel: {error}") from None
+
+    def fetch(sink: Sink) -> None:
+        sink.begin(len(metadata))
+        sink.add(metadata)
+
+    return fetch
 
 
 def _gone(sink: Sink) -> None:
     del sink
     raise DeadLinkError("has it no longer, and the cache neither")
-
-
-def _is_quarantined(page: ProjectPage | None) -> bool:
-    return page is not None and page.status is not None and page.status.status == "quarantined"
 
 
 def _is_meant(file: UpstreamFile, target: MirroredFile) -> bool:
@@ -227,26 +251,6 @@ def _rewritten(page: ProjectPage, upstream: Upstream) -> ProjectPage:
         file._replace(url=f"{prefix}{file.sha256 or NO_DIGEST}/{quote(file.filename, safe='')}") for file in page.files
     )
     return ProjectPage(page.name, page.versions, files, page.status)
-
-
-def _joined(ours: ProjectPage | None, theirs: ProjectPage) -> ProjectPage:
-    """Return a page with the files of both; a filename of ours wins, and a version is listed as we spell it."""
-    if ours is None:
-        return theirs
-    files = {file.filename: file for file in (*theirs.files, *ours.files)}
-    versions = {parse_version(version): version for version in (*theirs.versions, *ours.versions)}
-    known = sorted((version, text) for version, text in versions.items() if version is not None)
-    return ProjectPage(
-        ours.name,
-        tuple(text for _, text in known),
-        tuple(sorted(files.values(), key=_order)),
-        ours.status or (None if _is_quarantined(theirs) else theirs.status),
-    )
-
-
-def _order(file: FilePage) -> tuple[bool, object, str]:
-    version = parse_version(file.version) if file.version else None
-    return version is not None, version or 0, file.filename
 
 
 def _answer(page: ProjectPage, format_: Format, keep_for: float, *, gzipped: bool) -> Answer:

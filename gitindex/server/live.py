@@ -167,7 +167,8 @@ class Live:
             if refused is None:
                 if commit != newest:
                     self._serve(commit)
-                self._remember()
+                else:
+                    self._remember()
                 return
             self.refused = self.refused or refused
 
@@ -181,11 +182,15 @@ class Live:
         self.refused = refused
         if refused is None:
             self._serve(tip)
-            self._remember()
 
     def _serve(self, commit: str) -> None:
+        try:
+            self.on_change(commit)
+        except (GitindexError, TimeoutError) as error:
+            self.refused = Refused(commit, datetime.now(UTC), problem=f"cannot be opened: {error}")
+            return
         self.commit, self.since = commit, datetime.now(UTC)
-        self.on_change(commit)
+        self._remember()
 
     def _judge(self, base: str, head: str) -> Refused | None:
         """Validate a step by the very command that everybody runs, in a process of its own.

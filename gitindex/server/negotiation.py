@@ -11,23 +11,22 @@ _VENDOR = "application/vnd.pypi.simple."
 
 
 class Format(Enum):
-    """A serialisation, by the media type that is its name."""
+    """A serialisation, by the media type that is its name; the last is none of a simple page."""
 
     JSON = f"{_VENDOR}v1+json"
     VENDOR_HTML = f"{_VENDOR}v1+html"
     HTML = "text/html"
+    DEVPI = "application/json"
+    """What devpi's documents are."""
 
     @property
     def content_type(self) -> bytes:
         """The value of the header; UTF-8 is JSON's own, and stated for HTML."""
-        return self.value.encode() + (b"" if self is Format.JSON else b"; charset=utf-8")
-
-    @property
-    def extension(self) -> str:
-        """What tells the bodies of two serialisations apart: one that both HTML types share is one body."""
-        return "json" if self is Format.JSON else "html"
+        return self.value.encode() + (b"; charset=utf-8" if "html" in self.value else b"")
 
 
+SIMPLE = (Format.JSON, Format.VENDOR_HTML, Format.HTML)
+"""The serialisations of a simple page, what says more first."""
 _NAMES = {
     f"{_VENDOR}v1+json": Format.JSON,
     f"{_VENDOR}latest+json": Format.JSON,
@@ -50,10 +49,10 @@ class _Weight(NamedTuple):
 
 @lru_cache(maxsize=512)
 def negotiate(accept: bytes | None) -> Format | None:
-    """Return what a client gets that sends this ``Accept`` header; ``None`` where it takes none of the three (406).
+    """Return what a client gets that sends this ``Accept`` header; ``None`` where it takes nothing of ours (406).
 
     No header, and an empty one, take anything, which is HTML. Of what is wanted equally JSON goes first, as it says the
-    most; what a client does not name itself is given as HTML.
+    most; what a client does not name itself is given as HTML. Plain JSON is for who takes no simple page at all.
     """
     if accept is None or not accept.strip() or len(accept) > _LONGEST:
         return Format.HTML
@@ -67,9 +66,10 @@ def negotiate(accept: bytes | None) -> Format | None:
                 weights[format_] = _Weight(specificity, quality)
     wanted = {format_: weight for format_, weight in weights.items() if weight.quality > 0}
     if not wanted:
-        return None
+        named_plainly = re.search(rb"application/json\s*(?:[,;]|\Z)", accept, re.IGNORECASE)
+        return Format.DEVPI if named_plainly else None
     best = max(weight.quality for weight in wanted.values())
-    named = [format_ for format_ in Format if format_ in wanted and wanted[format_].quality == best]
+    named = [format_ for format_ in SIMPLE if format_ in wanted and wanted[format_].quality == best]
     specific = [format_ for format_ in named if wanted[format_].specificity]
     return specific[0] if specific else named[-1]
 
@@ -95,7 +95,7 @@ def _covered(name: str) -> list[tuple[Format, int]]:
     if name in _NAMES:
         return [(_NAMES[name], 2)]
     if name == "*/*":
-        return [(format_, 0) for format_ in Format]
+        return [(format_, 0) for format_ in SIMPLE]
     if name == "application/*":
         return [(Format.JSON, 1), (Format.VENDOR_HTML, 1)]
     return [(Format.HTML, 1)] if name == "text/*" else []

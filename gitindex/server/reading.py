@@ -18,16 +18,16 @@ from gitindex.server.access import Reader
 from gitindex.server.answers import Answer
 from gitindex.server.live import Source
 from gitindex.server.negotiation import Format
-from gitindex.server.revision import Made, Outside, Revision, StoreChange, changed_store
+from gitindex.server.revision import Made, Outside, Revision, changed_store
 from gitindex.server.stored import InGit, Place, Stores
 from gitindex.server.targets import Asked, MirroredFile, PeoplesPage, ProjectList, SimpleProject, StoredFile
 from gitindex.server.travel import Moment, find_moment
-from gitindex.tree import find
 from gitindex.upstream import Upstream
 
 _MOST_REVISIONS = 8
 """Other revisions than the served one that are kept open: each holds the trees that it was asked for."""
-_MOVES = 1.0
+_MOST_DATES = 1000
+MOVES = 1.0
 """Seconds for which what a name or a date stands for is taken to be the same."""
 
 
@@ -36,8 +36,6 @@ class Wanted(NamedTuple):
 
     asked: Asked
     format: Format
-    is_json_wanted: bool
-    """Whether the client prefers plain JSON to HTML: for devpi's documents."""
     gzipped: bool
     reader: Reader
 
@@ -48,6 +46,8 @@ class PageOutside(NamedTuple):
     served: ServedIndex
     outside: Outside
     revision: Revision
+    moves: bool
+    """Whether it was asked for by what may soon mean another revision."""
 
 
 class ListOutside(NamedTuple):
@@ -62,6 +62,7 @@ class FileHere(NamedTuple):
     target: StoredFile
     place: Place
     revision: Revision
+    generation: int
 
 
 class FileOutside(NamedTuple):
@@ -103,14 +104,17 @@ class Reading:
         top = None if self.repository.is_bare else self.repository.root
         self._stores = Stores(self.repository.git_directory / "lfs" / "objects", top)
         self._others: OrderedDict[Moment, Revision] = OrderedDict()
+        self._dates: dict[tuple[str, str], Moment] = {}
         self.generation = 1
+        self._added_in = self._lost_in = 1
+        """The last generations in which stored files came, and went."""
         self.current = self._open(commit)
 
     def _open(self, commit: str) -> Revision:
         return Revision(self.repository.at(commit))
 
-    def advance(self, commit: str) -> StoreChange:
-        """Serve another commit from now on; return what became of the stored files.
+    def advance(self, commit: str) -> None:
+        """Serve another commit from now on.
 
         Raises:
             CannotRunError: it cannot be opened; what was served stays.
@@ -120,7 +124,13 @@ class Reading:
         change = changed_store(self.current.snapshot.files_folder, new.snapshot.files_folder)
         self.current = new
         self.generation += 1
-        return change
+        self._added_in = self.generation if change.added else self._added_in
+        self._lost_in = self.generation if change.lost else self._lost_in
+
+    def _is_usable(self, stale: Answer) -> bool:
+        """Tell whether what an earlier revision answered is right, if what it is made of is the same."""
+        newest = max(self._lost_in, self._added_in) if stale.lacks_files else self._lost_in
+        return stale.key is not None and stale.generation >= newest
 
     def read_blob(self, file: FileHere) -> bytes:
         """Read a small stored file whole.
@@ -129,13 +139,15 @@ class Reading:
             CannotRunError: the object is broken, or gone.
 
         """
-        found = find(file.revision.snapshot.root, file.target.path)
+        found = file.revision.snapshot.find_stored(file.target.path)
         if found is None:
             raise CannotRunError(f"{file.target.path}: it is gone")
         return found[0].read(found[1])
 
-    def answer(self, wanted: Wanted, stale: Answer | None) -> Outcome:
-        """Return the answer, or who has to give it; *stale* is what an earlier revision answered.
+    def answer(self, wanted: Wanted, stale: Answer | None) -> tuple[Outcome, int]:
+        """Return the answer, or who has to give it, and the generation it is of.
+
+        *stale* is what an earlier revision answered.
 
         Raises:
             CannotRunError: it cannot be made.
@@ -144,18 +156,20 @@ class Reading:
         try:
             revision, moment = self._revision(wanted.asked.revision)
         except NotThereError as error:
-            return not_there(str(error))
-        outcome = self._outcome(wanted, revision, stale)
+            outcome: Outcome = not_there(str(error))
+            moment = None
+        else:
+            outcome = self._outcome(wanted, revision, stale if stale is not None and self._is_usable(stale) else None)
         if isinstance(outcome, Answer):
             outcome.generation = self.generation
         if isinstance(outcome, Answer) and moment is not None:
             outcome = _of_moment(outcome, moment)
-        return outcome
+        return outcome, self.generation
 
     def _revision(self, text: str | None) -> tuple[Revision, Moment | None]:
         if text is None:
             return self.current, None
-        moment = find_moment(self.repository, text, self.current.commit)
+        moment = self._moment(text)
         if self._is_confined and not self.repository.descends(self.current.commit, moment.commit):
             raise NotThereError(f"{text[:100]!a}: no such revision")
         found = self._others.get(moment)
@@ -168,6 +182,17 @@ class Reading:
                 self._others.popitem(last=False)
         self._others.move_to_end(moment)
         return found, moment
+
+    def _moment(self, text: str) -> Moment:
+        key = text, self.current.commit
+        if key in self._dates:
+            return self._dates[key]
+        moment = find_moment(self.repository, text, self.current.commit)
+        if moment.until is not None:
+            while len(self._dates) >= _MOST_DATES:
+                del self._dates[next(iter(self._dates))]
+            self._dates[key] = moment
+        return moment
 
     def _outcome(self, wanted: Wanted, revision: Revision, stale: Answer | None) -> Outcome:
         match wanted.asked.target:
@@ -183,7 +208,7 @@ class Reading:
                     return not_there("no such file")
                 made_of = place.object_id.hex() if isinstance(place, InGit) and target.suffix else target.sha256
                 is_same = isinstance(place, InGit) and stale is not None and stale.key == made_of
-                return stale if stale is not None and is_same else FileHere(target, place, revision)
+                return stale if stale is not None and is_same else FileHere(target, place, revision, self.generation)
             case MirroredFile() as target:
                 return self._mirrored(target, wanted, revision)
             case PeoplesPage() as target if wanted.asked.revision is None:
@@ -203,7 +228,9 @@ class Reading:
         if made is None:
             return not_there(NO_PROJECT)
         if isinstance(made, Outside):
-            return PageOutside(served, made, revision)
+            asked = wanted.asked.revision
+            moves = asked is not None and asked != revision.commit
+            return PageOutside(served, made, revision, moves)
         return _simple_page(made, wanted, revision.project_identity(served, target.project))
 
     def _project_list(self, name: IndexName, wanted: Wanted, revision: Revision, stale: Answer | None) -> Outcome:
@@ -228,7 +255,7 @@ class Reading:
 
     def _peoples_page(self, target: PeoplesPage, wanted: Wanted, revision: Revision, stale: Answer | None) -> Outcome:
         if target.index is None:
-            if wanted.is_json_wanted:
+            if wanted.format is Format.DEVPI:
                 return self._devpi_root(wanted.reader, revision)
             identity = revision.landing_identity()
             if stale is not None and stale.key == identity:
@@ -306,5 +333,5 @@ def _of_moment(answer: Answer, moment: Moment) -> Answer:
         if answer.status == HTTPStatus.OK:
             answer.set_caching(answers.FOR_EVER)
     else:
-        answer.expires = time.monotonic() + _MOVES
+        answer.expires = time.monotonic() + MOVES
     return answer

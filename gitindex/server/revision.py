@@ -25,7 +25,7 @@ from gitindex.pages import Links, ProjectList, ProjectPage, project_page, status
 from gitindex.render import feed, machine, people
 from gitindex.resolve import Step, project_names, resolved_releases, walk
 from gitindex.server.negotiation import Format
-from gitindex.upstream import Upstream
+from gitindex.upstream import Upstream, asked
 
 if TYPE_CHECKING:
     from gitindex.snapshot import Snapshot
@@ -118,7 +118,7 @@ class Revision:
         is_ours = is_known(steps) or (not served.index.is_mirror and self.snapshot.is_reserved(name))
         page = project_page(name, steps, self._links) if is_ours else None
         identity = self.project_identity(served, name)
-        upstreams = tuple(_asked(steps))
+        upstreams = tuple(asked(steps))
         if upstreams:
             definition = served.index.definition
             return Outside(page, identity, upstreams, isinstance(definition, Stage) and definition.merge_mirrors)
@@ -212,19 +212,12 @@ class Revision:
     def hides(self, mirror: Upstream, name: ProjectName) -> bool:
         """Tell whether a mirror shows nothing of a project: it is reserved, or `allow` and `deny` refuse it."""
         served = self.index(mirror.name)
-        return served is None or not any(_asked(tuple(walk(self.snapshot, served.order, name))))
+        return served is None or not any(asked(tuple(walk(self.snapshot, served.order, name))))
 
 
 def _id_of(folder: Folder, name: str) -> ObjectId | None:
     entry = folder.entries().get(name)
     return entry.id if entry is not None else None
-
-
-def _asked(steps: tuple[Step, ...]) -> Iterator[Upstream]:
-    for step in steps:
-        definition = step.index.definition
-        if step.outcome == "asked" and isinstance(definition, Mirror):
-            yield Upstream(step.index.name, definition)
 
 
 def _promised_metadata(steps: tuple[Step, ...]) -> Iterator[int]:

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gitindex.errors import CannotRunError
+from gitindex.git.memory import bound_memory
 from gitindex.server.app import application
 from gitindex.server.counters import Counters
 from gitindex.server.state import AccessLog, Options, State
@@ -31,7 +32,7 @@ MOST_CONNECTIONS = 4096
 STOP_WITHIN = 30
 """Seconds that downloads under way get when the server stops."""
 
-Started = Callable[[str], None]
+Started = Callable[[str], object]
 """Is called with the URL once connections are taken."""
 
 
@@ -40,6 +41,8 @@ class Connection(HttpToolsProtocol):
 
     _timer: asyncio.TimerHandle | None = None
     _head = 0
+    _left: int | None = None
+    """Bytes that were left to send when the client stopped taking them."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -71,9 +74,10 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._expect(STALLED)
+        self._watch()
 
     def resume_writing(self) -> None:
+        self._left = None
         self._expect(None)
         super().resume_writing()
 
@@ -81,6 +85,16 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._give_up)
+
+    def _watch(self) -> None:
+        """Look again whether the client has taken something; one that is slow, and does, is waited for."""
+        left = self.transport.get_write_buffer_size()
+        if self._left is not None and left >= self._left:
+            self._give_up()
+            return
+        self._expect(None)
+        self._left = left
+        self._timer = self.loop.call_later(STALLED, self._watch)
 
     def _give_up(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
@@ -143,6 +157,7 @@ def serve(options: Options, listening: socket.socket, log: AccessLog | None, sta
 
     """
     _raise_limit()
+    bound_memory()
     counters = Counters(options.workers)
     if options.workers == 1:
         _run(options, listening, counters, log, started)

@@ -110,7 +110,7 @@ class State:
     async def start(self) -> None:
         """Follow the branch."""
         loop = asyncio.get_running_loop()
-        self.live.on_change = lambda commit: asyncio.run_coroutine_threadsafe(self._advance(commit), loop).result()
+        self.live.on_change = lambda commit: asyncio.run_coroutine_threadsafe(self._advance(commit), loop).result(60)
         self.live.start()
 
     async def close(self) -> None:
@@ -140,17 +140,11 @@ class State:
     async def _advance(self, commit: str) -> None:
         """Serve another commit: what is being answered goes on from the old one."""
         try:
-            change = await asyncio.get_running_loop().run_in_executor(
-                self._reader, lambda: self.reading.advance(commit)
-            )
+            await asyncio.get_running_loop().run_in_executor(self._reader, self.reading.advance, commit)
         except GitindexError as error:
             LOG.error("%s cannot be served: %s", commit[:12], error)  # noqa: TRY400 - one line
             raise
         self.generation = self.reading.generation
-        if change.lost:
-            self.cache.drop_where(lambda answer: answer.key is not None)
-        elif change.added:
-            self.cache.drop_where(lambda answer: answer.lacks_files)
 
     def log(self, scope: dict[str, Any], status: int, size: int, reader: str = "") -> None:
         """Count an answer, and write it down where that is wanted."""

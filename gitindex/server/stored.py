@@ -13,7 +13,6 @@ from gitindex import layout
 from gitindex.errors import CannotRunError
 from gitindex.storage import FETCH_LFS, NO_LFS_CONTENT, lfs_path
 from gitindex.stored import MAX_POINTER, read_pointer
-from gitindex.tree import find
 
 if TYPE_CHECKING:
     from gitindex.server.targets import StoredFile
@@ -67,7 +66,7 @@ class Stores:
         storage = snapshot.settings.storage
         if not storage.is_embedded:
             return self._in_storage(storage.url, storage.public_url, wanted)
-        found = find(snapshot.root, wanted.path)
+        found = snapshot.find_stored(wanted.path)
         entry = found[0].entries()[found[1]] if found else None
         if found is None or entry is None or entry.kind not in ("file", "executable"):
             return None

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from gitindex import layout
 from gitindex.names import (
+    MAX_FILENAME,
     IndexName,
     ProjectName,
     is_display_name,
@@ -191,6 +192,7 @@ def _stored(segments: list[str]) -> StoredFile | None:
 def _mirrored(index: IndexName, project: str, digest: str, name: str) -> MirroredFile | None:
     filename, suffix = _without_suffix(name, (layout.METADATA_SUFFIX,))
     is_right = is_project_name(project) and (digest == NO_DIGEST or is_sha256(digest)) and filename[:1] not in {"", "."}
+    is_right = is_right and len(filename.encode()) <= MAX_FILENAME
     if not is_right:
         return None
     sha256 = "" if digest == NO_DIGEST else digest

@@ -24,7 +24,7 @@ class Supervisor:
         self._workers: dict[int, tuple[int, float]] = {}
         self._is_stopping = False
 
-    def run(self, number: int, started: Callable[[], None]) -> None:
+    def run(self, number: int, started: Callable[[], object]) -> None:
         """Run *work*, which is given its row, in so many processes, until a signal says to stop."""
         for signal_ in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signal_, lambda *_: self._stop())

@@ -3,7 +3,7 @@
 from gitindex.upstream.client import Upstreams
 from gitindex.upstream.filters import Filters
 from gitindex.upstream.health import Health, Patience
-from gitindex.upstream.mirror import Upstream
+from gitindex.upstream.mirror import Upstream, asked
 from gitindex.upstream.pages import UpstreamError, UpstreamFile, UpstreamPage
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "UpstreamFile",
     "UpstreamPage",
     "Upstreams",
+    "asked",
 ]

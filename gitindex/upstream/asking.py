@@ -36,9 +36,7 @@ _HEADERS = {"Accept": ACCEPT, "Accept-Encoding": "gzip, deflate"}
 _AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 # The library tells of every stale answer with a traceback; what failed is told by the caller.
-_log = logging.getLogger("requests_cache")
-_log.addHandler(logging.NullHandler())
-_log.propagate = False
+logging.getLogger("requests_cache").setLevel(logging.CRITICAL)
 
 
 class Got(NamedTuple, Generic[T]):

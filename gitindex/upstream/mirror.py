@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gitindex.model import Mirror
 from gitindex.names import IndexName
 from gitindex.upstream.filters import Filters
 
 if TYPE_CHECKING:
-    from gitindex.model import Mirror
+    from gitindex.resolve import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +34,11 @@ class Upstream:
     def filters(self) -> Filters:
         """What of the upstream is shown."""
         return Filters(self.name, self.mirror)
+
+
+def asked(steps: Iterable[Step]) -> Iterator[Upstream]:
+    """Yield the mirrors that are asked for a project, in the order in which they are."""
+    for step in steps:
+        definition = step.index.definition
+        if step.outcome == "asked" and isinstance(definition, Mirror):
+            yield Upstream(step.index.name, definition)

@@ -98,10 +98,14 @@ class FileCache:
         if (kept := self._store.open(path, wanted.size)) is not None:
             self._hits += 1
             return OpenFile(KeptSource(Bytes(kept.descriptor, self._spare, kept.size)))
-        self._misses += 1
         download = self._downloads.get(wanted)
-        if download is None or download.is_over:
+        if download is None or download.is_over or download.stage.error is not None:
             download = self._enqueue(wanted, fetch)
+        if download.stage.is_proven:
+            self._hits += 1
+            self._store.touch(path)
+        else:
+            self._misses += 1
         download.enter()
         try:
             while not (download.stage.error or download.stage.is_proven or download.stage.released):

@@ -133,12 +133,17 @@ class Download:
 
     def run(self) -> None:
         """Download, or follow another process that does; or find that the file is kept by now."""
+        problem: BaseException | None = None
         try:
             self._obtain()
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            self._publish(error=error)
+            problem = error
         if self._part is not None:
-            self._part.discard()
+            self._part.discard()  # first, since who hears of the error may ask again at once
+        if problem is not None:
+            self._publish(error=problem)
+        if self._is_disk_full:
+            self._setting.store.trim(self.stage.size or self.stage.available)
         self.is_over = True
         self._signal()
 
@@ -210,10 +215,13 @@ class Download:
         """Take the next bytes; those that the disk refuses are kept in memory until all clients have them."""
         data = self.stage.data
         assert data is not None  # noqa: S101 - made before the fetch began
-        if (refusal := data.append(piece)) is not None:
-            self._leave_disk(refusal)
-        available = data.size
-        self._publish(available=available)
+        was_on_disk = data.is_on_disk
+        try:
+            data.append(piece)
+        finally:
+            if was_on_disk and data.refusal is not None:
+                self._leave_disk(data.refusal)
+        self._publish(available=data.size)
 
     def _leave_disk(self, refusal: OSError) -> None:
         self._setting.note(refusal)
@@ -236,7 +244,7 @@ class Download:
                 store.settle(self._path, part.descriptor)
             except OSError as error:
                 self._setting.note(error)
-        store.trim(size if self._is_disk_full else 0)
+            store.trim()
 
     def _start_anew(self, data: Bytes, size: int | None) -> None:
         with self._lock:

@@ -49,40 +49,37 @@ class Bytes:
         self._spare = spare
         self._on_disk = on_disk
         self._rest = bytearray()
-        self._is_refused = descriptor is None
+        self.is_on_disk = descriptor is not None
+        """Whether the disk took all of it."""
+        self.refusal: OSError | None = None
+        """Why it did not."""
         self.is_closed = False
 
     @property
     def size(self) -> int:
         return self._on_disk + len(self._rest)
 
-    @property
-    def is_on_disk(self) -> bool:
-        """Whether the disk took all of it."""
-        return not self._is_refused
-
     def grew(self, on_disk: int) -> None:
         """Take note that another process has written so many bytes in all."""
         self._on_disk = on_disk
 
-    def append(self, piece: bytes) -> OSError | None:
-        """Add a piece; return why the disk refuses it where it is the first that it refuses.
+    def append(self, piece: bytes) -> None:
+        """Add a piece: to the disk, or to memory once the disk refused.
 
         Raises:
             CannotRunError: there is no memory left either.
 
         """
         left = memoryview(piece)
-        refusal = None
-        if not self._is_refused and self._descriptor is not None:
+        if self.is_on_disk and self._descriptor is not None:
             try:
                 while left:
                     written = os.pwrite(self._descriptor, left, self._on_disk)
                     self._on_disk += written
                     left = left[written:]
             except OSError as error:
-                self._is_refused = True
-                refusal = error
+                self.is_on_disk = False
+                self.refusal = error
         if left:
             if not self._spare.take(len(left)):
                 raise CannotRunError(
@@ -90,7 +87,6 @@ class Bytes:
                     help="make room on that disk",
                 )
             self._rest += left
-        return refusal
 
     async def read(self, offset: int, size: int) -> bytes:
         """Return at most *size* bytes from *offset* on; a thread waits for the disk where the system has not got them.

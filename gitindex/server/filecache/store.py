@@ -105,14 +105,18 @@ class FileStore:
         try:
             found = os.fstat(descriptor)
             if _is_settled(found) and size in {None, found.st_size}:
-                now = time.time_ns()
-                with contextlib.suppress(OSError):
-                    os.utime(descriptor, ns=(now, now))
+                self.touch(descriptor)
                 return Kept(descriptor, found.st_size)
         except OSError:
             pass
         os.close(descriptor)
         return None
+
+    def touch(self, file: int | Path) -> None:
+        """Note that a file was asked for."""
+        now = time.time_ns()  # the kernel's own stamps are coarser
+        with contextlib.suppress(OSError):
+            os.utime(file, ns=(now, now))
 
     def find(self, path: Path) -> bool:
         """Return whether a whole file is kept at *path*."""
@@ -158,8 +162,7 @@ class FileStore:
 
         """
         size = os.fstat(descriptor).st_size
-        now = time.time_ns()
-        os.utime(descriptor, ns=(now, now))
+        self.touch(descriptor)
         try:
             before = path.lstat().st_size
         except OSError:

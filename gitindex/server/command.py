@@ -1,0 +1,145 @@
+"""`gitindex serve`, whole: its options, declared once, and what they mean. It knows no Typer, so it starts at once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+from gitindex import tokens as tokens_
+from gitindex.errors import UsageError
+from gitindex.report.text import printable
+from gitindex.server.live import Source
+from gitindex.server.log import AccessLog
+from gitindex.server.run import bind, serve
+from gitindex.server.state import Options
+from gitindex.words import Option
+
+OPTIONS = (
+    Option("host", "--host", "The address to listen on; others reach 0.0.0.0.", "ADDRESS", default="127.0.0.1"),
+    Option(
+        "port", "--port", "The port; 0 is a free one.", "PORT", int, 3141, least=0, most=65535, variable="GITINDEX_PORT"
+    ),
+    Option("branch", "--branch", "The branch to follow; by default the one that HEAD is.", "NAME"),
+    Option(
+        "pull_every",
+        "--pull-every",
+        "Bring the branch from its remote that often.",
+        "SECONDS",
+        float,
+        least=1,
+        most=1e6,
+    ),
+    Option(
+        "cache",
+        "--cache",
+        "The folder for what comes from upstreams; by default one of the user's cache folder.",
+        "DIR",
+        Path,
+        variable="GITINDEX_CACHE",
+    ),
+    Option("cache_size", "--cache-size", "How much of files it keeps, such as 500M or 20G.", "SIZE", default="10G"),
+    Option("largest_file", "--largest-file", "The largest file that is taken from an upstream.", "SIZE", default="4G"),
+    Option("page_cache", "--page-cache", "How much memory each worker uses for pages.", "SIZE", default="48M"),
+    Option(
+        "tokens",
+        "--tokens",
+        "Let only those read who send a token of this file; see: gitindex token create.",
+        "FILE",
+        Path,
+        variable=tokens_.VARIABLE,
+    ),
+    Option(
+        "public",
+        "--public",
+        "With --tokens: an index that needs none; may be repeated.",
+        "USER/INDEX",
+        is_repeated=True,
+    ),
+    Option("workers", "--workers", "Processes that answer.", "NUMBER", int, 1, least=1, most=64),
+    Option("base_path", "--base-path", "What a proxy in front leaves before each path: /pypi.", "PATH", default=""),
+    Option("access_log", "--access-log", "Log requests, in the Combined Log Format; - is standard output.", "FILE"),
+    Option("afresh", "--afresh", "Serve the newest commit, whatever an earlier run found good."),
+)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def run(
+    directory: Path,
+    folder: str | None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 3141,
+    branch: str | None = None,
+    pull_every: float | None = None,
+    cache: Path | None = None,
+    cache_size: str = "10G",
+    largest_file: str = "4G",
+    page_cache: str = "48M",
+    tokens: Path | None = None,
+    public: list[str] | None = None,
+    workers: int = 1,
+    base_path: str = "",
+    access_log: str | None = None,
+    afresh: bool = False,
+) -> int:
+    """Serve until a signal says to stop, and return the exit code.
+
+    Raises:
+        UsageError: the options make no sense.
+        CannotRunError: there is nothing to serve, or the address cannot be had.
+
+    """
+    if public and tokens is None:
+        raise UsageError("--public says what needs no token, and without --tokens nothing does")
+    source = Source(directory, folder)
+    repository = source.open()
+    if tokens is not None:
+        own = [repository.git_directory, *([] if repository.is_bare else [repository.top])]
+        tokens_.check_place(tokens, own)
+    options = Options(
+        source=source,
+        cache=cache or _cache_folder(repository.git_directory, repository.folder),
+        reference="HEAD" if branch is None else f"refs/heads/{branch}",
+        base_path=_base_path(base_path),
+        page_cache=_size("--page-cache", page_cache),
+        file_cache=_size("--cache-size", cache_size),
+        largest_file=_size("--largest-file", largest_file),
+        tokens=tokens,
+        public=tuple(public or ()),
+        pull_every=pull_every,
+        is_afresh=afresh,
+        workers=workers,
+    )
+    log = AccessLog(access_log) if access_log is not None else None
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="gitindex: %(message)s")
+    name = printable(directory.resolve().name)
+    listening = bind(host, port)
+    serve(options, listening, log, lambda url: sys.stderr.write(f"Serving {name} at {url} (Ctrl-C stops it)\n"))
+    return 0
+
+
+def _cache_folder(git_directory: Path, folder: str) -> Path:
+    """Return a folder of the user's that belongs to this repository alone."""
+    root = os.environ.get("XDG_CACHE_HOME") or ""
+    base = Path(root) if root.startswith("/") else Path("~/.cache").expanduser()
+    key = hashlib.sha256(f"{git_directory.resolve()} {folder}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return base / "gitindex" / key
+
+
+def _base_path(text: str) -> str:
+    path = "/" + text.strip("/") if text.strip("/") else ""
+    if not path.isascii() or any(character in path for character in " ?#%\\") or "//" in path:
+        raise UsageError(f"{text!r} is no base path", help="write it as /pypi, or /tools/pypi")
+    return path
+
+
+def _size(option: str, text: str) -> int:
+    number, unit = text[:-1], text[-1:].upper()
+    if unit.isdigit():
+        number, unit = text, ""
+    if unit not in _UNITS or not number.isascii() or not number.isdigit():
+        raise UsageError(f"{option}: {text!r} is no size", help="write it as 500M or 20G")
+    return int(number) * _UNITS[unit]

@@ -1,0 +1,64 @@
+"""Pages of an upstream, a mirror of it, and a clock that a test sets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gitindex.model import Mirror
+from gitindex.names import IndexName, ProjectName, UserName
+from gitindex.upstream import Patience, Upstream
+from tests import hosts
+
+JSON = "application/vnd.pypi.simple.v1+json"
+DEMO = ProjectName("demo")
+NAME = IndexName(UserName("root"), "world")
+HURRIED = Patience(connect=2, silence=0.5, whole=1)
+"""For servers that do not answer."""
+
+
+class Clock:
+    """Says the time that it was set to, in seconds since the epoch."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def mirror_of(url: str, **settings: Any) -> Upstream:
+    return Upstream(NAME, Mirror.model_validate({"type": "mirror", "mirror_url": url, **settings}))
+
+
+def entry(filename: str, **stated: Any) -> dict[str, Any]:
+    """Return a file as a JSON page states it; in keys, ``_`` stands for ``-``."""
+    known = {"filename": filename, "url": f"../../files/{filename}", "hashes": {"sha256": "a" * 64}, "size": 7}
+    return {**known, **{key.replace("_", "-"): value for key, value in stated.items()}}
+
+
+def wheel(version: str, **stated: Any) -> dict[str, Any]:
+    return entry(f"demo-{version}-py3-none-any.whl", **stated)
+
+
+def page(*files: dict[str, Any], name: str = "demo", **more: Any) -> bytes:
+    """Return a JSON page (PEP 691)."""
+    stated = {key.replace("_", "-"): value for key, value in more.items()}
+    return json.dumps({"meta": {"api-version": "1.4"}, "name": name, "files": files, **stated}).encode()
+
+
+def projects(*names: str) -> bytes:
+    """Return a JSON list of projects (PEP 691)."""
+    return json.dumps({"meta": {"api-version": "1.4"}, "projects": [{"name": name} for name in names]}).encode()
+
+
+def sent(body: bytes, content_type: str = JSON, **headers: str) -> hosts.Answer:
+    return hosts.content(body, Content_Type=content_type, **headers)
+
+
+def anchors(*lines: str, head: str = "") -> bytes:
+    """Return an HTML page (PEP 503) with these anchors."""
+    return f"<!DOCTYPE html><html><head>{head}</head><body><h1>Links</h1>{''.join(lines)}</body></html>".encode()
