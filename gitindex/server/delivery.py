@@ -61,7 +61,7 @@ class Exchange:
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
-            pass
+            await asyncio.sleep(0)  # a body that nobody reads is no reason to hold up the others
 
 
 class Bytes(Protocol):
