@@ -1,7 +1,8 @@
 """The bare handlers that the server is measured by: the same bytes, the same headers, from memory, and nothing else.
 
-`python bare.py PORT` runs it by uvicorn; granian is given ``bare:asgi`` or ``bare:rsgi``. What is answered is in the
-file that the variable BARE_ANSWERS names: a path, and for it the status, the headers and the body, or a file to send.
+`python bare.py PORT [MODULE ...]` runs it by uvicorn, and imports some modules first; granian is given ``bare:asgi`` or
+``bare:rsgi``. What is answered is in the file that the variable BARE_ANSWERS names: a path, and for it the status, the
+headers and the body, or a file to send.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,6 +84,8 @@ async def rsgi(scope: Any, protocol: Any) -> None:
 
 
 if __name__ == "__main__":
+    for name in sys.argv[2:]:
+        import_module(name)
     import uvicorn
 
     uvicorn.run(

@@ -80,7 +80,7 @@ def crowd(server: Server, path: str, clients: int, size: int) -> Crowd:
         with selectors.DefaultSelector() as selector:
             for connection in sockets:
                 connection.sendall(request)
-                connection.setblocking(False)  # noqa: FBT003
+                connection.setblocking(False)
                 selector.register(connection, selectors.EVENT_READ)
             while selector.get_map():
                 if time.perf_counter() - started > CROWD_WITHIN:

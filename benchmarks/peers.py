@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,8 @@ PROGRAMS = ("wrk", "nginx")
 FOR_PYPISERVER = 2_000
 """Files; with all of them it does not answer within seconds."""
 HERE = Path(__file__).parent
+IMPORTS = ("pygit2", "pydantic.main", "pydantic.fields", "pydantic.type_adapter")
+"""What reads Git's objects and checks documents."""
 OURS, UVICORN, NGINX = "gitindex serve", "bare handler, uvicorn", "nginx, rendered files"
 GRANIAN_ASGI, GRANIAN_RSGI = "bare handler, granian (ASGI)", "bare handler, granian (RSGI)"
 
@@ -63,7 +66,8 @@ def lacking() -> str:
 def versions() -> str:
     """Return the versions of the peers."""
     found = {
-        item.name: item.version for item in distributions(path=[str(path) for path in BENCH.glob("lib/*/site-packages")])
+        item.name: item.version
+        for item in distributions(path=[str(path) for path in BENCH.glob("lib/*/site-packages")])
     }
     nginx = subprocess.run(["nginx", "-v"], check=True, capture_output=True, text=True).stderr.partition("/")[2].split()
     return ", ".join([*(f"{name} {found[name]}" for name in PACKAGES), f"nginx {nginx[0]}"])
@@ -116,14 +120,23 @@ def ours(repository: Path, cache: Path) -> Plan:
     return Plan(OURS, lambda port: [*serve, "--port", str(port)])
 
 
+def bare_uvicorn(answers: Path, *modules: str, name: str = UVICORN) -> Plan:
+    """Return the bare handler, run by uvicorn as gitindex runs it; the *modules* are imported before."""
+    command = [str(HERE / "bare.py")]
+    return Plan(name, lambda port: python(*command, str(port), *modules), {"BARE_ANSWERS": str(answers)})
+
+
 def bare(answers: Path) -> Iterator[Plan]:
-    """Yield the bare handlers with what they answer: uvicorn as it is for gitindex, and granian twice."""
+    """Yield the bare handlers with what they answer: by uvicorn, and by granian in its two ways."""
     environment = {"BARE_ANSWERS": str(answers)}
-    yield Plan(UVICORN, lambda port: python(str(HERE / "bare.py"), str(port)), environment)
+    yield bare_uvicorn(answers)
     for name, interface in ((GRANIAN_ASGI, "asgi"), (GRANIAN_RSGI, "rsgi")):
         words = [str(BENCH / "bin" / "granian"), "--interface", interface, "--loop", "uvloop", "--no-ws", "--no-log"]
-        words += ["--working-dir", str(HERE)]
-        yield Plan(name, lambda port, words=words, target=f"bare:{interface}": [*words, "--port", str(port), target], environment)
+        yield Plan(name, partial(_granian, [*words, "--working-dir", str(HERE)], f"bare:{interface}"), environment)
+
+
+def _granian(words: list[str], target: str, port: int) -> list[str]:
+    return [*words, "--port", str(port), target]
 
 
 def nginx(site: Path, folder: Path) -> Plan:

@@ -142,15 +142,17 @@ class _Asked:
         answer = server.ask(path, self._headers[server.name, name])
         is_gzipped = answer.headers.get("content-encoding") == "gzip"
         text = (gzip.decompress(answer.body) if is_gzipped else answer.body).decode()
-        lacks = [] if case.status == 304 else [file for file in self._data.files[self.project(case)] if file not in text]
+        lacks = (
+            [] if case.status == 304 else [file for file in self._data.files[self.project(case)] if file not in text]
+        )
         if answer.status != case.status or is_gzipped != (name == "gzip") or lacks:
             raise NoAnswerError(f"{server.name}: {path} ({case.title}): {answer.status}, without {lacks[:2]}")
 
     def rounds(self, runs: int, seconds: float) -> dict[tuple[str, int], dict[str, Load]]:
         samples: dict[tuple[str, int], dict[str, list[Load]]] = defaultdict(lambda: defaultdict(list))
         for _ in range(runs):
-            for name in CASES:
-                for clients in CLIENTS if CASES[name].for_all else CLIENTS[:1]:
+            for name, case in CASES.items():
+                for clients in CLIENTS if case.for_all else CLIENTS[:1]:
                     for server in self.servers.values():
                         if (path := self._paths.get((server.name, name))) is None:
                             continue

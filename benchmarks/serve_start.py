@@ -14,6 +14,8 @@ from serve_pages import PIP, Memory, rss_after_much
 from servers import Plan, running
 
 COLD, WARM = "`gitindex serve`, no cache folder", "`gitindex serve`, with its cache folder"
+WITH_IMPORTS = "bare handler, uvicorn, with pygit2 and pydantic imported"
+"""Informs: without them nothing of a repository is read and checked."""
 
 
 class Start(NamedTuple):
@@ -38,6 +40,7 @@ def measure_starts(data: Data, answers: Path, folder: Path, runs: int) -> dict[s
         COLD: (peers.ours(data.repository, cold), page),
         WARM: (peers.ours(data.repository, warm), page),
         **{plan.name: (plan, "/pip") for plan in peers.bare(answers)},
+        WITH_IMPORTS: (peers.bare_uvicorn(answers, *peers.IMPORTS, name=WITH_IMPORTS), "/pip"),
     }
     samples = defaultdict(list)
     for _ in range(runs):
@@ -65,5 +68,3 @@ def measure_memory(data: Data, folder: Path) -> Memory:
         server.await_answer(f"/bench/prod/simple/{data.large}/", {"Accept": PIP})
         started = server.settled_rss()
         return Memory(started, started, rss_after_much(server, data))
-
-

@@ -133,7 +133,7 @@ class Server:
 
     def _processes(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the processes of the session, each with the fields of its `stat` from the state on (proc(5))."""
-        for process in filter(str.isdigit, os.listdir("/proc")):
+        for process in filter(str.isdigit, (folder.name for folder in Path("/proc").iterdir())):
             try:
                 stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
             except OSError:
