@@ -9,7 +9,8 @@ export PIP_CONFIG_FILE=/dev/null GIT_CONFIG_GLOBAL=/dev/null
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/gitindex-demo.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
 
 say() { printf '\n\n# %s\n' "$*"; }
 
@@ -95,5 +96,35 @@ run_refused gitindex -C "$work/scratch" audit
 
 say '6. Every released file, read to its end'
 run gitindex -C example-repo verify
+
+say '7. Or live, without a site: the server reads the bare repository, and a push is served within a second'
+printf '\n$ gitindex -C $TMP/server.git serve --port 0 &\n'
+gitindex -C "$work/server.git" serve --port 0 --cache "$work/cache" 2>"$work/serve.log" &
+server=$!
+url=
+for _ in $(seq 100); do
+    url=$(sed -n 's/^Serving .* at \(http[^ ]*\) .*/\1/p' "$work/serve.log")
+    [ -z "$url" ] || break
+    sleep 0.1
+done
+sed "s|$work|\$TMP|g" "$work/serve.log"
+run "$work/venv/bin/pip" --isolated --disable-pip-version-check --no-cache-dir \
+    install --index-url "${url}emilie/prod/simple/" unit-convert
+# The commit of before is taken back, since nothing that breaks the promise is ever served; then something better is made.
+git -C "$work/scratch" reset --quiet --hard HEAD~1
+gitindex -C "$work/scratch" yank csv-peek==0.2.0 --index emilie/prod --reason 'breaks on empty files' >/dev/null 2>&1
+git -C "$work/scratch" add --all
+git -C "$work/scratch" -c user.name=Emilie -c user.email=emilie@example.org -c commit.gpgsign=false \
+    commit --quiet --message='Yank csv-peek 0.2.0'
+run git -C "$work/scratch" push --quiet origin main
+page="${url}emilie/prod/simple/csv-peek/"
+for _ in $(seq 50); do
+    python -c 'import sys, urllib.request as r; sys.exit(b"data-yanked" not in r.urlopen(sys.argv[1]).read())' "$page" && break
+    sleep 0.1
+done
+run python -c 'import re, sys, urllib.request as r; print(*re.findall("data-yanked=[^>]*>[^<]*", r.urlopen(sys.argv[1]).read().decode()), sep="\n")' "$page"
+kill "$server"
+wait "$server"
+server=
 
 say 'Done. What was written lay in a temporary folder, and is gone.'

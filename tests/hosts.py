@@ -32,6 +32,7 @@ class Host:
         self.netloc = f"127.0.0.1:{self._server.server_port}"
         self.url = f"http://{self.netloc}"
         self.is_over = threading.Event()
+        self.has_request = threading.Event()
 
     def on(self, path: str, *answers: Answer | bytes) -> str:
         """Answer *path* with one after the other, and then with the last for ever; return its URL."""
@@ -44,7 +45,11 @@ class Host:
         return [request.path for request in self.requests]
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        if self.is_over.is_set():  # a connection that was kept open
+            handler.close_connection = True
+            return
         self.requests.append(Request(handler.path, dict(handler.headers)))
+        self.has_request.set()
         waiting = self._answers.get(handler.path) or [status(404)]
         (waiting.pop(0) if len(waiting) > 1 else waiting[0])(handler)
 

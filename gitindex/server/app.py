@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from gitindex.download import DeadLinkError, UnreachableError
@@ -14,7 +15,7 @@ from gitindex.errors import GitindexError
 from gitindex.server import answers, operations
 from gitindex.server.access import CHALLENGE, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
-from gitindex.server.delivery import Send
+from gitindex.server.delivery import Exchange, GoneError, Receive, Scope, Send
 from gitindex.server.filecache import BrokenFileError, BusyError
 from gitindex.server.files import Files, Request
 from gitindex.server.negotiation import SIMPLE, Format, negotiate, requested
@@ -46,8 +47,6 @@ from gitindex.server.targets import (
     parse,
 )
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _EXPECTED = (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, BusyError, OSError)
@@ -78,7 +77,6 @@ def application(state: State) -> Application:
     files = Files(state)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
         if scope["type"] != "http":
             return
         raw_path: bytes = scope["raw_path"]
@@ -95,7 +93,7 @@ def application(state: State) -> Application:
                 authorization = value if authorization is None else b""
             elif name == b"if-none-match":
                 condition = value
-            elif name == b"range":
+            elif name == b"range" and scope["method"] == "GET":
                 part = value
         reader = access.of(authorization)
         query = scope["query_string"]
@@ -114,7 +112,7 @@ def application(state: State) -> Application:
             state.counters.page(was_kept=True)
             await _send(state, scope, send, answer, said)
             return
-        await _answer(state, files, scope, send, said)
+        await _answer(state, files, Exchange(scope, receive, send), said)
 
     return application
 
@@ -136,15 +134,9 @@ async def _send(state: State, scope: Scope, send: Send, answer: Answer, said: _S
         state.log(scope, answer.status, len(answer.body), name)
 
 
-async def _answer(state: State, files: Files, scope: Scope, send: Send, said: _Said) -> None:
+async def _answer(state: State, files: Files, exchange: Exchange, said: _Said) -> None:
     """Answer what was not answered before."""
-    started = False
-
-    async def sending(message: dict[str, Any]) -> None:
-        nonlocal started
-        started = True
-        await send(message)
-
+    scope = exchange.scope
     try:
         outcome = await _outcome(state, scope, said)
         answer: Answer | None
@@ -152,31 +144,42 @@ async def _answer(state: State, files: Files, scope: Scope, send: Send, said: _S
             answer = outcome
         else:
             request = Request(scope, said.place, said.condition, said.reader)
-            answer = await files.send(outcome, request, sending)
+            answer = await files.send(outcome, request, exchange)
         if answer is not None:
-            await _send(state, scope, send, answer, said)
+            await _send(state, scope, exchange.send, answer, said)
+    except GoneError:
+        state.counters.add("broken_off")
     except _EXPECTED as error:
-        if started:
-            # The head was sent: only a connection that breaks off tells the client that this is not the whole.
-            state.counters.add("broken_off")
-            LOG.warning("%s: broken off: %s", _place(scope), error)
-            raise _BrokenOffError from None
-        await _send(state, scope, send, _failure(scope, error), said)
+        LOG.warning("%s: %s", _path(scope), error)
+        await _break_off(state, exchange, said, _failure(error))
+    except Exception as error:  # noqa: BLE001 - a bug here must not stop a server
+        is_told_whole = bool(os.environ.get("GITINDEX_DEBUG"))
+        LOG.error("%s: unexpected %s: %s", _path(scope), type(error).__name__, error, exc_info=is_told_whole)
+        unexpected = answers.refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the server; its log says more")
+        await _break_off(state, exchange, said, unexpected)
+
+
+async def _break_off(state: State, exchange: Exchange, said: _Said, answer: Answer) -> None:
+    """Say that there is no answer; where one has begun, only a connection that breaks off can say that."""
+    if not exchange.is_started:
+        await _send(state, exchange.scope, exchange.send, answer, said)
+        return
+    state.counters.add("broken_off")
+    raise _BrokenOffError
 
 
 class _BrokenOffError(Exception):
     """An answer cannot be sent to its end."""
 
 
-def _place(scope: Scope) -> str:
-    """Return the path as it was sent: unescaped, it could have lines that nobody wrote."""
+def _path(scope: Scope) -> str:
+    """Return the path as it was sent, which has no control characters in it."""
     raw_path: bytes = scope["raw_path"]
-    return raw_path[:500].decode("latin-1")
+    return raw_path[:_LONGEST_QUERY].decode("ascii", "replace")
 
 
-def _failure(scope: Scope, error: Exception) -> Answer:
+def _failure(error: Exception) -> Answer:
     """Return the answer that says that nobody can tell now: not 404, which a client takes for "does not exist"."""
-    LOG.warning("%s: %s", _place(scope), error)
     match error:
         case DeadLinkError(problem=problem):
             return answers.refusal(HTTPStatus.BAD_GATEWAY, f"the upstream {problem}", _LATER)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,7 +18,51 @@ from gitindex.server.ranges import Part, wanted_part
 PIECE = 1 << 18
 """Bytes: larger ones are hardly faster, and a slow client holds one of them."""
 
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class GoneError(Exception):
+    """The client has gone, and takes nothing any more."""
+
+
+class Exchange:
+    """A request, and what is sent for it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.is_started = False
+        """Whether the head of an answer was sent."""
+        self._receive = receive
+        self._send = send
+        self._gone: asyncio.Task[None] | None = None
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a part of the answer.
+
+        Raises:
+            GoneError: nobody takes it, where that is watched.
+
+        """
+        self.is_started = True
+        if self._gone is not None and self._gone.done():
+            raise GoneError
+        await self._send(message)
+
+    def watch(self) -> None:
+        """Notice when the client goes: what is sent then goes nowhere, without an error."""
+        self._gone = asyncio.ensure_future(self._wait())
+
+    def forget(self) -> None:
+        """Watch no longer."""
+        if self._gone is not None:
+            self._gone.cancel()
+
+    async def _wait(self) -> None:
+        # A body that nobody reads must not hold up the others.
+        while (await self._receive())["type"] != "http.disconnect":  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 class Bytes(Protocol):
@@ -26,7 +71,7 @@ class Bytes(Protocol):
     size: int | None
     """``None`` where it is not known before the end."""
 
-    def pieces(self, start: int, stop: int | None) -> AsyncIterator[bytes]:
+    def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *start* up to *stop*."""
 
     def close(self) -> None:
@@ -40,7 +85,7 @@ class InMemory:
         self._data = data
         self.size: int | None = len(data)
 
-    async def pieces(self, start: int, stop: int | None) -> AsyncIterator[bytes]:
+    async def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         yield self._data[start:stop]
 
     def close(self) -> None:
@@ -61,7 +106,7 @@ class OpenOnDisk:
             raise CannotRunError(f"{path.name}: is not the file that was released")
         self.size: int | None = size
 
-    async def pieces(self, start: int, stop: int | None) -> AsyncIterator[bytes]:
+    async def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         end = self.size if stop is None else stop
         loop = asyncio.get_running_loop()
         while end is not None and start < end:
@@ -94,9 +139,9 @@ class FileHead(NamedTuple):
         parts: Headers = ((b"accept-ranges", b"bytes"),) if self.size is not None else ()
         return (
             *self.others(),
-            *(((b"etag", self.etag),) if self.etag else ()),
             *parts,
             *SECURE,
+            *(((b"etag", self.etag),) if self.etag else ()),
         )
 
     def others(self) -> Headers:
@@ -154,12 +199,13 @@ async def deliver(send: Send, head: FileHead, part: Part | None, source: Bytes) 
     pieces = source.pieces(start, stop)
     sent = 0
     started = False
-    async for piece in pieces:
-        if not started:
-            await send(dict(start_of(head, part)))
-            started = True
-        sent += len(piece)
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if not started:
+                await send(dict(start_of(head, part)))
+                started = True
+            sent += len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     if not started:
         await send(dict(start_of(head, part)))
     await send({"type": "http.response.body", "body": b"", "more_body": False})

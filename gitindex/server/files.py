@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,8 +12,8 @@ from gitindex import layout
 from gitindex.errors import CannotRunError
 from gitindex.git.blobs import Blobs
 from gitindex.server import answers
-from gitindex.server.answers import Answer, Headers, matches
-from gitindex.server.delivery import Bytes, FileHead, InMemory, OpenOnDisk, Send, deliver, part_of, start_of
+from gitindex.server.answers import Answer, matches
+from gitindex.server.delivery import Bytes, Exchange, FileHead, InMemory, OpenOnDisk, deliver, part_of, start_of
 from gitindex.server.filecache import Wanted
 from gitindex.server.stored import AtUrl, InGit, OnDisk
 
@@ -49,20 +49,21 @@ class Files:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    async def send(self, asked: FileHere | FileOutside, request: Request, send: Send) -> Answer | None:
+    async def send(self, asked: FileHere | FileOutside, request: Request, exchange: Exchange) -> Answer | None:
         """Send a file; return an answer instead where there is another one to give.
 
         Raises:
             CannotRunError, DeadLinkError, UnreachableError, BrokenFileError, OSError: it cannot be had.
+            GoneError: the client has gone meanwhile.
 
         """
         from gitindex.server.reading import FileHere  # noqa: PLC0415
 
         if isinstance(asked, FileHere):
-            return await self._send_ours(asked, request, send)
-        return await self._send_mirrored(asked, request, send)
+            return await self._send_ours(asked, request, exchange)
+        return await self._send_mirrored(asked, request, exchange)
 
-    async def _send_ours(self, asked: FileHere, request: Request, send: Send) -> Answer | None:
+    async def _send_ours(self, asked: FileHere, request: Request, exchange: Exchange) -> Answer | None:
         target, place = asked.target, asked.place
         if isinstance(place, AtUrl):
             return answers.redirect(place.url, status=HTTPStatus.FOUND)
@@ -79,7 +80,7 @@ class Files:
             answer.generation = asked.generation
             self._state.cache.put(request.place, answer)
             return answer
-        return await self._respond(head, request, send, lambda: self._open_ours(asked))
+        return await self._respond(head, request, exchange, lambda: self._open_ours(asked))
 
     def _head(self, content_type: bytes, etag: str, caching: bytes, size: int | None) -> FileHead:
         return FileHead(content_type, f'"{etag}"'.encode(), caching, size, self._state.options.tokens is not None)
@@ -119,50 +120,56 @@ class Files:
 
         return fetch
 
-    async def _send_mirrored(self, asked: FileOutside, request: Request, send: Send) -> Answer | None:
+    async def _send_mirrored(self, asked: FileOutside, request: Request, exchange: Exchange) -> Answer | None:
         mirrors = self._state.mirrors
         found = await mirrors.file(asked)
         if isinstance(found, Answer):
             return found
         head, wanted, upstream_file = found
         head = head._replace(is_private=self._state.options.tokens is not None)
-        return await self._respond(head, request, send, lambda: mirrors.open(asked, wanted, upstream_file))
+        if request.scope["method"] == "HEAD" and head.size is None:
+            head = head._replace(size=mirrors.kept_size(wanted))
+        return await self._respond(head, request, exchange, lambda: mirrors.open(asked, wanted, upstream_file))
 
-    async def _respond(self, head: FileHead, request: Request, send: Send, open_: Callable[[], Any]) -> Answer | None:
-        state, scope = self._state, request.scope
+    async def _respond(
+        self, head: FileHead, request: Request, exchange: Exchange, open_: Callable[[], Awaitable[Bytes]]
+    ) -> Answer | None:
+        state, scope, send = self._state, request.scope, exchange.send
         name = request.reader.name if request.reader is not None else ""
         if head.etag and request.condition is not None and matches(request.condition, head.etag):
-            headers: Headers = tuple(pair for pair in head.headers() if pair[0] != b"content-type")
-            await send({"type": "http.response.start", "status": 304, "headers": list(headers)})
-            await send({"type": "http.response.body", "body": b""})
+            headers = [pair for pair in head.headers() if pair[0] != b"content-type"]
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send(_EMPTY)
             state.log(scope, HTTPStatus.NOT_MODIFIED, 0, name)
             return None
-        is_head = scope["method"] == "HEAD"
+        if scope["method"] == "HEAD":
+            # Where the length is not known, nothing is downloaded to say it.
+            return await self._send_head(head, request, exchange)
         part = part_of(head, request.header(b"range"), request.header(b"if-range"))
         if isinstance(part, Answer):
             return part
-        if is_head and head.size is not None:
-            await send(dict(start_of(head, part)))
-            await send({"type": "http.response.body", "body": b""})
-            state.log(scope, HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT, 0, name)
-            return None
-        source: Bytes = await open_()
+        source = await open_()
         try:
             if head.size is None and source.size is not None:
                 head = head._replace(size=source.size)
                 part = part_of(head, request.header(b"range"), request.header(b"if-range"))
-                if isinstance(part, Answer):
-                    return part
-            if is_head:
-                await send(dict(start_of(head, part)))
-                await send({"type": "http.response.body", "body": b""})
-                sent = 0
-            else:
-                sent = await deliver(send, head, part, source)
+            if isinstance(part, Answer):
+                return part
+            exchange.watch()
+            sent = await deliver(send, head, part, source)
         finally:
+            exchange.forget()
             source.close()
         state.log(scope, HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT, sent, name)
         return None
 
+    async def _send_head(self, head: FileHead, request: Request, exchange: Exchange) -> Answer | None:
+        """Answer HEAD, which knows no ranges (RFC 9110, section 14.2)."""
+        await exchange.send(dict(start_of(head, None)))
+        await exchange.send(_EMPTY)
+        self._state.log(request.scope, HTTPStatus.OK, 0, request.reader.name if request.reader is not None else "")
+        return None
 
+
+_EMPTY = {"type": "http.response.body", "body": b""}
 _TYPES = {layout.METADATA_SUFFIX: answers.TEXT, layout.PROVENANCE_SUFFIX: answers.JSON}

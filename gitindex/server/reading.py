@@ -105,6 +105,7 @@ class Reading:
         self._stores = Stores(self.repository.git_directory / "lfs" / "objects", top)
         self._others: OrderedDict[Moment, Revision] = OrderedDict()
         self._dates: dict[tuple[str, str], Moment] = {}
+        self._published: dict[tuple[str, str], bool] = {}
         self.generation = 1
         self._added_in = self._lost_in = 1
         """The last generations in which stored files came, and went."""
@@ -163,11 +164,36 @@ class Reading:
             outcome, moment = missing, None
         else:
             outcome = self._outcome(wanted, revision, stale if stale is not None and self._is_usable(stale) else None)
+        if moment is not None and isinstance(outcome, (PageOutside, ListOutside, FileOutside)):
+            outcome = self._if_asked(outcome, moment)
         if isinstance(outcome, Answer):
             outcome.generation = self.generation
         if isinstance(outcome, Answer) and moment is not None:
             outcome = _of_moment(outcome, moment)
         return outcome, self.generation
+
+    def _if_asked(
+        self, outcome: PageOutside | ListOutside | FileOutside, moment: Moment
+    ) -> PageOutside | ListOutside | FileOutside | Answer:
+        """Return what mirrors have to be asked for, unless nobody has published that they be asked.
+
+        Whoever may push a branch, but not to the one that is served, would otherwise say where this server connects to.
+        """
+        upstreams = outcome.outside.upstreams if isinstance(outcome, PageOutside) else (outcome.upstream,)
+        for upstream in upstreams:
+            served = self.current.mirror(upstream.name)
+            is_same = served is not None and served.url == upstream.url
+            if not is_same and not self._is_published(moment.commit):
+                return not_there(f"{upstream.name} shows another index there than in any revision that was published")
+        return outcome
+
+    def _is_published(self, commit: str) -> bool:
+        key = commit, self.current.commit
+        if key not in self._published:
+            while len(self._published) >= _MOST_DATES:
+                del self._published[next(iter(self._published))]
+            self._published[key] = self.repository.descends(self.current.commit, commit)
+        return self._published[key]
 
     def _revision(self, text: str | None) -> tuple[Revision, Moment | None]:
         if text is None:
@@ -191,7 +217,7 @@ class Reading:
             moment = self._moment(text)
         except NotThereError:
             raise hidden from None
-        if not self.repository.descends(self.current.commit, moment.commit):
+        if not self._is_published(moment.commit):
             raise hidden
         return moment
 

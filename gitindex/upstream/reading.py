@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -27,6 +28,14 @@ _JSON = frozenset({"application/vnd.pypi.simple.v1+json", "application/json"})
 _HTML = frozenset({"application/vnd.pypi.simple.v1+html", "text/html"})
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "windows-1252", "cp1252"})
 _MARKERS = frozenset({"active", "archived", "deprecated", "quarantined"})
+_MAX_FILES = 200_000
+_MAX_VALUES = 4_000_000
+"""Values in JSON: each takes many times the memory that its bytes do."""
+_PIECE = 1 << 16
+_MAX_TAG = 1 << 18
+"""Characters; the parser looks at a tag that does not end again and again."""
+_MAX_SECONDS = 30.0
+"""Time to read an HTML page, which goes by its length unless somebody wants it to take long."""
 _READER = 1
 """Counted up when the same answer is read differently."""
 _OPTIONAL = frozenset({"core-metadata", "gpg-sig", "provenance", "size", "upload-time"})
@@ -83,7 +92,9 @@ def read_page(name: ProjectName, answer: Answer) -> UpstreamPage:
     else:
         raise NotAPageError(f"answers with Content-Type {answer.media_type[:60]!a}, which is no page")
     files: dict[str, UpstreamFile] = {}
-    for package in packages:
+    for number, package in enumerate(packages):
+        if number >= _MAX_FILES:
+            raise NotAPageError(f"answers with more than {_MAX_FILES:,} files")
         file = _file(package, answer.url)
         if file is not None:
             files.setdefault(file.filename, file)
@@ -114,6 +125,8 @@ _Contents = tuple[Iterator[DistributionPackage], Iterable[str], Status | None]
 
 
 def _object(answer: Answer) -> dict[str, Any]:
+    if sum(map(answer.body.count, (b",", b"[", b"{"))) > _MAX_VALUES:
+        raise NotAPageError(f"answers with JSON of more than {_MAX_VALUES:,} values")
     try:
         data = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -148,7 +161,7 @@ def _read_json(name: ProjectName, answer: Answer) -> _Contents:
 
 def _json_packages(name: ProjectName, files: list[Any], base: str) -> Iterator[DistributionPackage]:
     for file in files:
-        if not isinstance(file, dict):
+        if not isinstance(file, dict) or not file.get("filename") or not file.get("url"):
             continue
         # `null` says what a missing key says; the old name of a key is read where the new one is missing (PEP 714).
         stated = {key: value for key, value in file.items() if value is not None}
@@ -196,9 +209,16 @@ class _Anchors(HTMLParser):
 
 
 def _read_anchors(answer: Answer) -> _Anchors:
-    parser = _Anchors(answer.url)
-    parser.feed(answer.text)
-    parser.close()
+    parser, text = _Anchors(answer.url), answer.text
+    ends = time.monotonic() + _MAX_SECONDS
+    try:
+        for start in range(0, len(text), _PIECE):
+            parser.feed(text[start : start + _PIECE])
+            if len(parser.rawdata) > _MAX_TAG or time.monotonic() > ends:
+                raise NotAPageError("answers with HTML that does not come to an end of anything")
+        parser.close()
+    except AssertionError:  # what the standard library's parser says of some malformed declarations
+        raise NotAPageError("answers with HTML that cannot be read") from None
     return parser
 
 

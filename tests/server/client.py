@@ -70,8 +70,13 @@ class Client:
         raw = path if isinstance(path, bytes) else path.encode("ascii")
         before, mark, after = raw.partition(b"?")
         messages: list[dict[str, Any]] = []
+        is_read = False
 
         async def receive() -> dict[str, Any]:
+            nonlocal is_read
+            if is_read:
+                await asyncio.Event().wait()  # for the client to go, which it does not
+            is_read = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: dict[str, Any]) -> None:
