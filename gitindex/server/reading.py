@@ -154,11 +154,14 @@ class Reading:
             CannotRunError: it cannot be made.
 
         """
+        outcome: Outcome
         try:
             revision, moment = self._revision(wanted.asked.revision)
         except NotThereError as error:
-            outcome: Outcome = not_there(str(error))
-            moment = None
+            # A tag may come to be without any new commit of the branch.
+            missing = not_there(str(error))
+            missing.expires = time.monotonic() + MOVES
+            outcome, moment = missing, None
         else:
             outcome = self._outcome(wanted, revision, stale if stale is not None and self._is_usable(stale) else None)
         if moment is not None and isinstance(outcome, (PageOutside, ListOutside, FileOutside)):
@@ -195,9 +198,7 @@ class Reading:
     def _revision(self, text: str | None) -> tuple[Revision, Moment | None]:
         if text is None:
             return self.current, None
-        moment = self._moment(text)
-        if self._is_confined and not self._is_published(moment.commit):
-            raise NotThereError(f"{text[:100]!a}: no such revision")
+        moment = self._confined(text) if self._is_confined else self._moment(text)
         found = self._others.get(moment)
         if found is None:
             snapshot = self.repository.at(moment.commit)
@@ -208,6 +209,17 @@ class Reading:
                 self._others.popitem(last=False)
         self._others.move_to_end(moment)
         return found, moment
+
+    def _confined(self, text: str) -> Moment:
+        """Return a moment of the served history; of what is beside that, not even the names are told."""
+        hidden = NotThereError(f"{text[:100]!a}: no such revision")
+        try:
+            moment = self._moment(text)
+        except NotThereError:
+            raise hidden from None
+        if not self._is_published(moment.commit):
+            raise hidden
+        return moment
 
     def _moment(self, text: str) -> Moment:
         key = text, self.current.commit
