@@ -150,6 +150,8 @@ class Downloader:
         self._count(host, is_silent=False)
 
     def _count(self, host: str, *, is_silent: bool) -> None:
+        if self._gives_up_after is None:
+            return
         with self._lock:
             self._failures[host] = self._failures.get(host, 0) + 1 if is_silent else 0
 

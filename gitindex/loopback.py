@@ -64,6 +64,10 @@ class Pages:
         self._upstreams = Upstreams(None)
         self._lock = threading.Lock()  # a snapshot is read by one thread at a time
 
+    def close(self) -> None:
+        """End the connections to upstreams."""
+        self._upstreams.close()
+
     def project(self, name: ProjectName, *, as_json: bool) -> Answer:
         """Return the page of a project, ours or a mirror's.
 
@@ -202,3 +206,4 @@ def serve(snapshot: Snapshot, index: Index, store: EmbeddedStore | None, report:
         server.shutdown()
         server.server_close()
         thread.join()
+        pages.close()

@@ -429,6 +429,16 @@ def test_only_relative_and_web_addresses_become_links(url: str, *, expected: boo
     assert is_link(url) == expected
 
 
+def test_what_an_upstream_does_not_state_is_stated_in_neither_page() -> None:
+    anchor = one_anchor(sha256=None, core_metadata=True, version="")
+    assert anchor.attrib["href"] == f"../../../../files/{SHA[:2]}/{SHA[2:]}/demo-1.0-py3-none-any.whl"
+    assert anchor.attrib["data-core-metadata"] == "true"
+    file = one_file(sha256=None, core_metadata=True)
+    assert (file["hashes"], file["core-metadata"]) == ({}, True)
+    read = pypi_simple.DistributionPackage.from_json_data(file, "demo")
+    assert (read.digests, read.has_metadata, read.metadata_digests) == ({}, True, {})
+
+
 def test_file_of_another_scheme_leads_nowhere_in_both_pages() -> None:
     assert one_anchor(url="javascript:alert(1)").attrib["href"].startswith("./javascript:alert(1)#")
     assert one_file(url="javascript:alert(1)")["url"] == "./javascript:alert(1)"

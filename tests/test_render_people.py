@@ -380,6 +380,14 @@ def test_file_of_another_scheme_is_named_and_not_linked() -> None:
     assert not [link for link in links_of(mirror) if "javascript" in link]
 
 
+def test_files_of_an_upstream_without_version_or_digest_come_last() -> None:
+    odd = FILES[2]._replace(filename="setup.exe", version="", sha256=None, core_metadata=True, size=None)
+    html = people.project(replace(PROJECT, page=ProjectPage(DEMO, ("2.0",), (odd, FILES[2]))))
+    rows = [text_of(row) for row in parsed(html).findall(".//tbody/tr")]
+    assert [row.split()[0] for row in rows] == ["2.0", "demo-2.0-py3-none-any.whl", "Other", "setup.exe"]
+    assert b"None" not in html
+
+
 def test_stylesheet_fits_both_colour_schemes_and_loads_nothing() -> None:
     sheet = people.stylesheet().decode()
     assert "prefers-color-scheme: dark" in sheet

@@ -168,8 +168,11 @@ def _project_row(row: ProjectRow) -> str:
 
 def _releases(view: ProjectView) -> Iterable[str]:
     """Yield the releases, the newest first; a version that has no file here is named all the same."""
-    releases: dict[str, list[FilePage]] = {version: [] for version in view.page.versions}
-    for file in offered(view.page):
+    files = offered(view.page)
+    # What an upstream has of no known version comes last.
+    unknown: dict[str, list[FilePage]] = {} if all(file.version for file in files) else {"": []}
+    releases = unknown | {version: [] for version in view.page.versions}
+    for file in files:
         releases.setdefault(file.version, []).append(file)
     for version, its_files in reversed(releases.items()):
         yield _release(version, its_files, is_latest=version == view.latest)
@@ -197,6 +200,8 @@ def _release(version: str, its_files: list[FilePage], *, is_latest: bool) -> str
 
 @lru_cache(maxsize=4096)
 def _release_heading(version: str) -> tuple[str, str]:
+    if not version:
+        return '<tbody>\n<tr><th colspan="4" scope="rowgroup">', "Other files"
     anchor = _anchor(version)
     start = f'<tbody id="{anchor}">\n<tr><th colspan="4" scope="rowgroup">'
     return start, f'<a href="#{anchor}">{escaped(version)}</a>'

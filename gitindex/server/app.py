@@ -66,6 +66,8 @@ class _Said(NamedTuple):
     is_gzipped: bool
     reader: Reader | None
     condition: bytes | None
+    is_part: bool
+    """Whether a part of a file is asked for: what is kept is whole."""
 
 
 def application(state: State) -> Application:
@@ -91,7 +93,7 @@ def application(state: State) -> Application:
                 authorization = value if authorization is None else b""
             elif name == b"if-none-match":
                 condition = value
-            elif name == b"range":
+            elif name == b"range" and scope["method"] == "GET":
                 part = value
         reader = access.of(authorization)
         query = scope["query_string"]
@@ -99,7 +101,7 @@ def application(state: State) -> Application:
         is_gzipped = takes_gzip(encoding)
         place = (raw_path, format_, is_gzipped, reader.scopes if reader is not None else None)
         answer = cache.get(place)
-        said = _Said(place, raw_path, format_, is_gzipped, reader, condition)
+        said = _Said(place, raw_path, format_, is_gzipped, reader, condition, part is not None)
         if (
             answer is not None
             and part is None
@@ -203,6 +205,8 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
     if (refused := _refused(state, target, said.reader)) is not None:
         return refused
     assert said.reader is not None  # noqa: S101 - nobody known is refused
+    if asked.is_json:
+        said = said._replace(format=Format.JSON)
     match target:
         case None:
             return not_there("nothing is here")
@@ -271,7 +275,7 @@ def _wanted(asked: Asked, said: _Said) -> Wanted:
 
 async def _read(state: State, asked: Asked, said: _Said) -> tuple[Outcome, int]:
     wanted, stale = _wanted(asked, said), state.cache.get(said.place)
-    if stale is not None and stale.key is None:
+    if stale is not None and (stale.key is None or (said.is_part and isinstance(asked.target, StoredFile))):
         stale = None
     return await state.read(lambda: state.reading.answer(wanted, stale))
 

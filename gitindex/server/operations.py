@@ -152,8 +152,9 @@ def metrics(state: State) -> Answer:
 
     registry = CollectorRegistry()
     registry.register(Collector())
-    headers = [(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()), (b"cache-control", answers.NOT_AT_ALL)]
-    return Answer(HTTPStatus.OK, [*headers, *answers.FOR_MACHINES], generate_latest(registry))
+    content_type = (b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode())
+    headers = [content_type, (b"cache-control", answers.NOT_AT_ALL), *answers.FOR_MACHINES]
+    return Answer(HTTPStatus.OK, headers, generate_latest(registry))
 
 
 _COUNTED = {

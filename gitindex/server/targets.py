@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from gitindex import layout
 from gitindex.names import (
@@ -91,6 +91,7 @@ OWN = frozenset({"+status", "+api", "+changelog", "+metrics", "+site/style.css"}
 NO_DIGEST = "-"
 """Stands in a URL where an upstream does not state a digest."""
 _SIMPLE = frozenset({"simple", "+simple"})
+_JSON_FILE = b"index.json"
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _BAD = re.compile(r"[\x00-\x1f\x7f/\\]")
 
@@ -102,6 +103,8 @@ class Asked(NamedTuple):
     """``None`` where there is never anything at such a path."""
     revision: str | None = None
     """What follows the ``@`` of ``/@<rev>/…``; ``None`` for what is served by default."""
+    is_json: bool = False
+    """Whether the path says which serialisation is meant, as the site's own file of it does."""
 
 
 def parse(raw_path: bytes) -> Asked:
@@ -115,8 +118,17 @@ def parse(raw_path: bytes) -> Asked:
         revision = _unescaped(first)
         if revision is None:
             return Asked(Malformed("the path is not UTF-8"))
-        return Asked(_target(rest) if rest else Redirect(f"{quote(revision, safe='@')}/"), revision[1:])
-    return Asked(_target([first, *rest]))
+        return _asked(rest, revision[1:]) if rest else Asked(None, revision[1:])
+    return _asked([first, *rest], None)
+
+
+def _asked(raw: list[bytes], revision: str | None) -> Asked:
+    if raw[-1] == _JSON_FILE:
+        # People's pages link to it, and the site has it. No project has that name in normal form.
+        page = _target([*raw[:-1], b""])
+        if isinstance(page, (ProjectList, SimpleProject)):
+            return Asked(page, revision, is_json=True)
+    return Asked(_target(raw), revision)
 
 
 def _unescaped(segment: bytes) -> str | None:
@@ -174,6 +186,8 @@ def _project(text: str, *, has_slash: bool, of: Callable[[ProjectName], Target])
     if not is_display_name(text):
         return None
     project = normalize(text)
+    if not is_project_name(project):
+        return None  # too long to be one
     if project == text and has_slash:
         return of(project)
     return Redirect(f"../{project}/" if has_slash else f"{project}/")

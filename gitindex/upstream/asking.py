@@ -118,6 +118,8 @@ class Asker(Adapter):
             )
         except (requests.RequestException, ValueError) as error:
             raise self.error(url, f"cannot be asked: {type(error).__name__}") from None
+        finally:
+            self._own.read = None
         answer = None
         if response.ok:
             answer = Answer(response.url, response.headers.get("Content-Type", ""), response.content)
@@ -164,8 +166,8 @@ class Asker(Adapter):
         proxies: Any = None,  # noqa: ARG002 - those of each hop
     ) -> requests.Response:
         url = request.url or ""
-        if (paused := self.breaker.paused(url)) is not None:
-            raise self.error(url, paused[1])
+        if (problem := self.breaker.refusal(url)) is not None:
+            raise self.error(url, problem)
         try:
             with within(self._patience.whole) as watch:
                 received = self._receive(request, watch, {"timeout": timeout, "verify": verify, "cert": cert})
@@ -224,6 +226,8 @@ class Asker(Adapter):
             asked.prepare_url(url, None)
             asked_parts = split(asked.url or "")
             check_target(asked_parts, split(request.url or ""))
+        except UnfitURLError as error:
+            raise _FailedError(f"cannot be asked: it {error}", is_answer=True) from None
         except (requests.RequestException, ValueError) as error:
             raise _FailedError(f"cannot be asked: {type(error).__name__}", is_answer=True) from None
         if not is_first:

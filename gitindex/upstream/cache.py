@@ -128,6 +128,9 @@ class FolderStore(Store):
         self._lock = threading.Lock()
         self._until_trim = 0
         """Bytes that may be written before it is looked at again whether the folder has become too large."""
+        with contextlib.suppress(OSError):
+            # What an upstream shows to who has its password is for nobody else on this machine.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _path(self, key: str) -> str:
         return f"{self._folder}/{key[:2]}/{key[2:]}"
@@ -148,7 +151,7 @@ class FolderStore(Store):
         if len(data) > self._limit // 2:
             return
         with contextlib.suppress(OSError, CannotRunError):
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
             atomic.write(path, (data,))
         with self._lock:
             self._until_trim -= _on_disk(len(data))
@@ -230,8 +233,8 @@ def lifetime(expiry: float, *, is_missing: bool) -> float:
 
 
 def time_left(checked: float, life: float, now: float) -> float:
-    """Return the seconds of its life that an answer has left; a clock that was put back must not prolong it."""
-    return min(checked + life - now, life)
+    """Return the seconds of its life that an answer has left; none where the clock was put back since."""
+    return checked + life - now if checked <= now else 0.0
 
 
 def _on_disk(size: int) -> int:

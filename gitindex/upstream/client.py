@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _MIB = 1 << 20
 _DAY = 86400.0
 _FOR_EVER = 10 * 365 * _DAY
+_IN_MEMORY = 64 * _MIB
 _NAMES_PER_FILE = 8
 """Names of a list that take about the memory of one file of a page."""
 FOR_FILES = FilePatience(silence=10.0, whole=30.0, rate=1 << 15, retries=1, backoff=0.2, longest_pause=2.0)
@@ -82,7 +83,7 @@ class Upstreams:
             file_patience: how long one is waited for that has a file.
             largest_page: bytes of a project page, decoded.
             largest_list: bytes of a list of projects, decoded.
-            largest_cache: bytes on the disk, about.
+            largest_cache: bytes on the disk, about; in memory it is 64 MiB at most.
             stale_for: seconds that a page is shown although its upstream cannot be asked again.
             files_in_memory: how many files the pages have that are kept read, in memory.
 
@@ -216,7 +217,7 @@ class Upstreams:
                     raise asker.error(url, str(error)) from None
             self._memory.put(key, new)
         if got.is_stale:
-            paused = asker.breaker.paused(url)
+            paused = asker.breaker.left(url)
             return new, paused[0] if paused else 0.0, True
         return new, max(fresh_for(new), 0.0), False
 
@@ -250,7 +251,7 @@ class Upstreams:
         from gitindex.upstream.cache import FolderStore, MemoryStore  # noqa: PLC0415
 
         if self._folder is None:
-            return MemoryStore(self._clock, self._largest_cache)
+            return MemoryStore(self._clock, min(self._largest_cache, _IN_MEMORY))
         return FolderStore(self._folder, self._clock, self._largest_cache)
 
 

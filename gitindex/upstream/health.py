@@ -70,14 +70,29 @@ class Breaker:
         self._failure: float | None = None
         self._problem = ""
 
-    def paused(self, url: str) -> tuple[float, str] | None:
-        """Return for how many seconds a page must not be asked for, and what failed; ``None`` where it may."""
+    def left(self, url: str) -> tuple[float, str] | None:
+        """Return for how many seconds a page is not asked for, and what failed; ``None`` where it is."""
         with self._lock:
-            now = self._clock()
-            until, problem = max(self._all, self._pages.get(url, (0.0, "")))
-            # A clock that was put back must not make a pause longer.
-            left = min(until - now, self._patience.longest_pause)
-            return (left, problem) if left > 0 else None
+            return self._left(url)
+
+    def refusal(self, url: str) -> str | None:
+        """Return what failed where a page must not be asked for now; ``None`` where the caller may do so.
+
+        After a pause one page is asked for, and the others wait for what comes of it.
+        """
+        with self._lock:
+            if (left := self._left(url)) is not None:
+                return left[1]
+            until, problem = self._all
+            if until:
+                self._all = (self._clock() + self._patience.whole, problem)
+            return None
+
+    def _left(self, url: str) -> tuple[float, str] | None:
+        until, problem = max(self._all, self._pages.get(url, (0.0, "")))
+        left = until - self._clock()
+        # What is longer than a pause can be is left of a clock that was put back.
+        return (left, problem) if 0 < left <= max(self._patience.longest_pause, self._patience.whole) else None
 
     def request(self) -> None:
         """Count a request."""
@@ -103,7 +118,9 @@ class Breaker:
                 del self._pages[next(iter(self._pages))]
             self._pages[url] = (until, problem)
             self._in_a_row = 0 if is_answer else self._in_a_row + 1
-            if is_silent or self._in_a_row >= self._patience.failures:
+            if is_answer:
+                self._all = (0.0, "")
+            elif is_silent or self._all[0] or self._in_a_row >= self._patience.failures:
                 self._all = (until, problem)
 
     def health(self) -> Health:

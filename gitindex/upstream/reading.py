@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any, Literal, NamedTuple
@@ -27,7 +29,16 @@ _JSON = frozenset({"application/vnd.pypi.simple.v1+json", "application/json"})
 _HTML = frozenset({"application/vnd.pypi.simple.v1+html", "text/html"})
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "windows-1252", "cp1252"})
 _MARKERS = frozenset({"active", "archived", "deprecated", "quarantined"})
-_READER = 1
+_MAX_FILES = 200_000
+_MAX_VALUES = 4_000_000
+"""Values in JSON: each takes many times the memory that its bytes do."""
+_PIECE = 1 << 16
+_MAX_TAG = 1 << 18
+"""Characters; the parser looks at a tag that does not end again and again."""
+_MAX_SECONDS = 30.0
+"""Time to read an HTML page, which goes by its length unless somebody wants it to take long."""
+_MOST_DIGITS = 16
+_READER = 2
 """Counted up when the same answer is read differently."""
 _OPTIONAL = frozenset({"core-metadata", "gpg-sig", "provenance", "size", "upload-time"})
 """What a file can do without where it makes no sense; `yanked` and `requires-python` are not among it."""
@@ -83,7 +94,9 @@ def read_page(name: ProjectName, answer: Answer) -> UpstreamPage:
     else:
         raise NotAPageError(f"answers with Content-Type {answer.media_type[:60]!a}, which is no page")
     files: dict[str, UpstreamFile] = {}
-    for package in packages:
+    for number, package in enumerate(packages):
+        if number >= _MAX_FILES:
+            raise NotAPageError(f"answers with more than {_MAX_FILES:,} files")
         file = _file(package, answer.url)
         if file is not None:
             files.setdefault(file.filename, file)
@@ -114,6 +127,8 @@ _Contents = tuple[Iterator[DistributionPackage], Iterable[str], Status | None]
 
 
 def _object(answer: Answer) -> dict[str, Any]:
+    if sum(map(answer.body.count, (b",", b"[", b"{"))) > _MAX_VALUES:
+        raise NotAPageError(f"answers with JSON of more than {_MAX_VALUES:,} values")
     try:
         data = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -148,7 +163,7 @@ def _read_json(name: ProjectName, answer: Answer) -> _Contents:
 
 def _json_packages(name: ProjectName, files: list[Any], base: str) -> Iterator[DistributionPackage]:
     for file in files:
-        if not isinstance(file, dict):
+        if not isinstance(file, dict) or not file.get("filename") or not file.get("url"):
             continue
         # `null` says what a missing key says; the old name of a key is read where the new one is missing (PEP 714).
         stated = {key: value for key, value in file.items() if value is not None}
@@ -196,9 +211,16 @@ class _Anchors(HTMLParser):
 
 
 def _read_anchors(answer: Answer) -> _Anchors:
-    parser = _Anchors(answer.url)
-    parser.feed(answer.text)
-    parser.close()
+    parser, text = _Anchors(answer.url), answer.text
+    ends = time.monotonic() + _MAX_SECONDS
+    try:
+        for start in range(0, len(text), _PIECE):
+            parser.feed(text[start : start + _PIECE])
+            if len(parser.rawdata) > _MAX_TAG or time.monotonic() > ends:
+                raise NotAPageError("answers with HTML that does not come to an end of anything")
+        parser.close()
+    except AssertionError:  # what the standard library's parser says of some malformed declarations
+        raise NotAPageError("answers with HTML that cannot be read") from None
     return parser
 
 
@@ -216,7 +238,20 @@ def _html_packages(name: ProjectName, page: _Anchors) -> Iterator[DistributionPa
             continue
         # What has neither the name of a distribution nor a digest leads to another page.
         if package.package_type is not None or package.digests:
-            yield package
+            yield replace(package, size=_size(attributes), upload_time=_upload_time(attributes))
+
+
+def _size(attributes: Mapping[str, str]) -> int | None:
+    """Return the bytes that ``data-size`` states: no standard has it, and gitindex's own pages do."""
+    text = attributes.get("data-size", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS else None
+
+
+def _upload_time(attributes: Mapping[str, str]) -> datetime | None:
+    """Return the time that ``data-upload-time`` states, as uv reads it."""
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(attributes.get("data-upload-time", ""))
+    return None
 
 
 def _joined(base: str, url: str) -> str:

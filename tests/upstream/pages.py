@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from gitindex.model import Mirror
 from gitindex.names import IndexName, ProjectName, UserName
-from gitindex.upstream import Patience, Upstream
+from gitindex.upstream import Patience, Upstream, UpstreamError, UpstreamPage, Upstreams
 from tests import hosts
+from tests.hosts import Host
 
 JSON = "application/vnd.pypi.simple.v1+json"
 DEMO = ProjectName("demo")
 NAME = IndexName(UserName("root"), "world")
-HURRIED = Patience(connect=2, silence=0.5, whole=1)
-"""For servers that do not answer."""
+IN_SILENCE = Patience(silence=1, whole=60)
+"""For servers that say nothing."""
+IN_ALL = Patience(silence=60, whole=1)
+"""For servers that do not come to an end."""
+
+
+PATH = "/simple/demo/"
 
 
 class Clock:
@@ -62,3 +70,26 @@ def sent(body: bytes, content_type: str = JSON, **headers: str) -> hosts.Answer:
 def anchors(*lines: str, head: str = "") -> bytes:
     """Return an HTML page (PEP 503) with these anchors."""
     return f"<!DOCTYPE html><html><head>{head}</head><body><h1>Links</h1>{''.join(lines)}</body></html>".encode()
+
+
+def versions(made: UpstreamPage | None) -> list[str | None] | None:
+    return None if made is None else [file.version for file in made.files]
+
+
+def ask(upstreams: Upstreams, host: Host, name: ProjectName = DEMO, **settings: object) -> UpstreamPage | None:
+    return upstreams.page(mirror_of(f"{host.url}/simple", **settings), name)
+
+
+def problem_of(upstreams: Upstreams, host: Host, name: ProjectName = DEMO) -> str:
+    """Return what is said of an upstream that does not answer: one line, with the mirror's name."""
+    with pytest.raises(UpstreamError) as raised:
+        ask(upstreams, host, name)
+    text = str(raised.value)
+    assert "\n" not in text
+    start = f"root/world: {host.url}/simple/ does not answer for {name} with a page ("
+    assert text.startswith(start)
+    return text.removeprefix(start).partition("); try again later")[0]
+
+
+ONE = page(wheel("1.0"))
+TWO = page(wheel("1.0"), wheel("2.0"))

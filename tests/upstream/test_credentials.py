@@ -111,6 +111,7 @@ def test_no_secret_is_kept_or_told(host: Host, tmp_path: Path, clock: Clock, ope
     with pytest.raises(UpstreamError) as raised:
         open_upstreams(None).page(mirror, DEMO)
     encoded = base64.b64encode(f"emilie:{SECRET}".encode()).decode()
+    assert (tmp_path / "pages").stat().st_mode & 0o077 == 0
     kept = b"".join(path.read_bytes() for path in (tmp_path / "pages").rglob("*") if path.is_file()).decode()
     for text in (kept, str(raised.value), repr(made), repr(upstreams.health(mirror.name))):
         assert SECRET not in text
