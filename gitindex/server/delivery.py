@@ -15,8 +15,8 @@ from gitindex.errors import CannotRunError
 from gitindex.server.answers import FOR_MACHINES, SECURE, Answer, Headers, refusal
 from gitindex.server.ranges import Part, wanted_part
 
-PIECE = 1 << 18
-"""Bytes: larger ones are hardly faster, and a slow client holds one of them."""
+PIECE = 1 << 16
+"""Bytes: larger ones are hardly faster, and a slow client holds two of them."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
