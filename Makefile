@@ -52,7 +52,14 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 	$(BIN)/gitindex -C example-repo validate --all $(if $(BASE),--base '$(BASE)')
 
-bench: .venv/installed-bench
+# The servers that ours is compared with; what they stand on need not be what gitindex stands on.
+.venv-bench/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.3'
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --group rivals
+	@touch $@
+
+bench: .venv/installed-bench .venv-bench/installed
 	$(BIN)/python benchmarks/run.py --write
 
 docs: .venv/installed
@@ -62,5 +69,5 @@ example: .venv/installed
 	$(BIN)/python example-repo/build.py
 
 clean:
-	rm -rf .venv .venv-peers build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-peers .venv-bench build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

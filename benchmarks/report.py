@@ -1,11 +1,15 @@
-"""Rows of figures and the Markdown table made of them."""
+"""Rows of figures, the Markdown tables made of them, and the page that keeps them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from measure import Figures
+
+RESULTS = Path(__file__).with_name("results.md")
 
 
 class Row(NamedTuple):
@@ -36,3 +40,20 @@ def table(rows: Iterable[Row]) -> str:
             f"| {row.ratio} | {row.bound} | {kept} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def put_section(heading: str, text: str) -> None:
+    """Put a text into the results as the section of a heading, or without one before all of them; the others stay."""
+    first, *sections = re.split(r"^## ", RESULTS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    kept = {section.partition("\n")[0]: section for section in sections}
+    if heading:
+        kept[heading] = f"{heading}\n\n{text.rstrip()}\n\n"
+    else:
+        first = f"# Results\n\n{text.rstrip()}\n\n"
+    RESULTS.write_text("## ".join([first, *kept.values()]).rstrip() + "\n", encoding="utf-8")

@@ -17,13 +17,14 @@ from typing import NamedTuple
 
 from audit import measure_audit
 from measure import memory_folder, python
+from peers import lacking
 from render import measure_full_render
-from report import Row, table
+from report import RESULTS, Row, put_section, table
+from serve import SECTION, measure_server
 from startup import measure_help, measure_one_release, rows_of
 from validate import measure_full_validate
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results.md"
 PACKAGES = ("typer", "pydantic", "pygit2", "jinja2", "check-jsonschema", "dumb-pypi")
 
 
@@ -91,26 +92,26 @@ def _cpu_model() -> str:
     return models[0] if models else platform.machine()
 
 
-def counts() -> str:
-    """Return what the results say of the mutation test, which is run by itself and measures no time."""
-    _, heading, rest = RESULTS.read_text(encoding="utf-8").partition("\n## Counts\n")
-    return heading + rest.partition("\n## ")[0]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a quick run: 200 projects, 2,000 files")
     parser.add_argument("--runs", type=int, default=3, help="runs of each command, after one to warm up")
     parser.add_argument("--write", action="store_true", help=f"put the table into {RESULTS.name}")
     options = parser.parse_args()
+    if problem := lacking():
+        parser.error(problem)
     rows: list[Row] = []
     parent = memory_folder()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
         rows.extend(measured(Path(folder), SMALL if options.small else FULL, options.runs))
-    text = f"{surroundings('a tmpfs' if parent else 'disk')}\n{table(rows)}"
+    about = surroundings("a tmpfs" if parent else "disk")
+    text = f"{about}\n{table(rows)}"
     print(text)
+    serving = f"{about}{measure_server(parent, small=options.small, runs=options.runs)}"
+    print(serving)
     if options.write:
-        RESULTS.write_text(f"# Results\n\n{text}{counts()}", encoding="utf-8")
+        put_section("", text)
+        put_section(SECTION, serving)
 
 
 if __name__ == "__main__":

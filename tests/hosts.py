@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -160,6 +162,41 @@ def truncated(data: bytes, length: int) -> Answer:
         _head(handler, 200, length, {})
         handler.wfile.write(data)
         handler.close_connection = True
+
+    return answer
+
+
+def reset(data: bytes, length: int) -> Answer:
+    """Promise *length* bytes, send *data*, and tear the connection down without the usual farewell."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, length, {})
+        handler.wfile.write(data)
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        handler.close_connection = True
+
+    return answer
+
+
+def stalled(data: bytes, length: int) -> Answer:
+    """Promise *length* bytes, send *data*, and nothing more."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, length, {})
+        handler.wfile.write(data)
+        silent(handler)
+
+    return answer
+
+
+def in_two(data: bytes, first: int, go: threading.Event) -> Answer:
+    """Send the first so many bytes of *data*, and the rest once something has happened."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, len(data), {})
+        handler.wfile.write(data[:first])
+        go.wait(60)
+        handler.wfile.write(data[first:])
 
     return answer
 

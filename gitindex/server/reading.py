@@ -163,7 +163,8 @@ class Reading:
             missing.expires = time.monotonic() + MOVES
             outcome, moment = missing, None
         else:
-            outcome = self._outcome(wanted, revision, stale if stale is not None and self._is_usable(stale) else None)
+            is_usable = moment is None and stale is not None and self._is_usable(stale)
+            outcome = self._outcome(wanted, revision, stale if is_usable else None)
         if moment is not None and isinstance(outcome, (PageOutside, ListOutside, FileOutside)):
             outcome = self._if_asked(outcome, moment)
         if isinstance(outcome, Answer):

@@ -18,7 +18,7 @@ from tests.upstream.pages import entry, page, sent
 
 IMPATIENT: dict[str, Any] = {
     "patience": Patience(connect=2, silence=1, whole=2, pause=0),
-    "file_patience": FilePatience(connect=2, silence=1, whole=2, rate=1 << 20, retries=1, backoff=0, longest_pause=0),
+    "file_patience": FilePatience(connect=2, silence=1, whole=1.5, rate=1 << 20, retries=1, backoff=0, longest_pause=0),
     "page_cache": 0,
 }
 """Options of a server that soon gives up what does not answer, asks it again at once, and keeps no page in memory."""
