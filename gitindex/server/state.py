@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 _MOST_WAITING = 1000
 """Requests that wait for the thread that reads; more are told to come again."""
+_SOON = 0.5
+"""Seconds."""
 LOG = logging.getLogger("gitindex.server")
 
 AccessLog = Callable[[dict[str, Any], int, int, str], None]
@@ -95,6 +97,7 @@ class State:
         self.reading = Reading(options.source, self.live.begin(repository), is_confined=options.tokens is not None)
         self.generation = self.reading.generation
         self._files: FileCache | None = None
+        self._tidying: asyncio.TimerHandle | None = None
         self._people: People | None = None
         self._mirrors: Mirrors | None = None
 
@@ -149,9 +152,19 @@ class State:
         loop = asyncio.get_running_loop()
         self.live.on_change = lambda commit: asyncio.run_coroutine_threadsafe(self._advance(commit), loop).result(60)
         self.live.start()
+        # What an earlier run left half done is put away soon, and not before the first answer.
+        self._tidying = loop.call_later(_SOON, self._tidy)
+
+    def _tidy(self) -> None:
+        try:
+            _ = self.files
+        except GitindexError as error:
+            LOG.warning("%s", error)
 
     async def close(self) -> None:
         """End all threads."""
+        if self._tidying is not None:
+            self._tidying.cancel()
         await asyncio.get_running_loop().run_in_executor(None, self.live.stop)
         self._reader.shutdown(wait=True, cancel_futures=True)
         if self._people is not None:
