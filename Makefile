@@ -4,11 +4,12 @@ BIN := .venv/bin
 # The revision that example-repo/ is validated against; empty: where this branch left the protected one.
 BASE ?=
 
-.PHONY: help demo test lint bench docs example clean
+.PHONY: help demo peers test lint bench docs example clean
 
 help:
 	@echo 'make demo      see it work: validate, render, install, and a refused change'
 	@echo 'make test      the tests, with branch coverage'
+	@echo 'make peers     what the tests of the server run beside pip and uv'
 	@echo 'make lint      style, types, layers, and the promise of example-repo/'
 	@echo 'make bench     measure, and write benchmarks/'
 	@echo 'make docs      write docs/rules.md from the rules and their cases'
@@ -28,6 +29,15 @@ help:
 	$(BIN)/python -m pip install --quiet --group bench
 	@touch $@
 
+# Other people's indexes and installers, by which tests/peers judges the server; without it those tests are skipped.
+.venv-peers/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.3'
+	.venv-peers/bin/python -m pip install --quiet --group peers
+	@touch $@
+
+peers: .venv-peers/installed
+
 demo: .venv/installed
 	@demo/run.sh
 
@@ -46,7 +56,7 @@ lint: .venv/installed
 .venv-bench/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.3'
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --group peers
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --group rivals
 	@touch $@
 
 bench: .venv/installed-bench .venv-bench/installed
@@ -59,5 +69,5 @@ example: .venv/installed
 	$(BIN)/python example-repo/build.py
 
 clean:
-	rm -rf .venv .venv-bench build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-peers .venv-bench build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -164,8 +164,10 @@ def project_view(snapshot: Snapshot, name: IndexName, page: ProjectPage, steps: 
     )
 
 
-def index_view(snapshot: Snapshot, served: ServedIndex, rows: tuple[ProjectRow, ...]) -> IndexView:
-    """Return the page of an index, with *rows* for its projects."""
+def index_view(
+    snapshot: Snapshot, served: ServedIndex, rows: tuple[ProjectRow, ...], *, serves_mirror: bool = False
+) -> IndexView:
+    """Return the page of an index, with *rows* for its projects; a server *serves* the simple pages of a mirror."""
     index, order = served.index, served.order
     definition = index.definition
     assert not isinstance(definition, Unreadable)  # noqa: S101 - refused when it was opened
@@ -185,6 +187,7 @@ def index_view(snapshot: Snapshot, served: ServedIndex, rows: tuple[ProjectRow, 
         definition.mirror_url or "" if isinstance(definition, Mirror) else "",
         rows,
         _index_url(snapshot, index.name),
+        serves_mirror,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ class Host:
         self.netloc = f"127.0.0.1:{self._server.server_port}"
         self.url = f"http://{self.netloc}"
         self.is_over = threading.Event()
+        self.has_request = threading.Event()
 
     def on(self, path: str, *answers: Answer | bytes) -> str:
         """Answer *path* with one after the other, and then with the last for ever; return its URL."""
@@ -44,7 +47,11 @@ class Host:
         return [request.path for request in self.requests]
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        if self.is_over.is_set():  # a connection that was kept open
+            handler.close_connection = True
+            return
         self.requests.append(Request(handler.path, dict(handler.headers)))
+        self.has_request.set()
         waiting = self._answers.get(handler.path) or [status(404)]
         (waiting.pop(0) if len(waiting) > 1 else waiting[0])(handler)
 
@@ -155,6 +162,41 @@ def truncated(data: bytes, length: int) -> Answer:
         _head(handler, 200, length, {})
         handler.wfile.write(data)
         handler.close_connection = True
+
+    return answer
+
+
+def reset(data: bytes, length: int) -> Answer:
+    """Promise *length* bytes, send *data*, and tear the connection down without the usual farewell."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, length, {})
+        handler.wfile.write(data)
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        handler.close_connection = True
+
+    return answer
+
+
+def stalled(data: bytes, length: int) -> Answer:
+    """Promise *length* bytes, send *data*, and nothing more."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, length, {})
+        handler.wfile.write(data)
+        silent(handler)
+
+    return answer
+
+
+def in_two(data: bytes, first: int, go: threading.Event) -> Answer:
+    """Send the first so many bytes of *data*, and the rest once something has happened."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, len(data), {})
+        handler.wfile.write(data[:first])
+        go.wait(60)
+        handler.wfile.write(data[first:])
 
     return answer
 

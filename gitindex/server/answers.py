@@ -144,7 +144,8 @@ def refusal(status: HTTPStatus, text: str, *others: tuple[bytes, bytes], expires
 
 def redirect(location: str, query: bytes = b"", *, status: HTTPStatus = HTTPStatus.MOVED_PERMANENTLY) -> Answer:
     """Return a redirect to a URL relative to the one that was asked for; the query goes along."""
-    target = location.encode("ascii") + (b"?" + query if query else b"")
+    target = _INVISIBLE.sub(lambda match: b"%%%02X" % match[0][0], location.encode("utf-8"))
+    target += b"?" + query if _VISIBLE.fullmatch(query) else b""
     headers = [(b"content-type", TEXT), (b"cache-control", b"max-age=3600"), (b"location", target), *FOR_MACHINES]
     return Answer(status, headers, b"moved\n")
 
@@ -166,6 +167,8 @@ def takes_gzip(accept_encoding: bytes | None) -> bool:
     return found.get(b"gzip", found.get(b"x-gzip", found.get(b"*", False)))
 
 
+_INVISIBLE = re.compile(rb"[^!-~]")
+_VISIBLE = re.compile(rb"[!-~]+")
 _NOT_ZERO = re.compile(rb"1(?:\.0{0,3})?|0\.[0-9]{0,2}[1-9][0-9]{0,2}")
 
 

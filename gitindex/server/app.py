@@ -93,7 +93,7 @@ def application(state: State) -> Application:
                 authorization = value if authorization is None else b""
             elif name == b"if-none-match":
                 condition = value
-            elif name == b"range":
+            elif name == b"range" and scope["method"] == "GET":
                 part = value
         reader = access.of(authorization)
         query = scope["query_string"]

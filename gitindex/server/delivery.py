@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from gitindex.errors import CannotRunError
 from gitindex.server.answers import FOR_MACHINES, SECURE, Answer, Headers, refusal
@@ -60,8 +60,9 @@ class Exchange:
             self._gone.cancel()
 
     async def _wait(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            await asyncio.sleep(0)  # a body that nobody reads is no reason to hold up the others
+        # A body that nobody reads must not hold up the others.
+        while (await self._receive())["type"] != "http.disconnect":  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 class Bytes(Protocol):
@@ -94,16 +95,27 @@ class InMemory:
 class OpenOnDisk:
     """A file of its own; it stays the one that was opened, whatever becomes of its name."""
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self.size: int | None = size
+
+    @classmethod
+    def at(cls, path: Path, size: int) -> Self:
+        """Open the file at *path*.
+
+        Raises:
+            CannotRunError: it cannot be read, or has another size.
+
+        """
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
             raise CannotRunError(f"{path.name}: cannot be read: {error.strerror}") from None
-        found = os.fstat(self._descriptor)
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
-            self.close()
+            os.close(descriptor)
             raise CannotRunError(f"{path.name}: is not the file that was released")
-        self.size: int | None = size
+        return cls(descriptor, size)
 
     async def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         end = self.size if stop is None else stop
@@ -138,9 +150,9 @@ class FileHead(NamedTuple):
         parts: Headers = ((b"accept-ranges", b"bytes"),) if self.size is not None else ()
         return (
             *self.others(),
-            *(((b"etag", self.etag),) if self.etag else ()),
             *parts,
             *SECURE,
+            *(((b"etag", self.etag),) if self.etag else ()),
         )
 
     def others(self) -> Headers:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from gitindex import layout
 from gitindex.download import DeadLinkError, Sink
 from gitindex.errors import CannotRunError, DistributionError
 from gitindex.facts import read_metadata
-from gitindex.names import ProjectName, parse_filename
+from gitindex.names import IndexName, ProjectName, parse_filename
 from gitindex.pages import ProjectList, ProjectPage, is_quarantined, joined
 from gitindex.render import machine
 from gitindex.server import answers
@@ -29,7 +29,7 @@ from gitindex.server.filecache import FileCache, OpenFile, Wanted as WantedFile
 from gitindex.server.negotiation import Format
 from gitindex.server.reading import NO_PROJECT, FileOutside, PageOutside, not_there
 from gitindex.server.targets import NO_DIGEST, MirroredFile
-from gitindex.upstream import Upstream, UpstreamFile, UpstreamPage, Upstreams
+from gitindex.upstream import Upstream, UpstreamFile, UpstreamPage, Upstreams, metadata_url
 
 T = TypeVar("T")
 
@@ -38,7 +38,9 @@ _LONGEST = 60.0
 _WHILE_DOWN = 5.0
 """Seconds for which a page is sent again that lacks what an upstream would have said."""
 _MOST_WAITING = 500
-"""Requests that wait for an upstream; more are told to come again."""
+"""Requests that wait for one upstream; more are told to come again."""
+_AT_ONCE = 8
+"""Requests that one upstream is asked at once: one that hangs leaves threads for the others."""
 _LARGEST_METADATA = 16 << 20
 """Bytes; PyPI takes none of more than a few."""
 
@@ -47,35 +49,54 @@ class TooBusyError(CannotRunError):
     """More wait than can be served."""
 
 
+@dataclass(slots=True)
+class _Line:
+    """Those who wait for one upstream."""
+
+    turns: asyncio.Semaphore
+    waiting: int = 0
+
+
 class Mirrors:
     """Asks upstreams, in threads of its own, and remembers what they say."""
 
-    def __init__(self, upstreams: Upstreams, files: FileCache, *, threads: int = 16) -> None:
+    def __init__(self, upstreams: Upstreams, files: FileCache, *, threads: int = 4 * _AT_ONCE) -> None:
         self.upstreams = upstreams
         self.files = files
-        self._threads = ThreadPoolExecutor(threads, "upstream")
+        self._asking_threads = ThreadPoolExecutor(threads, "upstream")
+        self._making_thread = ThreadPoolExecutor(1, "make pages")
         self._asking: dict[tuple[Upstream, ProjectName], asyncio.Future[UpstreamPage | None]] = {}
-        self._waiting = 0
+        self._lines: dict[IndexName, _Line] = {}
 
     def close(self) -> None:
         """Wait for nobody any longer."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._asking_threads, self._making_thread):
+            threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._waiting >= _MOST_WAITING:
-            raise TooBusyError("too many requests wait for an upstream", help="try again")
-        self._waiting += 1
+    async def _ask(self, upstream: Upstream, work: Callable[[], T]) -> T:
+        """Do what waits for an upstream."""
+        line = self._lines.setdefault(upstream.name, _Line(asyncio.Semaphore(_AT_ONCE)))
+        if line.waiting >= _MOST_WAITING:
+            raise TooBusyError(f"too many requests wait for the upstream of {upstream.name}", help="try again")
+        line.waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            async with line.turns:
+                return await asyncio.get_running_loop().run_in_executor(self._asking_threads, work)
         finally:
-            self._waiting -= 1
+            line.waiting -= 1
+
+    async def _make(self, work: Callable[[], T]) -> T:
+        """Do what takes a while, and waits for nobody."""
+        return await asyncio.get_running_loop().run_in_executor(self._making_thread, work)
 
     async def _page(self, upstream: Upstream, name: ProjectName) -> UpstreamPage | None:
         """Ask for a page; who asks for the same meanwhile waits here, and not in a thread."""
+        if (held := self.upstreams.held(upstream, name)) is not None:
+            return held[0]
         key = (upstream, name)
         task = self._asking.get(key)
         if task is None:
-            task = asyncio.ensure_future(self._in_thread(lambda: self.upstreams.page(upstream, name)))
+            task = asyncio.ensure_future(self._ask(upstream, lambda: self.upstreams.page(upstream, name)))
             self._asking[key] = task
             task.add_done_callback(lambda done: self._asking.pop(key) and (done.cancelled() or done.exception()))
         return await asyncio.shield(task)
@@ -106,12 +127,12 @@ class Mirrors:
             if until is not None or upstream.filters.is_delayed(name):
                 keep_for = min(keep_for, _LONGEST)
             show = partial(upstream.filters.shown, found, datetime.now(UTC), until)
-            page = joined(page, _rewritten(await self._in_thread(show), upstream))
+            page = joined(page, _rewritten(await self._make(show), upstream))
             if not asked.outside.merges:
                 break
         if page is None:
             return not_there(NO_PROJECT)
-        return await self._in_thread(lambda: _answer(page, format_, max(keep_for, 1.0), gzipped=gzipped))
+        return await self._make(lambda: _answer(page, format_, max(keep_for, 1.0), gzipped=gzipped))
 
     async def project_list(self, upstream: Upstream, format_: Format, *, gzipped: bool) -> Answer:
         """Return the list of a mirror's projects.
@@ -120,13 +141,13 @@ class Mirrors:
             CannotRunError: the upstream does not say.
 
         """
+        projects = ProjectList(await self._ask(upstream, lambda: self.upstreams.projects(upstream)))
 
         def make() -> Answer:
-            projects = ProjectList(self.upstreams.projects(upstream))
             body = machine.list_json(projects) if format_ is Format.JSON else machine.list_html(projects)
             return _sent(body, format_, 60.0, gzipped=gzipped)
 
-        return await self._in_thread(make)
+        return await self._make(make)
 
     async def file(self, asked: FileOutside) -> tuple[FileHead, WantedFile, UpstreamFile | None] | Answer:
         """Return what is to be sent of a mirror's file, or why nothing is.
@@ -143,6 +164,8 @@ class Mirrors:
                 return kept
             raise
         found = next((file for file in page.files if _is_meant(file, target)), None) if page is not None else None
+        if page is not None and page.status is not None and page.status.status == "quarantined":
+            return not_there("no such file")  # of these the cache gives none either
         if page is None or found is None:
             # Who has a file in a lock file gets it, although the upstream has taken it back.
             return self._kept_file(asked) or not_there("no such file")
@@ -153,8 +176,8 @@ class Mirrors:
         if target.is_metadata and found.core_metadata is None:
             return not_there("no metadata is known of that file")
         if upstream.mirror.mirror_use_external_urls:
-            suffix = layout.METADATA_SUFFIX if target.is_metadata else ""
-            return answers.redirect(found.url + suffix, status=HTTPStatus.FOUND)
+            url = metadata_url(found.url) if target.is_metadata else found.url
+            return answers.redirect(url, status=HTTPStatus.FOUND)
         if target.is_metadata:
             digest = found.core_metadata if isinstance(found.core_metadata, str) else None
             return _head(target, None), WantedFile(_key(target, upstream), digest, None), found
@@ -171,6 +194,14 @@ class Mirrors:
             return None
         size = path.stat().st_size
         return _head(target, size), WantedFile(_key(target, upstream), None, size), None
+
+    def kept_size(self, wanted: WantedFile) -> int | None:
+        """Return how many bytes a file has that is in the cache."""
+        path = self.files.find(wanted.key)
+        try:
+            return path.stat().st_size if path is not None else None
+        except OSError:
+            return None
 
     async def open(self, asked: FileOutside, wanted: WantedFile, found: UpstreamFile | None) -> OpenFile:
         """Open a file in the cache, or start its download, or join the one that is under way.

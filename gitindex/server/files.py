@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitindex import layout
@@ -87,18 +88,16 @@ class Files:
 
     async def _open_ours(self, asked: FileHere) -> Bytes:
         state, target, place = self._state, asked.target, asked.place
-        loop = asyncio.get_running_loop()
         match place:
             case OnDisk(path, size, is_unchecked):
-                is_right = partial(state.checked.has, path, target.sha256, size)
-                if is_unchecked and not await loop.run_in_executor(None, is_right):
+                if not is_unchecked:
+                    return OpenOnDisk.at(path, size)
+                if (checked := await self._checked(path, target.sha256, size)) is None:
                     raise CannotRunError(f"{target.path}: the working tree has another file there", help="git lfs pull")
-                return OpenOnDisk(path, size)
+                return checked
             case InGit(object_id, size, copy):
-                if copy is not None:
-                    has_copy = partial(state.checked.has, copy, target.sha256, size)
-                    if await loop.run_in_executor(None, has_copy):
-                        return OpenOnDisk(copy, size)
+                if copy is not None and (checked := await self._checked(copy, target.sha256, size)) is not None:
+                    return checked
                 if size <= _SMALL:
                     return InMemory(await state.read(lambda: state.reading.read_blob(asked)))
                 sha256 = target.sha256 if not target.suffix else None
@@ -106,6 +105,12 @@ class Files:
                 return await state.files.open(Wanted(key, sha256, size), self._fetch_blob(object_id))
             case _:
                 raise AssertionError(place)
+
+    async def _checked(self, path: Path, sha256: str, size: int) -> OpenOnDisk | None:
+        """Open a file of the working tree, if it is the very one."""
+        open_ = partial(self._state.checked.open, path, sha256, size)
+        descriptor = await asyncio.get_running_loop().run_in_executor(None, open_)
+        return None if descriptor is None else OpenOnDisk(descriptor, size)
 
     def _fetch_blob(self, object_id: bytes) -> Callable[[Sink], None]:
         def fetch(sink: Sink) -> None:
@@ -127,6 +132,8 @@ class Files:
             return found
         head, wanted, upstream_file = found
         head = head._replace(is_private=self._state.options.tokens is not None)
+        if request.scope["method"] == "HEAD" and head.size is None:
+            head = head._replace(size=mirrors.kept_size(wanted))
         return await self._respond(head, request, exchange, lambda: mirrors.open(asked, wanted, upstream_file))
 
     async def _respond(
@@ -140,8 +147,8 @@ class Files:
             await send(_EMPTY)
             state.log(scope, HTTPStatus.NOT_MODIFIED, 0, name)
             return None
-        is_head = scope["method"] == "HEAD"
-        if is_head and head.size is not None:
+        if scope["method"] == "HEAD":
+            # Where the length is not known, nothing is downloaded to say it.
             return await self._send_head(head, request, exchange)
         part = part_of(head, request.header(b"range"), request.header(b"if-range"))
         if isinstance(part, Answer):
@@ -151,8 +158,6 @@ class Files:
             if head.size is None and source.size is not None:
                 head = head._replace(size=source.size)
                 part = part_of(head, request.header(b"range"), request.header(b"if-range"))
-            if is_head:
-                return await self._send_head(head, request, exchange)
             if isinstance(part, Answer):
                 return part
             exchange.watch()

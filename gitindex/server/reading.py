@@ -105,6 +105,7 @@ class Reading:
         self._stores = Stores(self.repository.git_directory / "lfs" / "objects", top)
         self._others: OrderedDict[Moment, Revision] = OrderedDict()
         self._dates: dict[tuple[str, str], Moment] = {}
+        self._published: dict[tuple[str, str], bool] = {}
         self.generation = 1
         self._added_in = self._lost_in = 1
         """The last generations in which stored files came, and went."""
@@ -153,25 +154,52 @@ class Reading:
             CannotRunError: it cannot be made.
 
         """
+        outcome: Outcome
         try:
             revision, moment = self._revision(wanted.asked.revision)
         except NotThereError as error:
-            outcome: Outcome = not_there(str(error))
-            moment = None
+            # A tag may come to be without any new commit of the branch.
+            missing = not_there(str(error))
+            missing.expires = time.monotonic() + MOVES
+            outcome, moment = missing, None
         else:
-            outcome = self._outcome(wanted, revision, stale if stale is not None and self._is_usable(stale) else None)
+            is_usable = moment is None and stale is not None and self._is_usable(stale)
+            outcome = self._outcome(wanted, revision, stale if is_usable else None)
+        if moment is not None and isinstance(outcome, (PageOutside, ListOutside, FileOutside)):
+            outcome = self._if_asked(outcome, moment)
         if isinstance(outcome, Answer):
             outcome.generation = self.generation
         if isinstance(outcome, Answer) and moment is not None:
             outcome = _of_moment(outcome, moment)
         return outcome, self.generation
 
+    def _if_asked(
+        self, outcome: PageOutside | ListOutside | FileOutside, moment: Moment
+    ) -> PageOutside | ListOutside | FileOutside | Answer:
+        """Return what mirrors have to be asked for, unless nobody has published that they be asked.
+
+        Whoever may push a branch, but not to the one that is served, would otherwise say where this server connects to.
+        """
+        upstreams = outcome.outside.upstreams if isinstance(outcome, PageOutside) else (outcome.upstream,)
+        for upstream in upstreams:
+            served = self.current.mirror(upstream.name)
+            is_same = served is not None and served.url == upstream.url
+            if not is_same and not self._is_published(moment.commit):
+                return not_there(f"{upstream.name} shows another index there than in any revision that was published")
+        return outcome
+
+    def _is_published(self, commit: str) -> bool:
+        key = commit, self.current.commit
+        if key not in self._published:
+            while len(self._published) >= _MOST_DATES:
+                del self._published[next(iter(self._published))]
+            self._published[key] = self.repository.descends(self.current.commit, commit)
+        return self._published[key]
+
     def _revision(self, text: str | None) -> tuple[Revision, Moment | None]:
         if text is None:
             return self.current, None
-        moment = self._moment(text)
-        if self._is_confined and not self.repository.descends(self.current.commit, moment.commit):
-            raise NotThereError(f"{text[:100]!a}: no such revision")
+        moment = self._confined(text) if self._is_confined else self._moment(text)
         found = self._others.get(moment)
         if found is None:
             snapshot = self.repository.at(moment.commit)
@@ -182,6 +210,17 @@ class Reading:
                 self._others.popitem(last=False)
         self._others.move_to_end(moment)
         return found, moment
+
+    def _confined(self, text: str) -> Moment:
+        """Return a moment of the served history; of what is beside that, not even the names are told."""
+        hidden = NotThereError(f"{text[:100]!a}: no such revision")
+        try:
+            moment = self._moment(text)
+        except NotThereError:
+            raise hidden from None
+        if not self._is_published(moment.commit):
+            raise hidden
+        return moment
 
     def _moment(self, text: str) -> Moment:
         key = text, self.current.commit

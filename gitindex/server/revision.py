@@ -173,7 +173,7 @@ class Revision:
 
     def index_page(self, served: ServedIndex, gathered: Gathered) -> Made:
         """Return the page of an index for people."""
-        view = index_view(self.snapshot, served, tuple(gathered.rows))
+        view = index_view(self.snapshot, served, tuple(gathered.rows), serves_mirror=True)
         return Made(people.index(view), self.list_identity(served))
 
     def feed(self, served: ServedIndex, gathered: Gathered) -> Made:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gitindex.download import Patience as FilePatience
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.server.access import Access
 from gitindex.server.answers import AnswerCache
@@ -22,12 +23,13 @@ from gitindex.server.live import Live, Pulled, Source
 from gitindex.server.people import People
 from gitindex.server.reading import Reading
 from gitindex.server.stored import CheckedFiles
-from gitindex.upstream import Upstreams
+from gitindex.upstream import FOR_FILES, Patience, Upstreams
 
 T = TypeVar("T")
 
 _MOST_WAITING = 1000
 """Requests that wait for the thread that reads; more are told to come again."""
+_PATIENCE = Patience()
 LOG = logging.getLogger("gitindex.server")
 
 AccessLog = Callable[[dict[str, Any], int, int, str], None]
@@ -57,6 +59,9 @@ class Options:
     is_afresh: bool = False
     """Whether the last good commit is forgotten that an earlier run remembered."""
     workers: int = 1
+    patience: Patience = _PATIENCE
+    """How long an upstream is waited for that has a page."""
+    file_patience: FilePatience = FOR_FILES
 
 
 class State:
@@ -94,7 +99,11 @@ class State:
     def mirrors(self) -> Mirrors:
         """The upstreams; what they need is imported for the first that is asked."""
         if self._mirrors is None:
-            self._mirrors = Mirrors(Upstreams(self.options.cache / "pages"), self.files)
+            options = self.options
+            upstreams = Upstreams(
+                options.cache / "pages", patience=options.patience, file_patience=options.file_patience
+            )
+            self._mirrors = Mirrors(upstreams, self.files)
         return self._mirrors
 
     @property

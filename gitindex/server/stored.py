@@ -107,26 +107,37 @@ class CheckedFiles:
     def __init__(self) -> None:
         self._right: dict[tuple[str, int, int, int, int], str] = {}
 
-    def has(self, path: Path, sha256: str, size: int) -> bool:
-        """Tell whether the file at *path* has that digest and *size*; a link is not followed."""
+    def open(self, path: Path, sha256: str, size: int) -> int | None:
+        """Open the file at *path*, where it has that digest and *size*; a link is not followed.
+
+        Returns its descriptor, ``None`` where it is not there or another one.
+        """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
-            return False
+            return None
+        is_right = False
         try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size != size:
-                return False
-            key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-            if key not in self._right:
-                with open(descriptor, "rb", closefd=False) as stream:
-                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                while len(self._right) >= self._MOST:
-                    del self._right[next(iter(self._right))]
-                self._right[key] = digest
-            return self._right[key] == sha256
+            is_right = self._digest(descriptor, path, size) == sha256
+        except OSError:
+            pass
         finally:
-            os.close(descriptor)
+            if not is_right:
+                os.close(descriptor)
+        return descriptor if is_right else None
+
+    def _digest(self, descriptor: int, path: Path, size: int) -> str:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+            return ""
+        key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if key not in self._right:
+            with open(descriptor, "rb", closefd=False) as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            while len(self._right) >= self._MOST:
+                del self._right[next(iter(self._right))]
+            self._right[key] = digest
+        return self._right[key]
 
 
 def _size(path: Path) -> int | None:

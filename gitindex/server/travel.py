@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from gitindex.errors import NotThereError
+from gitindex.errors import NotThereError, UsageError
 from gitindex.names import is_commit_id
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ def find_moment(repository: Repository, text: str, tip: str) -> Moment:
         return Moment(_commit_at(repository, tip, until), is_immutable=False, until=until)
     if len(text) > 200 or ".." in text or not _NAME.fullmatch(text):  # noqa: PLR2004 - longer than a path may be
         raise _unknown(text)
-    commit = repository.commit_id(text)
+    try:
+        commit = repository.commit_id(text)
+    except UsageError as error:  # a tag and a branch have that name
+        raise NotThereError(error.message, help=error.help) from None
     return Moment(commit, is_immutable=is_commit_id(text) and commit == text)
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ _FOR_EVER = 10 * 365 * _DAY
 _IN_MEMORY = 64 * _MIB
 _NAMES_PER_FILE = 8
 """Names of a list that take about the memory of one file of a page."""
-_FILES = FilePatience(silence=10.0, whole=30.0, rate=1 << 15, retries=1, backoff=0.2, longest_pause=2.0)
+FOR_FILES = FilePatience(silence=10.0, whole=30.0, rate=1 << 15, retries=1, backoff=0.2, longest_pause=2.0)
 """A client waits for the file."""
 
 Fetch = Callable[[Sink], None]
@@ -67,6 +67,7 @@ class Upstreams:
         *,
         clock: Callable[[], float] = time.time,
         patience: Patience | None = None,
+        file_patience: FilePatience = FOR_FILES,
         largest_page: int = 32 * _MIB,
         largest_list: int = 128 * _MIB,
         largest_cache: int = 1024 * _MIB,
@@ -79,6 +80,7 @@ class Upstreams:
             folder: where pages are kept; made where it is not there.
             clock: says the time, in seconds since the epoch.
             patience: how long an upstream is waited for.
+            file_patience: how long one is waited for that has a file.
             largest_page: bytes of a project page, decoded.
             largest_list: bytes of a list of projects, decoded.
             largest_cache: bytes on the disk, about; in memory it is 64 MiB at most.
@@ -96,7 +98,7 @@ class Upstreams:
         self._askers: dict[tuple[IndexName, str], Asker] = {}
         self._memory = _Memory(files_in_memory)
         self._turns = _Turns()
-        self._downloader = Downloader(_FILES, gives_up_after=None)
+        self._downloader = Downloader(file_patience, gives_up_after=None)
 
     def page(self, upstream: Upstream, name: ProjectName) -> UpstreamPage | None:
         """Return what an upstream says of a project, ``None`` where it says that it has none.
@@ -114,6 +116,16 @@ class Upstreams:
         )
         page = held.content
         return replace(page, is_stale=is_stale, fresh_for=fresh_for) if isinstance(page, UpstreamPage) else None
+
+    def held(self, upstream: Upstream, name: ProjectName) -> tuple[UpstreamPage | None] | None:
+        """Return what :meth:`page` would without waiting for anything, ``None`` where it would have to wait."""
+        key = (upstream.name, f"{upstream.url}{name}/")
+        held = self._memory.get(key)
+        left = self._fresh_for(upstream, held) if held is not None else 0.0
+        if held is None or left <= 0:
+            return None
+        page = held.content
+        return (replace(page, is_stale=False, fresh_for=left) if isinstance(page, UpstreamPage) else None,)
 
     def projects(self, upstream: Upstream) -> tuple[ProjectName, ...]:
         """Return the projects that a mirror shows, sorted; where `allow` names them, the upstream is not asked.
@@ -152,8 +164,7 @@ class Upstreams:
 
     def metadata_fetcher(self, upstream: Upstream, url: str, limit: int) -> Fetch:
         """Return what downloads the metadata of a wheel (PEP 658), which lies beside it, up to so many bytes."""
-        parts = urlsplit(url)
-        return self.fetcher(upstream, parts._replace(path=parts.path + layout.METADATA_SUFFIX).geturl(), None, limit)
+        return self.fetcher(upstream, metadata_url(url), None, limit)
 
     def health(self, name: IndexName) -> Health:
         """Return what is known of the upstream of a mirror; with several (it has moved), of the last one."""
@@ -181,15 +192,9 @@ class Upstreams:
 
     def _get(self, upstream: Upstream, url: str, read: Read) -> tuple[_Held, float, bool]:
         """Return what is at a URL of an upstream, for how many seconds it is fresh, and whether it is stale."""
-        from gitindex.upstream.cache import lifetime, time_left  # noqa: PLC0415
         from gitindex.upstream.reading import NotAPageError, identity  # noqa: PLC0415
 
-        expiry = min(float(upstream.mirror.mirror_cache_expiry), _FOR_EVER)
-        key = (upstream.name, url)
-
-        def fresh_for(held: _Held) -> float:
-            return time_left(held.checked, lifetime(expiry, is_missing=held.content is None), self._clock())
-
+        key, fresh_for = (upstream.name, url), partial(self._fresh_for, upstream)
         held = self._memory.get(key)
         if held is not None and (left := fresh_for(held)) > 0:
             return held, left, False
@@ -199,7 +204,7 @@ class Upstreams:
             if held is not None and (left := fresh_for(held)) > 0:
                 return held, left, False
             asker = self._asker(upstream)
-            got = asker.get(url, expiry, read)
+            got = asker.get(url, _expiry(upstream), read)
             if got.answer is None:
                 new = _Held(None, "", got.checked)
             else:
@@ -215,6 +220,12 @@ class Upstreams:
             paused = asker.breaker.left(url)
             return new, paused[0] if paused else 0.0, True
         return new, max(fresh_for(new), 0.0), False
+
+    def _fresh_for(self, upstream: Upstream, held: _Held) -> float:
+        from gitindex.upstream.cache import lifetime, time_left  # noqa: PLC0415
+
+        life = lifetime(_expiry(upstream), is_missing=held.content is None)
+        return time_left(held.checked, life, self._clock())
 
     def _asker(self, upstream: Upstream) -> Asker:
         from gitindex.upstream.asking import Asker  # noqa: PLC0415
@@ -242,6 +253,16 @@ class Upstreams:
         if self._folder is None:
             return MemoryStore(self._clock, min(self._largest_cache, _IN_MEMORY))
         return FolderStore(self._folder, self._clock, self._largest_cache)
+
+
+def _expiry(upstream: Upstream) -> float:
+    return min(float(upstream.mirror.mirror_cache_expiry), _FOR_EVER)
+
+
+def metadata_url(url: str) -> str:
+    """Return where the metadata of a wheel lies (PEP 658): the suffix is the path's, and comes before a query."""
+    parts = urlsplit(url)
+    return parts._replace(path=parts.path + layout.METADATA_SUFFIX).geturl()
 
 
 class _Memory:

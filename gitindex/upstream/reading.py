@@ -9,7 +9,8 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any, Literal, NamedTuple
@@ -36,7 +37,8 @@ _MAX_TAG = 1 << 18
 """Characters; the parser looks at a tag that does not end again and again."""
 _MAX_SECONDS = 30.0
 """Time to read an HTML page, which goes by its length unless somebody wants it to take long."""
-_READER = 1
+_MOST_DIGITS = 16
+_READER = 2
 """Counted up when the same answer is read differently."""
 _OPTIONAL = frozenset({"core-metadata", "gpg-sig", "provenance", "size", "upload-time"})
 """What a file can do without where it makes no sense; `yanked` and `requires-python` are not among it."""
@@ -236,7 +238,20 @@ def _html_packages(name: ProjectName, page: _Anchors) -> Iterator[DistributionPa
             continue
         # What has neither the name of a distribution nor a digest leads to another page.
         if package.package_type is not None or package.digests:
-            yield package
+            yield replace(package, size=_size(attributes), upload_time=_upload_time(attributes))
+
+
+def _size(attributes: Mapping[str, str]) -> int | None:
+    """Return the bytes that ``data-size`` states: no standard has it, and gitindex's own pages do."""
+    text = attributes.get("data-size", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS else None
+
+
+def _upload_time(attributes: Mapping[str, str]) -> datetime | None:
+    """Return the time that ``data-upload-time`` states, as uv reads it."""
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(attributes.get("data-upload-time", ""))
+    return None
 
 
 def _joined(base: str, url: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -45,6 +47,11 @@ class SiteServer:
         self._server.server_close()
         self._thread.join()
 
+    @property
+    def connections(self) -> int:
+        """How many connections were made to it."""
+        return self._server.connections
+
     def pages(self) -> dict[str, str]:
         """Return the simple pages that were delivered, by the last part of their path, with their content types."""
         return {
@@ -62,6 +69,28 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
     log: list[Request]
+
+    def __init__(self, *arguments: Any) -> None:
+        self._open: set[socket.socket] = set()
+        self.connections = 0
+        super().__init__(*arguments)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._open.add(connection)
+        self.connections += 1
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Close what clients keep open too: who is stopped answers nobody."""
+        super().server_close()
+        for connection in tuple(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Plain(SimpleHTTPRequestHandler):

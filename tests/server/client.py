@@ -70,14 +70,14 @@ class Client:
         raw = path if isinstance(path, bytes) else path.encode("ascii")
         before, mark, after = raw.partition(b"?")
         messages: list[dict[str, Any]] = []
-
-        unread: list[dict[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
+        is_read = False
 
         async def receive() -> dict[str, Any]:
-            if unread:
-                return unread.pop()
-            await asyncio.Event().wait()  # the next thing to learn would be that the client is gone
-            raise AssertionError
+            nonlocal is_read
+            if is_read:
+                await asyncio.Event().wait()  # for the client to go, which it does not
+            is_read = True
+            return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: dict[str, Any]) -> None:
             # As a transport may: other tasks get their turn between two messages.

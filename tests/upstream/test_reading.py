@@ -147,6 +147,26 @@ def test_points_58_and_61_an_html_page_is_read_against_where_it_came_from() -> N
 
 
 @pytest.mark.parametrize(
+    ("attributes", "size", "time"),
+    [
+        (
+            'data-size="1482" data-upload-time="2026-11-22T07:25:00Z"',
+            1482,
+            datetime(2026, 11, 22, 7, 25, tzinfo=UTC),
+        ),
+        ('data-size="-1" data-upload-time="yesterday"', None, None),
+        ('data-size="٣" data-upload-time="2026-13-01T00:00:00Z"', None, None),
+        (f'data-size="{"9" * 5000}" data-upload-time', None, None),
+    ],
+)
+def test_size_and_time_of_an_html_page_are_read_where_it_says_them(
+    attributes: str, size: int | None, time: datetime | None
+) -> None:
+    file = only(from_html(link(attributes=attributes)))
+    assert (file.size, file.upload_time) == (size, time)
+
+
+@pytest.mark.parametrize(
     ("head", "url"),
     [
         ('<base href="https://files.example.org/a/b/">', "https://files.example.org/files/demo-1.0-py3-none-any.whl"),

@@ -1,0 +1,260 @@
+"""Who gets what of a server with tokens: statuses that leak no names, files, lists, and what caches are told."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+import pytest
+
+from gitindex import tokens
+from tests.repositories import Content, make_repository
+from tests.server.client import HTML, JSON, Response, Served
+
+PUBLIC, TEAM, SECRET = "bob/public", "emilie/team", "emilie/secret"
+
+
+def private_content() -> Content:
+    content = Content().settings().user("emilie", email="emilie@example.org").user("bob", email="bob@example.org")
+    content.user("zoe", email="zoe@example.org")
+    content.stage(PUBLIC).stage(TEAM, bases=[PUBLIC]).stage(SECRET, bases=[TEAM]).stage("zoe/own")
+    content.release(PUBLIC, "open", "1.0", text="# open")
+    content.release(TEAM, "ours", "1.0", text="# ours")
+    content.release(TEAM, "ours", "1.0", kind="sdist", text="# ours")
+    content.release(SECRET, "hidden", "1.0", text="# hidden")
+    return content
+
+
+class Door(NamedTuple):
+    """A server with tokens, and who comes to it."""
+
+    served: Served
+    content: Content
+    team: dict[str, str]
+    """Headers of a token for `emilie/team`."""
+    everything: dict[str, str]
+    expired: dict[str, str]
+    revoked: dict[str, str]
+
+    def get(self, path: str, who: dict[str, str] | None = None, accept: str = JSON) -> Response:
+        return self.served.get(path, {"Accept": accept, **(who or {})})
+
+
+def basic(password: str, user: str = "__token__") -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory, who: None) -> Iterator[Door]:
+    del who
+    folder = tmp_path_factory.mktemp("private")
+    store, now = folder / "tokens.json", datetime.now(UTC)
+    made = {
+        name: basic(tokens.create(store, name, [scope], expires=None, now=now).text)
+        for name, scope in (("team", f"read:{TEAM}"), ("everything", "read:*"), ("revoked", "read:*"))
+    }
+    day = timedelta(days=1)
+    made["expired"] = basic(tokens.create(store, "expired", ["read:*"], expires=now - day, now=now - 2 * day).text)
+    tokens.revoke(store, "revoked")
+    content = private_content()
+    repository = make_repository(folder / "packages", content)
+    with Served(repository, folder / "cache", tokens=store, public=(PUBLIC,)) as served:
+        yield Door(served, content, **made)
+
+
+def paths_of(index: str, project: str) -> tuple[str, ...]:
+    return (
+        f"/{index}/",
+        f"/{index}/feed.xml",
+        f"/{index}/simple/",
+        f"/{index}/+simple/",
+        f"/{index}/simple/{project}/",
+        f"/{index}/simple/{project}/index.json",
+        f"/{index}/simple/unknown/",
+        f"/{index}/project/{project}/",
+        f"/@main/{index}/simple/{project}/",
+        f"/@nothing/{index}/simple/{project}/",
+    )
+
+
+def test_index_is_open_to_those_who_may_read_it(door: Door) -> None:
+    for index, project, readers in (
+        (PUBLIC, "open", ({}, door.team, door.everything)),
+        (TEAM, "ours", (door.team, door.everything)),
+        (TEAM, "open", (door.team, door.everything)),  # with all that it inherits
+        (SECRET, "hidden", (door.everything,)),
+        (SECRET, "ours", (door.everything,)),
+    ):
+        for who in readers:
+            assert door.get(f"/{index}/simple/{project}/", who).status == 200
+            assert door.get(f"/{index}/simple/", who).status == 200
+            assert door.get(f"/{index}/", who, HTML).status == 200
+            assert door.get(f"/{index}/simple/nothing/", who).status == 404
+
+
+def test_point_54_stranger_is_asked_for_a_token_and_told_nothing(door: Door) -> None:
+    for path, other in zip(paths_of(SECRET, "hidden"), paths_of("nobody/nothing", "nothing"), strict=True):
+        for accept in (JSON, HTML, "text/plain"):
+            there, missing = door.get(path, accept=accept), door.get(other, accept=accept)
+            assert there.status == 401
+            assert there == missing
+            assert there.www_authenticate.startswith("Basic realm=")
+            assert there.cache_control.endswith("no-store")
+            assert door.get(path, {"If-None-Match": "*"}, accept) == there
+            assert door.get(path, {"Range": "bytes=0-0", "Accept-Encoding": "gzip"}, accept) == there
+
+
+def test_point_54_token_for_another_index_is_refused_the_same_whether_or_not_it_is_there(door: Door) -> None:
+    for path, other in zip(paths_of(SECRET, "hidden"), paths_of("nobody/nothing", "nothing"), strict=True):
+        for accept in (JSON, HTML, "text/plain"):
+            there, missing = door.get(path, door.team, accept), door.get(other, door.team, accept)
+            assert there.status == 403
+            assert there == missing
+            assert b"secret" not in there.body
+
+
+def test_point_54_token_that_is_none_is_401_everywhere_and_always_the_same(door: Door) -> None:
+    good = door.team["Authorization"]
+    headers = [
+        door.expired,
+        door.revoked,
+        basic("gitindex_abcdefgh_" + "a" * 52),
+        basic(""),
+        {"Authorization": ""},
+        {"Authorization": "Basic"},
+        {"Authorization": "Basic !!!"},
+        {"Authorization": "Digest x"},
+        {"Authorization": good + "x"},
+        {"Authorization": "Bearer " + "x" * 10_000},
+        {"Authorization": "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode()},
+    ]
+    paths = ("/", "/+status", "/+api", "/+metrics", "/+changelog", f"/{PUBLIC}/simple/open/", f"/{TEAM}/simple/ours/")
+    for path in (*paths, "/nobody/nothing/simple/", "/files/aa/" + "b" * 62 + "/x-1.0.tar.gz"):
+        answers = [door.get(path, header) for header in headers]
+        assert {answer.status for answer in answers} == {401}, path
+        assert len(set(answers)) == 1
+
+
+def test_several_authorization_headers_are_nobodys(door: Door) -> None:
+    one, other = door.team["Authorization"], door.everything["Authorization"]
+    for values in ((one, other), (one, one), (other, ""), ("", other), (other, "Basic x"), (one, one, one)):
+        headers = [("Accept", JSON), *(("Authorization", value) for value in values)]
+        for path in (f"/{TEAM}/simple/ours/", f"/{PUBLIC}/simple/open/", "/+status"):
+            assert door.served.get(path, headers).status == 401
+
+
+def test_file_is_for_readers_of_an_index_that_shows_it(door: Door) -> None:
+    nowhere = f"/files/aa/{'b' * 62}/hidden-1.0-py3-none-any.whl"
+    for index, project, readers, others in (
+        (PUBLIC, "open", ({}, door.team, door.everything), ()),
+        (TEAM, "ours", (door.team, door.everything), ({},)),
+        (SECRET, "hidden", (door.everything,), ({}, door.team)),
+    ):
+        path = "/" + door.content.stored(index, project, "1.0")
+        for suffix in ("", ".metadata"):
+            for who in readers:
+                for _ in range(2):
+                    answer = door.get(path + suffix, who)
+                    assert (answer.status, answer.body) == (200, door.content[path.lstrip("/") + suffix])
+                    assert answer.cache_control.startswith("private, ")
+                    assert answer.vary == "Authorization"
+                assert door.get(path + suffix, {"Range": "bytes=0-3", **who}).status == 206
+            for who in others:
+                # Even now that it was sent to somebody else.
+                refused = [door.get(path + suffix, who), door.get(nowhere + suffix, who)]
+                assert refused[0].status in {401, 404}
+                assert refused[0] == refused[1]
+                for more in ({"If-None-Match": "*"}, {"Range": "bytes=0-3"}):
+                    assert door.get(path + suffix, {**who, **more}).status == refused[0].status
+
+
+def test_landing_page_and_devpis_root_show_what_may_be_read(door: Door) -> None:
+    for who, shown, hidden in (
+        ({}, {PUBLIC}, {TEAM, SECRET, "zoe"}),
+        (door.team, {PUBLIC, TEAM}, {SECRET, "zoe/own"}),
+        (door.everything, {PUBLIC, TEAM, SECRET, "zoe/own"}, set()),
+    ):
+        page = door.get("/", who, HTML).body.decode()
+        assert all(f'href="{name}/"' in page for name in shown)
+        assert not any(name in page for name in hidden)
+        root = door.get("/", who, "application/json")
+        assert (root.status, root.content_type) == (200, "application/json")
+        names = {f"{user}/{index}" for user, values in root.json["result"].items() for index in values["indexes"]}
+        assert names == shown
+        if not who:
+            assert set(root.json["result"]) == {"bob"}
+        assert not any(name.encode() in root.body for name in hidden if "/" not in name or not who)
+
+
+def test_stranger_learns_of_status_and_changes_no_more_than_of_what_is_public(door: Door) -> None:
+    status = door.get("/+status").json["result"]
+    assert set(status) == {"state", "version"}
+    assert set(door.get("/+status", door.team).json["result"]) > {"revision", "counters", "workers"}
+    assert door.get("/+metrics").status == 401
+    assert door.get("/+metrics", door.team).status == 200
+    for who, wanted in (({}, {PUBLIC}), (door.team, {PUBLIC, TEAM}), (door.everything, {PUBLIC, TEAM, SECRET})):
+        (commit,) = door.get("/+changelog", who).json["result"]
+        assert {touched["index"] for touched in commit["touched"]} == wanted
+        assert (commit["author"] is None) is (commit["subject"] is None) is (not who)
+
+
+def test_answers_are_private_and_vary_with_who_asks(door: Door) -> None:
+    for who, path, accept in (
+        (door.team, f"/{TEAM}/simple/ours/", JSON),
+        (door.team, f"/{TEAM}/simple/ours/", HTML),
+        (door.team, f"/{TEAM}/simple/", JSON),
+        (door.team, f"/{TEAM}/", HTML),
+        (door.team, f"/{TEAM}/feed.xml", HTML),
+        (door.team, f"/{TEAM}/project/ours/", HTML),
+        ({}, f"/{PUBLIC}/simple/open/", JSON),
+        ({}, "/", HTML),
+        ({}, "/", "application/json"),
+        (door.team, "/", "application/json"),
+    ):
+        for _ in range(2):
+            answer = door.get(path, who, accept)
+            assert answer.status == 200
+            assert "private" in answer.cache_control or "no-store" in answer.cache_control, path
+            assert "no-store" in answer.cache_control or "Authorization" in answer.vary, path
+            if answer.get("etag"):
+                again = door.get(path, {"If-None-Match": answer.etag, **who}, accept)
+                assert (again.status, again.cache_control, again.vary) == (304, answer.cache_control, answer.vary)
+
+
+def test_answer_of_one_reader_is_never_that_of_another(door: Door) -> None:
+    """Each asks after the others have: what is kept for one must not be found by the next."""
+    for _ in range(3):
+        for who, wanted in ((door.everything, 200), ({}, 401), (door.team, 403)):
+            for path in (f"/{SECRET}/simple/hidden/", f"/{SECRET}/"):
+                assert door.get(path, who, HTML).status == wanted
+        pages = {door.get("/", who, HTML).body for who in (door.everything, {}, door.team)}
+        assert len(pages) == 3
+
+
+def test_redirects_say_nothing_of_what_is_there(door: Door) -> None:
+    for index in (SECRET, "nobody/nothing"):
+        for end in ("", "/simple", "/simple/Some.Name/", "/simple/x"):
+            answer = door.get(f"/{index}{end}")
+            assert answer.status in {301, 401}
+    one, other = (door.get(f"/{index}/simple/Some.Name/") for index in (SECRET, "nobody/nothing"))
+    assert one == other
+
+
+def test_stranger_sees_nothing_where_nothing_is_public(tmp_path: Path) -> None:
+    store = tmp_path / "tokens.json"
+    tokens.create(store, "ci", ["read:*"], expires=None, now=datetime.now(UTC))
+    content = private_content()
+    repository = make_repository(tmp_path / "packages", content)
+    with Served(repository, tmp_path / "cache", tokens=store) as served:
+        assert served.get("/", {"Accept": HTML}).status == 401
+        assert served.get("/+changelog").status == 401
+        root = served.get("/", {"Accept": "application/json"})
+        assert root.status == 401 or root.json["result"] == {}
+        assert served.get("/+site/style.css").status == 200
+        path = content.stored(PUBLIC, "open", "1.0")
+        assert served.get(urljoin("/", path)).status == 401
+        assert set(served.get("/+status").json["result"]) == {"state", "version"}
