@@ -17,7 +17,7 @@ import pytest
 from gitindex.cli import command
 from gitindex.server import run
 from gitindex.server.filecache import FileCache
-from gitindex.upstream import Upstreams
+from gitindex.upstream.client import Upstreams
 from gitindex.upstream.health import Patience
 from tests.peers.nginx import BLOCKS, TEXT, tool
 
