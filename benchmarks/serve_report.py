@@ -131,7 +131,7 @@ def _starts(size: Size) -> str:
     started, loaded, asked = (f"{value / 1e6:.0f} MB" for value in size.memory)
     note = (
         f"{size.name}: `gitindex serve` takes {started} after its start, {loaded} after the load, and {asked} after "
-        f"the pages of {PAGES_ASKED:,} projects, the lists, and the page of the index for people.\n"
+        f"the pages of up to {PAGES_ASKED:,} projects, the lists, and, where there are no more, the page for people.\n"
     )
     columns = ("case", "server", "first answer s", "CPU s", "RSS MB", "times the bare handler, uvicorn")
     return f"{markdown(columns, rows)}\n{note}"
