@@ -27,9 +27,11 @@ from gitindex.server.answers import Answer
 from gitindex.server.delivery import FileHead
 from gitindex.server.filecache import FileCache, OpenFile, Wanted as WantedFile
 from gitindex.server.negotiation import Format
-from gitindex.server.reading import NO_PROJECT, FileOutside, PageOutside, not_there
+from gitindex.server.outcomes import NO_PROJECT, FileOutside, PageOutside, TooBusyError, not_there
 from gitindex.server.targets import NO_DIGEST, MirroredFile
-from gitindex.upstream import Upstream, UpstreamFile, UpstreamPage, Upstreams, metadata_url
+from gitindex.upstream.client import Upstreams, metadata_url
+from gitindex.upstream.mirror import Upstream
+from gitindex.upstream.pages import UpstreamFile, UpstreamPage
 
 T = TypeVar("T")
 
@@ -43,10 +45,6 @@ _AT_ONCE = 8
 """Requests that one upstream is asked at once: one that hangs leaves threads for the others."""
 _LARGEST_METADATA = 16 << 20
 """Bytes; PyPI takes none of more than a few."""
-
-
-class TooBusyError(CannotRunError):
-    """More wait than can be served."""
 
 
 @dataclass(slots=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import logging
+import os
 import time
 from typing import Any
 
 from gitindex.errors import CannotRunError
 
+_LOG = logging.getLogger("gitindex.server")
+_STDOUT = 1
 _LONGEST = 1000
 """Bytes of what a client sends that a line takes over."""
 
@@ -22,8 +25,10 @@ class AccessLog:
             CannotRunError: it cannot be written to.
 
         """
+        self._file, self._problem = file, ""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
-            self._stream = sys.stdout if file == "-" else open(file, "a", encoding="utf-8")  # noqa: PTH123, SIM115
+            self._descriptor = os.dup(_STDOUT) if file == "-" else os.open(file, flags, 0o640)
         except OSError as error:
             raise CannotRunError(f"{file}: cannot be written: {error.strerror}", help="see --access-log") from None
 
@@ -35,11 +40,21 @@ class AccessLog:
         moment = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
         request = f"{scope['method']} {_safe(target)} HTTP/{scope['http_version']}"
         referer, agent = _safe(sent.get(b"referer", b"-")), _safe(sent.get(b"user-agent", b"-"))
-        # One write for each line: those of several workers do not mix.
-        self._stream.write(
-            f'{client} - {reader or "-"} [{moment}] "{request}" {status} {size or "-"} "{referer}" "{agent}"\n'
-        )
-        self._stream.flush()
+        line = f'{client} - {reader or "-"} [{moment}] "{request}" {status} {size or "-"} "{referer}" "{agent}"\n'
+        problem = ""
+        try:
+            # One write for each line: those of several workers do not mix.
+            os.write(self._descriptor, line.encode())
+        except OSError as error:
+            problem = error.strerror or str(error)
+        if problem and problem != self._problem:
+            # A request is answered whether or not it can be written down.
+            _LOG.error("%s: lines are lost: %s", self._file, problem)
+        self._problem = problem
+
+    def close(self) -> None:
+        """Write no more."""
+        os.close(self._descriptor)
 
 
 def _safe(value: bytes) -> str:

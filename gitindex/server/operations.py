@@ -180,7 +180,10 @@ async def changelog(state: State, reader: Reader, query: bytes) -> Answer:
 
     The query may have ``limit`` (1 to 100) and ``after`` (a commit: what came after it).
     """
-    wanted = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < 1000 else {}  # noqa: PLR2004
+    try:
+        wanted = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < 1000 else {}  # noqa: PLR2004
+    except ValueError:
+        return answers.refusal(HTTPStatus.BAD_REQUEST, "the query has too many fields")
     limit, after = wanted.get("limit", [str(_DEFAULT_COMMITS)])[-1], wanted.get("after", [""])[-1]
     if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MOST_COMMITS:
         return answers.refusal(HTTPStatus.BAD_REQUEST, f"limit is a number from 1 to {_MOST_COMMITS}")

@@ -58,13 +58,17 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._head > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
+        elif self._head > 0 and self._timer is None:
+            # Most heads come whole, and need no timer.
+            self._expect(HEADERS_WITHIN)
 
     def on_message_begin(self) -> None:
-        self._expect(HEADERS_WITHIN)
+        self._head = max(self._head, 1)  # one that begins behind another in the same data
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._expect(None)
+        if self._timer is not None:
+            self._expect(None)
         self._head = -1  # what comes now is a body, which nobody reads
         super().on_headers_complete()
 
@@ -78,7 +82,7 @@ class Connection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         self._left = None
-        self._expect(None)
+        self._expect(HEADERS_WITHIN if self._head > 0 else None)
         super().resume_writing()
 
     def _expect(self, seconds: float | None) -> None:
