@@ -61,6 +61,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect_head(HEADERS_WITHIN)
+        if self.limit_concurrency is not None and len(self.connections) > 2 * self.limit_concurrency:
+            transport.abort()  # those below that are told that there are too many; files have to be opened, too
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_head(None)

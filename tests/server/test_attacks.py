@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -32,6 +32,7 @@ from pathlib import Path
 from gitindex.server import run
 from gitindex.server.live import Source
 from gitindex.server.state import Options
+run.MOST_CONNECTIONS = 40
 run.HEADERS_WITHIN = run.IDLE = run.STALLED = 1.0
 tokens = Path(sys.argv[3]) if sys.argv[3] else None
 options = Options(Source(Path(sys.argv[1]), None), Path(sys.argv[2]), tokens=tokens)
@@ -180,6 +181,18 @@ def test_client_that_takes_nothing_is_given_up_although_its_connection_is_to_be_
         wire.wait()
         assert clients(attacked) == 1
         eventually(lambda: not clients(attacked), "it is closed")
+
+
+def test_connections_are_bounded_although_they_ask_for_nothing(attacked: Attacked) -> None:
+    eventually(lambda: not clients(attacked), "earlier connections are closed")
+    with ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(Wire(attacked.port))
+        assert clients(attacked) <= 100
+    with Wire(attacked.port) as wire:
+        eventually(lambda: clients(attacked) <= 1, "they are closed")
+        wire.send(_GET)
+        wire.rest()
 
 
 @pytest.mark.parametrize(
