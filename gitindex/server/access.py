@@ -50,6 +50,11 @@ class Reader(NamedTuple):
     scopes: frozenset[str]
     """What may be read, as in the file of the tokens, with what everybody may read. Equal ones read the same."""
 
+    @property
+    def may_read_all(self) -> bool:
+        """Whether there is no index that this reader may not read."""
+        return scopes.READ + scopes.EVERY in self.scopes
+
     def may_read(self, index: IndexName) -> bool:
         """Tell whether this reader may read the index, with all that it inherits."""
         return scopes.allows(self.scopes, index)

@@ -40,7 +40,6 @@ from gitindex.server.targets import (
     Redirect,
     SimpleProject,
     StoredFile,
-    Target,
     parse,
 )
 
@@ -142,6 +141,7 @@ async def _answer(state: State, files: Files, exchange: Exchange, said: _Said) -
         else:
             request = Request(scope, said.place, said.condition, said.reader)
             answer = await files.send(outcome, request, exchange)
+            answer = None if answer is None else _private(state, answer, said.reader)
         if answer is not None:
             await _send(state, scope, exchange.send, answer, said)
     except GoneError:
@@ -193,7 +193,7 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
     target = asked.target
     if isinstance(target, Malformed):
         return answers.refusal(HTTPStatus.BAD_REQUEST, target.problem)
-    if (refused := _refused(target, said.reader)) is not None:
+    if (refused := _refused(asked, said.reader)) is not None:
         return refused
     assert said.reader is not None  # noqa: S101 - nobody known is refused
     if asked.is_json:
@@ -214,10 +214,11 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
             return await _page(state, asked, said)
 
 
-def _refused(target: Target | None, reader: Reader | None) -> Answer | None:
+def _refused(asked: Asked, reader: Reader | None) -> Answer | None:
     """Return the refusal of what a reader may not see, the same whether or not it is there."""
+    target = asked.target
     index = target.index if isinstance(target, (ProjectList, SimpleProject, PeoplesPage)) else None
-    if isinstance(target, Own):
+    if isinstance(target, Own) and asked.revision is None:
         if reader is None:
             return _unauthorized()
         return None  # each of these says by itself what a stranger sees of it
@@ -254,7 +255,7 @@ async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
         case "+status":
             return operations.status(state, reader)
         case "+metrics":
-            return operations.metrics(state) if reader.is_known else _unauthorized()
+            return operations.metrics(state, reader) if reader.is_known else _unauthorized()
         case "+api":
             return operations.api(state, reader)
         case _:
@@ -276,10 +277,12 @@ async def _read(state: State, asked: Asked, said: _Said) -> tuple[Outcome, int]:
 async def _page(state: State, asked: Asked, said: _Said) -> Answer:
     """Return a page, made once for all who ask for it at the same time."""
     state.counters.page(was_kept=False)
-    task = state.making.get(said.place)
+    # Who comes after a commit does not wait for what was begun before it.
+    key = said.place, state.generation
+    task = state.making.get(key)
     if task is None:
-        task = state.making[said.place] = asyncio.create_task(_make(state, asked, said))
-        task.add_done_callback(lambda _: state.making.pop(said.place, None))
+        task = state.making[key] = asyncio.create_task(_make(state, asked, said))
+        task.add_done_callback(lambda _: state.making.pop(key, None))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
     # Who goes away does not take the page from the others.
     answer: Answer = await asyncio.shield(task)

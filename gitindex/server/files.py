@@ -68,7 +68,11 @@ class Files:
             return answers.redirect(place.url, status=HTTPStatus.FOUND)
         etag = target.sha256
         if target.suffix:
-            etag = place.object_id.hex() if isinstance(place, InGit) else f"{etag}{target.suffix}"
+            etag = (
+                place.object_id.hex()
+                if isinstance(place, InGit)
+                else f"{etag}{target.suffix}-{place.size:x}-{place.changed:x}"
+            )
         is_fixed = target.suffix != layout.PROVENANCE_SUFFIX  # publishers may be added to a provenance document
         caching = answers.FOR_EVER if is_fixed else answers.FOR_PAGES
         head = FileHead(_TYPES.get(target.suffix, answers.BYTES), f'"{etag}"'.encode(), caching, place.size)
@@ -91,11 +95,13 @@ class Files:
     async def _open_ours(self, asked: FileHere) -> Bytes:
         state, target, place = self._state, asked.target, asked.place
         match place:
-            case OnDisk(path, size, is_unchecked):
+            case OnDisk(path, size, _, is_unchecked):
                 if not is_unchecked:
                     return OpenOnDisk.at(path, size)
                 if (checked := await self._checked(path, target.sha256, size)) is None:
-                    raise CannotRunError(f"{target.path}: the working tree has another file there", help="git lfs pull")
+                    raise CannotRunError(
+                        f"{target.path}: the disk has another file there, or not the whole of it", help="bring it anew"
+                    )
                 return checked
             case InGit(object_id, size, copy):
                 if copy is not None and (checked := await self._checked(copy, target.sha256, size)) is not None:

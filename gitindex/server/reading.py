@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import OrderedDict
 from http import HTTPStatus
@@ -135,6 +136,15 @@ class Reading:
                 return not_there(f"{upstream.name} shows another index there than in any revision that was published")
         return outcome
 
+    def _may_use_storage(self, revision: Revision) -> bool:
+        """Tell whether a revision's files may be taken from where it says; nobody has published each revision.
+
+        Whoever may push a branch would otherwise say which folder of this machine is served.
+        """
+        storage = revision.snapshot.settings.storage
+        is_same = storage.is_embedded or storage == self.current.snapshot.settings.storage
+        return is_same or self._is_published(revision.commit)
+
     def _is_published(self, commit: str) -> bool:
         key = commit, self.current.commit
         if key not in self._published:
@@ -189,6 +199,7 @@ class Reading:
             case StoredFile() as target:
                 may_read = wanted.reader.may_read
                 is_offered = revision.offers(target.sha256, target.filename, may_read)
+                is_offered = is_offered and self._may_use_storage(revision)
                 place = self._stores.find(revision.snapshot, target) if is_offered else None
                 if place is None:
                     return not_there("no such file")
@@ -246,9 +257,12 @@ class Reading:
             if wanted.format is Format.DEVPI:
                 return self._devpi_root(wanted.reader, revision)
             identity = revision.landing_identity()
+            if self._is_confined:  # each reader sees another page
+                made_of = f"{identity} {sorted(wanted.reader.scopes)}"
+                identity = hashlib.blake2b(made_of.encode(), digest_size=16).hexdigest()
             if stale is not None and stale.key == identity:
                 return stale
-            made = peoples.landing(revision, wanted.reader.may_read)
+            made = peoples.landing(revision, wanted.reader.may_read)._replace(identity=identity)
             return peoples_page(made, wanted, identity, varies=BY_ACCEPT)
         served = revision.index(target.index)
         if served is None:
@@ -279,10 +293,13 @@ class Reading:
 
 
 def _of_moment(answer: Answer, moment: Moment) -> Answer:
-    """Return an answer of another revision, with how long it may be kept: of a whole commit id, for ever."""
+    """Return an answer of another revision, with how long it may be kept: of a whole commit id, for ever.
+
+    What is not there may be there once a commit was published.
+    """
     if moment.is_immutable:
-        answer.generation = answers.ALWAYS
         if answer.status == HTTPStatus.OK:
+            answer.generation = answers.ALWAYS
             answer.set_caching(answers.FOR_EVER)
     else:
         answer.expires = time.monotonic() + MOVES

@@ -35,8 +35,10 @@ class OnDisk(NamedTuple):
     path: Path
     size: int
     """Bytes."""
+    changed: int = 0
+    """When it was written last, in nanoseconds."""
     is_unchecked: bool = False
-    """Whether it may have been changed: it lies in a working tree."""
+    """Whether it may be another one, or not the whole, and has a digest in its path to tell that by."""
 
 
 class AtUrl(NamedTuple):
@@ -81,19 +83,21 @@ class Stores:
     def _large(self, wanted: StoredFile, sha256: str, size: int) -> Place:
         """Return where the content is that Git LFS keeps: in its own folder, or in the working tree."""
         path = lfs_path(self._lfs_objects, sha256)
-        if _size(path) == size:
-            return OnDisk(path, size)
-        if self._top is not None and sha256 == wanted.sha256 and _size(self._top / wanted.path) == size:
-            return OnDisk(self._top / wanted.path, size, is_unchecked=True)
+        if (found := _on_disk(path)) is not None and found.size == size:
+            return found
+        if self._top is not None and sha256 == wanted.sha256:
+            found = _on_disk(self._top / wanted.path)
+            if found is not None and found.size == size:
+                return found._replace(is_unchecked=True)
         raise CannotRunError(f"{wanted.path}: {NO_LFS_CONTENT}", help=FETCH_LFS)
 
     def _in_storage(self, url: str, public_url: str, wanted: StoredFile) -> Place | None:
         below = wanted.path.removeprefix(f"{layout.FILES}/")
         parts = urlsplit(url)
         if parts.scheme == "file":
-            path = Path(unquote(parts.path)) / below
-            size = _size(path)
-            return None if size is None else OnDisk(path, size)
+            found = _on_disk(Path(unquote(parts.path)) / below)
+            # A copy of a storage may have been broken off.
+            return None if found is None else found._replace(is_unchecked=not wanted.suffix)
         if public_url:
             return AtUrl(f"{public_url.rstrip('/')}/{below}")
         raise CannotRunError(f"{layout.SETTINGS}: files in {parts.scheme}:// are served by its own public_url; set it")
@@ -140,9 +144,9 @@ class CheckedFiles:
         return self._right[key]
 
 
-def _size(path: Path) -> int | None:
+def _on_disk(path: Path) -> OnDisk | None:
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+    return OnDisk(path, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None

@@ -358,7 +358,10 @@ def test_200_clients_that_ask_at_once_for_one_cold_file_of_20_mb_cause_one_downl
         url = host.on("/large.whl", data)
         await asyncio.gather(*(client(cache, url) for _ in range(200)))
         assert host.paths == ["/large.whl"]
-        assert (cache.statistics().misses, cache.statistics().files) == (200, 1)
+        found = cache.statistics()
+        # Who comes when all of it is here already finds it in the cache.
+        assert (found.hits + found.misses, found.files) == (200, 1)
+        assert found.misses > 0
 
     with Host() as host:
         run(tmp_path, partial(scenario, host=host))
