@@ -50,7 +50,7 @@ class Options:
     reference: str = "HEAD"
     base_path: str = ""
     """What comes before all paths, with a slash before and none behind; empty for nothing."""
-    page_cache: int = 24 << 20
+    page_cache: int = 16 << 20
     """Bytes of memory for pages."""
     file_cache: int = 10 << 30
     """Bytes of disk for files."""
