@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import Any
 
 from gitindex.errors import CannotRunError
 
+_log = logging.getLogger("gitindex.server")
 _LONGEST = 1000
 """Bytes of what a client sends that a line takes over."""
 
@@ -22,6 +24,7 @@ class AccessLog:
             CannotRunError: it cannot be written to.
 
         """
+        self._is_failing = False
         try:
             self._stream = sys.stdout if file == "-" else open(file, "a", encoding="utf-8")  # noqa: PTH123, SIM115
         except OSError as error:
@@ -35,11 +38,18 @@ class AccessLog:
         moment = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
         request = f"{scope['method']} {_safe(target)} HTTP/{scope['http_version']}"
         referer, agent = _safe(sent.get(b"referer", b"-")), _safe(sent.get(b"user-agent", b"-"))
-        # One write for each line: those of several workers do not mix.
-        self._stream.write(
-            f'{client} - {reader or "-"} [{moment}] "{request}" {status} {size or "-"} "{referer}" "{agent}"\n'
-        )
-        self._stream.flush()
+        line = f'{client} - {reader or "-"} [{moment}] "{request}" {status} {size or "-"} "{referer}" "{agent}"\n'
+        try:
+            # One write for each line: those of several workers do not mix.
+            self._stream.write(line)
+            self._stream.flush()
+        except OSError as error:
+            # No client goes without an answer because a disk is full.
+            if not self._is_failing:
+                _log.error("the access log cannot be written: %s", error.strerror or error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
 
 
 def _safe(value: bytes) -> str:
