@@ -86,13 +86,13 @@ class Answer:
             _start(HTTPStatus.NOT_MODIFIED, [pair for pair in sent if pair[0] not in _OF_CONTENT]) if etag else None
         )
 
-    def make_private(self) -> None:
-        """Let no shared cache hand it to somebody else."""
+    def depend_on_reader(self, *, is_private: bool) -> None:
+        """Let no shared cache hand it to somebody else; what is not private is for all who have no token."""
         for start in (self.start, self.not_modified):
             for at, (name, value) in enumerate(start["headers"] if start else ()):
                 if start and name == b"vary" and b"Authorization" not in value:
                     start["headers"][at] = (name, value + b", Authorization")
-                elif start and name == b"cache-control" and b"private" not in value:
+                elif start and is_private and name == b"cache-control" and b"private" not in value:
                     start["headers"][at] = (name, b"private, " + value)
 
     def set_caching(self, value: bytes) -> None:

@@ -42,7 +42,7 @@ OPTIONS = (
     ),
     Option("cache_size", "--cache-size", "How much of files it keeps, such as 500M or 20G.", "SIZE", default="10G"),
     Option("largest_file", "--largest-file", "The largest file that is taken from an upstream.", "SIZE", default="4G"),
-    Option("page_cache", "--page-cache", "How much memory each worker uses for pages.", "SIZE", default="48M"),
+    Option("page_cache", "--page-cache", "How much memory each worker uses for pages.", "SIZE", default="24M"),
     Option(
         "tokens",
         "--tokens",
@@ -77,7 +77,7 @@ def run(
     cache: Path | None = None,
     cache_size: str = "10G",
     largest_file: str = "4G",
-    page_cache: str = "48M",
+    page_cache: str = "24M",
     tokens: Path | None = None,
     public: list[str] | None = None,
     workers: int = 1,

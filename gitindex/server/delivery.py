@@ -9,27 +9,27 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from gitindex.errors import CannotRunError
 from gitindex.server.answers import FOR_MACHINES, SECURE, Answer, Headers, refusal
 from gitindex.server.ranges import Part, wanted_part
 
-PIECE = 1 << 18
-"""Bytes: larger ones are hardly faster, and a slow client holds one of them."""
+PIECE = 1 << 16
+"""Bytes: larger ones are hardly faster, and a slow client holds two of them."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-Changed = tuple[int, int, int]
-"""Size, and times of the last change of content and of anything, in nanoseconds: another one is another file."""
+Changed = tuple[int, int]
+"""Size, and when it was written to last, in nanoseconds. Git removes what it replaces, which changes neither."""
 
 
 def changed_at(found: os.stat_result) -> Changed:
     """Return when an open file was changed."""
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return found.st_size, found.st_mtime_ns
 
 
 class GoneError(Exception):
@@ -160,8 +160,8 @@ class FileHead(NamedTuple):
     caching: bytes
     size: int | None
     """Bytes, ``None`` where it is not known."""
-    is_private: bool = False
-    """Whether it is only for those who have a token."""
+    readers: Literal["all", "strangers", "known"] = "all"
+    """Whom a shared cache may hand it to: everybody, those without a token, or nobody."""
 
     def headers(self) -> Headers:
         """Return the headers of the whole file and of any part. It is never compressed: pip hashes what it gets."""
@@ -176,15 +176,9 @@ class FileHead(NamedTuple):
 
     def others(self) -> Headers:
         """Return the headers that do not depend on how it is sent."""
-        content: Headers = ((b"content-type", self.content_type),)
-        if self.is_private:
-            return (
-                *content,
-                (b"cache-control", b"private, " + self.caching),
-                (b"vary", b"Authorization"),
-                *FOR_MACHINES,
-            )
-        return (*content, (b"cache-control", self.caching), *FOR_MACHINES)
+        caching = b"private, " + self.caching if self.readers == "known" else self.caching
+        varies: Headers = () if self.readers == "all" else ((b"vary", b"Authorization"),)
+        return ((b"content-type", self.content_type), (b"cache-control", caching), *varies, *FOR_MACHINES)
 
 
 def part_of(head: FileHead, range_: bytes | None, condition: bytes | None) -> Part | Answer | None:

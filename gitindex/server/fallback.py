@@ -27,9 +27,11 @@ from gitindex.server.answers import Answer
 from gitindex.server.delivery import FileHead
 from gitindex.server.filecache import FileCache, OpenFile, Wanted as WantedFile
 from gitindex.server.negotiation import Format
-from gitindex.server.reading import NO_PROJECT, FileOutside, PageOutside, not_there
+from gitindex.server.outcomes import NO_PROJECT, FileOutside, PageOutside, TooBusyError, not_there
 from gitindex.server.targets import NO_DIGEST, MirroredFile
-from gitindex.upstream import Upstream, UpstreamFile, UpstreamPage, Upstreams, metadata_url
+from gitindex.upstream.client import Upstreams, metadata_url
+from gitindex.upstream.mirror import Upstream
+from gitindex.upstream.pages import UpstreamFile, UpstreamPage
 
 T = TypeVar("T")
 
@@ -43,10 +45,6 @@ _AT_ONCE = 8
 """Requests that one upstream is asked at once: one that hangs leaves threads for the others."""
 _LARGEST_METADATA = 16 << 20
 """Bytes; PyPI takes none of more than a few."""
-
-
-class TooBusyError(CannotRunError):
-    """More wait than can be served."""
 
 
 @dataclass(slots=True)
@@ -187,15 +185,19 @@ class Mirrors:
     def _kept_file(self, asked: FileOutside) -> tuple[FileHead, WantedFile, None] | None:
         """Return a file that is in the cache, where the mirror's filters leave it without asking its age."""
         target, upstream = asked.target, asked.upstream
-        if target.is_metadata or asked.revision.until is not None:
-            return None  # of metadata, the page alone says which it is
+        if asked.revision.until is not None:
+            return None
         name = parse_filename(target.filename)
-        wanted = WantedFile(_key(target, upstream, target.sha256), None, None)
+        wanted = WantedFile(_key(target._replace(is_metadata=False), upstream, target.sha256), None, None)
         size = self.kept_size(wanted)
         if size is None:
             return None
         if not upstream.filters.shows(target.project, None if name is None else name.version):
             return None
+        if target.is_metadata:  # the page alone says which digest it has; the file that is kept has it
+            is_wheel = target.filename.endswith(".whl")
+            kept = WantedFile(_key(target, upstream, None), None, None)
+            return (_head(target, None, None), kept, None) if is_wheel else None
         return _head(target, target.sha256, size), wanted._replace(size=size), None
 
     def kept_size(self, wanted: WantedFile) -> int | None:
@@ -214,8 +216,13 @@ class Mirrors:
             CannotRunError: it is not what the upstream said, or too large.
 
         """
+        wheel = asked.target._replace(is_metadata=False)
+        key = _key(wheel, asked.upstream, wheel.sha256)
         if found is None:
-            return await self.files.open(wanted, _gone)
+            if not asked.target.is_metadata:
+                return await self.files.open(wanted, _gone)
+            source = await self.files.open(WantedFile(key, None, None), _gone)
+            return await self.files.open(wanted, await _metadata_of(wheel.filename, source))
         if not asked.target.is_metadata:
             return await self.files.open(wanted, self.upstreams.fetcher(asked.upstream, found.url, found.size))
         try:
@@ -223,8 +230,7 @@ class Mirrors:
             return await self.files.open(wanted, fetch)
         except DeadLinkError:
             # It is promised and not there, which stops pip and uv. The wheel has it.
-            wheel = asked.target._replace(is_metadata=False)
-            whole = WantedFile(_key(wheel, asked.upstream, wheel.sha256), found.sha256, found.size)
+            whole = WantedFile(key, found.sha256, found.size)
             source = await self.files.open(whole, self.upstreams.fetcher(asked.upstream, found.url, found.size))
             return await self.files.open(wanted, await _metadata_of(wheel.filename, source))
 

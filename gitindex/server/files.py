@@ -15,13 +15,13 @@ from gitindex.git.blobs import Blobs
 from gitindex.server import answers
 from gitindex.server.answers import Answer, matches
 from gitindex.server.delivery import Bytes, Exchange, FileHead, InMemory, OpenOnDisk, deliver, part_of, start_of
-from gitindex.server.filecache import Wanted
+from gitindex.server.outcomes import FileHere
 from gitindex.server.stored import AtUrl, InGit, OnDisk
 
 if TYPE_CHECKING:
     from gitindex.download import Sink
     from gitindex.server.access import Reader
-    from gitindex.server.reading import FileHere, FileOutside
+    from gitindex.server.outcomes import FileOutside
     from gitindex.server.state import State
 
 _SMALL = 1 << 18
@@ -54,12 +54,10 @@ class Files:
         """Send a file; return an answer instead where there is another one to give.
 
         Raises:
-            CannotRunError, DeadLinkError, UnreachableError, BrokenFileError, OSError: it cannot be had.
+            CannotRunError, DeliveryError, OSError: it cannot be had.
             GoneError: the client has gone meanwhile.
 
         """
-        from gitindex.server.reading import FileHere  # noqa: PLC0415
-
         if isinstance(asked, FileHere):
             return await self._send_ours(asked, request, exchange)
         return await self._send_mirrored(asked, request, exchange)
@@ -77,7 +75,8 @@ class Files:
             )
         is_fixed = target.suffix != layout.PROVENANCE_SUFFIX  # publishers may be added to a provenance document
         caching = answers.FOR_EVER if is_fixed else answers.FOR_PAGES
-        head = self._head(_TYPES.get(target.suffix, answers.BYTES), etag, caching, place.size)
+        head = FileHead(_TYPES.get(target.suffix, answers.BYTES), f'"{etag}"'.encode(), caching, place.size)
+        head = self._for(request.reader, head)
         if not request.header(b"range") and isinstance(place, InGit) and place.size <= _KEPT:
             data = await self._state.read(lambda: self._state.reading.read_blob(asked))
             headers = (*head.others(), (b"accept-ranges", b"bytes"))
@@ -87,8 +86,11 @@ class Files:
             return answer
         return await self._respond(head, request, exchange, lambda: self._open_ours(asked))
 
-    def _head(self, content_type: bytes, etag: str, caching: bytes, size: int | None) -> FileHead:
-        return FileHead(content_type, f'"{etag}"'.encode(), caching, size, self._state.options.tokens is not None)
+    def _for(self, reader: Reader | None, head: FileHead) -> FileHead:
+        """Return what is said of a file to a reader: where there are tokens, it depends on who asks."""
+        if self._state.options.tokens is None:
+            return head
+        return head._replace(readers="strangers" if reader is not None and not reader.is_known else "known")
 
     async def _open_ours(self, asked: FileHere) -> Bytes:
         state, target, place = self._state, asked.target, asked.place
@@ -106,6 +108,8 @@ class Files:
                     return checked
                 if size <= _SMALL:
                     return InMemory(await state.read(lambda: state.reading.read_blob(asked)))
+                from gitindex.server.filecache import Wanted  # noqa: PLC0415 - the server starts sooner without it
+
                 sha256 = target.sha256 if not target.suffix else None
                 key = ("git", object_id.hex()[:2], object_id.hex(), target.filename + target.suffix)
                 return await state.files.open(Wanted(key, sha256, size), self._fetch_blob(object_id))
@@ -136,7 +140,7 @@ class Files:
         if isinstance(found, Answer):
             return found
         head, wanted, upstream_file = found
-        head = head._replace(is_private=self._state.options.tokens is not None)
+        head = self._for(request.reader, head)
         if request.scope["method"] == "HEAD" and head.size is None:
             head = head._replace(size=mirrors.kept_size(wanted))
         return await self._respond(head, request, exchange, lambda: mirrors.open(asked, wanted, upstream_file))

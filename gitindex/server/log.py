@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
+import os
 import time
 from typing import Any
 
 from gitindex.errors import CannotRunError
 
-_log = logging.getLogger("gitindex.server")
+_LOG = logging.getLogger("gitindex.server")
+_STDOUT = 1
 _LONGEST = 1000
 """Bytes of what a client sends that a line takes over."""
 
@@ -24,9 +25,10 @@ class AccessLog:
             CannotRunError: it cannot be written to.
 
         """
-        self._is_failing = False
+        self._file, self._problem = file, ""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
-            self._stream = sys.stdout if file == "-" else open(file, "a", encoding="utf-8")  # noqa: PTH123, SIM115
+            self._descriptor = os.dup(_STDOUT) if file == "-" else os.open(file, flags, 0o640)
         except OSError as error:
             raise CannotRunError(f"{file}: cannot be written: {error.strerror}", help="see --access-log") from None
 
@@ -39,17 +41,20 @@ class AccessLog:
         request = f"{scope['method']} {_safe(target)} HTTP/{scope['http_version']}"
         referer, agent = _safe(sent.get(b"referer", b"-")), _safe(sent.get(b"user-agent", b"-"))
         line = f'{client} - {reader or "-"} [{moment}] "{request}" {status} {size or "-"} "{referer}" "{agent}"\n'
+        problem = ""
         try:
             # One write for each line: those of several workers do not mix.
-            self._stream.write(line)
-            self._stream.flush()
+            os.write(self._descriptor, line.encode())
         except OSError as error:
-            # No client goes without an answer because a disk is full.
-            if not self._is_failing:
-                _log.error("the access log cannot be written: %s", error.strerror or error)
-            self._is_failing = True
-        else:
-            self._is_failing = False
+            problem = error.strerror or str(error)
+        if problem and problem != self._problem:
+            # A request is answered whether or not it can be written down.
+            _LOG.error("%s: lines are lost: %s", self._file, problem)
+        self._problem = problem
+
+    def close(self) -> None:
+        """Write no more."""
+        os.close(self._descriptor)
 
 
 def _safe(value: bytes) -> str:

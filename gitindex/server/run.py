@@ -48,7 +48,8 @@ class Connection(HttpToolsProtocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
-    _is_in_head = False
+    _is_behind_head = False
+    """Whether the head of a message has come, and not all of the message."""
     _unread = 0
     """Bytes that came since anything of a message was complete."""
     _left: int | None = None
@@ -73,23 +74,28 @@ class Connection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
 
+    def _unset_keepalive_if_required(self) -> None:
+        """Let uvicorn's timer go on, which it ends with any byte that comes; it is a head that has to come."""
+
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
         super().data_received(data)
         if self._unread > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
+        elif self._unread and self._head_timer is None and not self._is_behind_head and not self._unanswered:
+            # Most heads come whole, and need no timer.
+            self._expect_head(HEADERS_WITHIN)
 
     def on_message_begin(self) -> None:
-        self._is_in_head = True
-        self._expect_head(HEADERS_WITHIN)
+        self._unread = max(self._unread, 1)  # one that begins behind another in the same data
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_head:
+        if not self._is_behind_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._is_in_head = False
+        self._is_behind_head = True
         self._unread = 0
         self._expect_head(None)
         if len(self.pipeline) >= MOST_WAITING:
@@ -102,15 +108,13 @@ class Connection(HttpToolsProtocol):
         self._unread = 0
 
     def on_message_complete(self) -> None:
+        self._is_behind_head = False
         self._unread = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self._unanswered.popleft()
         super().on_response_complete()
-        # uvicorn's own timer ends with the next byte, whatever that is.
-        if not self.pipeline:
-            self._expect_head(IDLE)
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
@@ -128,6 +132,8 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
 
     def _expect_head(self, seconds: float | None) -> None:
+        """Give up if no head has come until then; it is waited for by one timer, uvicorn's or ours."""
+        super()._unset_keepalive_if_required()
         if self._head_timer is not None:
             self._head_timer.cancel()
         self._head_timer = None if seconds is None else self.loop.call_later(seconds, self._give_up)

@@ -9,6 +9,7 @@ from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
+from gitindex.errors import DeliveryError
 from gitindex.server.filecache.download import Download, Setting, closed_error
 from gitindex.server.filecache.intake import Fetch, Wanted
 from gitindex.server.filecache.part import Bytes, Spare
@@ -19,7 +20,7 @@ _GRACE = 2.0
 """Seconds that closing waits for threads."""
 
 
-class BusyError(Exception):
+class BusyError(DeliveryError):
     """More downloads wait for their turn than may."""
 
 
@@ -138,12 +139,6 @@ class FileCache:
             downloads=len(self._downloads),
             problem=self._problem,
         )
-
-    def stop(self) -> None:
-        """Stop what a cache does by itself that was never asked for a file, and wait until that has ended."""
-        self._stopped.set()
-        if self._counting is not None:
-            self._counting.join()
 
     async def close(self) -> None:
         """End what is under way, and leave no part file of it. Files that are open and proven stay readable."""
