@@ -156,11 +156,15 @@ def json_document(value: object, *, status: HTTPStatus = HTTPStatus.OK) -> Answe
     return Answer(status, headers, json.dumps(value, indent=1, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 
 
-@lru_cache(maxsize=256)
 def takes_gzip(accept_encoding: bytes | None) -> bool:
     """Tell whether a client with this ``Accept-Encoding`` takes gzip (RFC 9110, section 12.5.3)."""
+    return accept_encoding is not None and _takes_gzip(accept_encoding[:_LONGEST])
+
+
+@lru_cache(maxsize=256)
+def _takes_gzip(accept_encoding: bytes) -> bool:
     found: dict[bytes, bool] = {}
-    for part in (accept_encoding or b"")[:_LONGEST].lower().split(b","):
+    for part in accept_encoding.lower().split(b","):
         name, _, parameter = part.partition(b";")
         weight = parameter.strip().removeprefix(b"q=").strip()
         found[name.strip()] = not parameter or bool(_NOT_ZERO.fullmatch(weight))

@@ -95,7 +95,9 @@ def application(state: State) -> Application:
         query = scope["query_string"]
         format_ = negotiate(accept) if not query else _format_of(query, accept)
         is_gzipped = takes_gzip(encoding)
-        place = (raw_path, format_, is_gzipped, reader.scopes if reader is not None else None)
+        # A token may read no more than strangers do, and is still told more.
+        who = None if reader is None else reader.scopes if reader.is_known else (reader.scopes,)
+        place = (raw_path, format_, is_gzipped, who)
         answer = cache.get(place)
         said = _Said(place, raw_path, format_, is_gzipped, reader, condition, part is not None)
         if (

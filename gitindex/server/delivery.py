@@ -23,6 +23,15 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
+Changed = tuple[int, int]
+"""Size, and when it was written to last, in nanoseconds. Git removes what it replaces, which changes neither."""
+
+
+def changed_at(found: os.stat_result) -> Changed:
+    """Return when an open file was changed."""
+    return found.st_size, found.st_mtime_ns
+
+
 class GoneError(Exception):
     """The client has gone, and takes nothing any more."""
 
@@ -71,6 +80,10 @@ class Bytes(Protocol):
     size: int | None
     """``None`` where it is not known before the end."""
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether all of it is known to be right; else its last part is, before that is yielded."""
+
     def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *start* up to *stop*."""
 
@@ -84,6 +97,7 @@ class InMemory:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size: int | None = len(data)
+        self.is_proven = True
 
     async def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         yield self._data[start:stop]
@@ -95,9 +109,12 @@ class InMemory:
 class OpenOnDisk:
     """A file of its own; it stays the one that was opened, whatever becomes of its name."""
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, changed: Changed | None = None) -> None:
+        """Take an open file of *size* bytes, which is wrong if it is written to after it was last *changed*."""
         self._descriptor = descriptor
+        self._changed = changed
         self.size: int | None = size
+        self.is_proven = True
 
     @classmethod
     def at(cls, path: Path, size: int) -> Self:
@@ -126,6 +143,8 @@ class OpenOnDisk:
             if not piece:
                 raise CannotRunError("the file has become shorter while it was sent")
             start += len(piece)
+            if start >= end and self._changed not in {None, changed_at(os.fstat(self._descriptor))}:
+                raise CannotRunError("the file was written to while it was sent")
             yield piece
 
     def close(self) -> None:

@@ -119,8 +119,7 @@ class Files:
     async def _checked(self, path: Path, sha256: str, size: int) -> OpenOnDisk | None:
         """Open a file of the working tree, if it is the very one."""
         open_ = partial(self._state.checked.open, path, sha256, size)
-        descriptor = await asyncio.get_running_loop().run_in_executor(None, open_)
-        return None if descriptor is None else OpenOnDisk(descriptor, size)
+        return await asyncio.get_running_loop().run_in_executor(None, open_)
 
     def _fetch_blob(self, object_id: bytes) -> Callable[[Sink], None]:
         def fetch(sink: Sink) -> None:
@@ -170,6 +169,9 @@ class Files:
                 part = part_of(head, request.header(b"range"), request.header(b"if-range"))
             if isinstance(part, Answer):
                 return part
+            if part is not None and not source.is_proven:
+                # Who keeps parts would put them together with those of the right file, for ever.
+                head = head._replace(caching=answers.NOT_AT_ALL)
             exchange.watch()
             sent = await deliver(send, head, part, source)
         finally:

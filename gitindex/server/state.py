@@ -144,8 +144,7 @@ class State:
         return self._mirrors
 
     def discard(self) -> None:
-        """Let go of it before it was started; no thread of it goes on, so that the process may fork."""
-        self.files.stop()
+        """Let go of it before it was started."""
         self._reader.shutdown()
 
     async def start(self) -> None:

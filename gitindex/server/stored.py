@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from gitindex import layout
 from gitindex.errors import CannotRunError
+from gitindex.server.delivery import OpenOnDisk, changed_at
 from gitindex.storage import FETCH_LFS, NO_LFS_CONTENT, lfs_path
 from gitindex.stored import MAX_POINTER, read_pointer
 
@@ -111,33 +112,36 @@ class CheckedFiles:
     def __init__(self) -> None:
         self._right: dict[tuple[str, int, int, int, int], str] = {}
 
-    def open(self, path: Path, sha256: str, size: int) -> int | None:
+    def open(self, path: Path, sha256: str, size: int) -> OpenOnDisk | None:
         """Open the file at *path*, where it has that digest and *size*; a link is not followed.
 
-        Returns its descriptor, ``None`` where it is not there or another one.
+        Returns ``None`` where it is not there or another one.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return None
-        is_right = False
+        changed = None
         try:
-            is_right = self._digest(descriptor, path, size) == sha256
+            found = os.fstat(descriptor)
+            if self._digest(descriptor, path, size, found) == sha256:
+                changed = changed_at(found)
         except OSError:
             pass
         finally:
-            if not is_right:
+            if changed is None:
                 os.close(descriptor)
-        return descriptor if is_right else None
+        return None if changed is None else OpenOnDisk(descriptor, size, changed)
 
-    def _digest(self, descriptor: int, path: Path, size: int) -> str:
-        found = os.fstat(descriptor)
+    def _digest(self, descriptor: int, path: Path, size: int, found: os.stat_result) -> str:
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
             return ""
         key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         if key not in self._right:
             with open(descriptor, "rb", closefd=False) as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if changed_at(os.fstat(descriptor)) != changed_at(found):
+                return ""  # it is being written
             while len(self._right) >= self._MOST:
                 del self._right[next(iter(self._right))]
             self._right[key] = digest

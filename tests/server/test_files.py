@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
+import os
 import zipfile
 from pathlib import Path
 from urllib.parse import urljoin
@@ -11,6 +13,8 @@ from urllib.parse import urljoin
 import pytest
 
 from gitindex import layout
+from gitindex.errors import CannotRunError
+from gitindex.server.stored import CheckedFiles
 from tests.repositories import Content, IndexRepository, bare_clone, make_repository
 from tests.server.client import JSON, PIP, Headers, Response, Served
 from tests.server.conftest import shop_content
@@ -316,3 +320,35 @@ def test_revision_that_nobody_published_does_not_say_which_folder_is_served(tmp_
     with Served(repository, tmp_path / "cache") as served:
         for revision in ("evil", evil):
             assert served.get(f"/@{revision}/{path}").status == 404
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_file_that_is_written_to_while_it_is_sent_is_not_sent_to_its_end(tmp_path: Path, size: int) -> None:
+    async def check() -> None:
+        data = bytes(size)
+        path = tmp_path / "file"
+        path.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        files = CheckedFiles()
+        for is_touched in (False, True, False):
+            source = files.open(path, digest, size)
+            assert source is not None
+            if is_touched:
+                with path.open("r+b") as file:
+                    file.write(b"x")
+                    os.fsync(file.fileno())
+            sent = 0
+            try:
+                async for piece in source.pieces(0, None):
+                    sent += len(piece)
+            except CannotRunError:
+                assert is_touched
+                assert sent < size
+                path.write_bytes(data)
+            else:
+                assert not is_touched
+                assert sent == size
+            finally:
+                source.close()
+
+    asyncio.run(check())

@@ -336,3 +336,16 @@ def test_redirect_to_a_private_file_is_not_for_caches_that_others_share(tmp_path
         answer = served.get("/" + content.stored(SECRET, "hidden", "1.0"), token)
         assert answer.status == 302
         assert answer.cache_control.startswith("private, ")
+
+
+def test_stranger_gets_nothing_that_was_kept_for_a_token_of_what_is_public(tmp_path: Path) -> None:
+    store = tmp_path / "tokens.json"
+    token = basic(tokens.create(store, "ci", [f"read:{PUBLIC}"], expires=None, now=datetime.now(UTC)).text)
+    repository = make_repository(tmp_path / "packages", private_content())
+    with Served(repository, tmp_path / "cache", tokens=store, public=(PUBLIC,)) as served:
+        for accept in ("application/json", HTML):
+            known = served.get("/", {"Accept": accept, **token})
+            stranger = served.get("/", {"Accept": accept})
+            assert known.cache_control.startswith("private, ") or known.cache_control.endswith("no-store")
+            assert b"zoe" not in stranger.body
+            assert "private" not in stranger.cache_control

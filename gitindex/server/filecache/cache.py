@@ -140,12 +140,6 @@ class FileCache:
             problem=self._problem,
         )
 
-    def stop(self) -> None:
-        """Stop what a cache does by itself that was never asked for a file, and wait until that has ended."""
-        self._stopped.set()
-        if self._counting is not None:
-            self._counting.join()
-
     async def close(self) -> None:
         """End what is under way, and leave no part file of it. Files that are open and proven stay readable."""
         self._stopped.set()

@@ -48,6 +48,11 @@ class OpenFile:
         self.size = source.stage.size
         """Bytes; ``None`` where neither the page nor the server says it before the end."""
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether all of it is here, and right."""
+        return self._source.stage.is_proven
+
     async def pieces(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *start* until before *stop*, or the end, in pieces of at most 64 KiB.
 
