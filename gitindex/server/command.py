@@ -19,7 +19,13 @@ from gitindex.server.state import Options
 from gitindex.words import Option
 
 OPTIONS = (
-    Option("host", "--host", "The address to listen on; others reach 0.0.0.0.", "ADDRESS", default="127.0.0.1"),
+    Option(
+        "host",
+        "--host",
+        "The address to listen on; with 0.0.0.0, other machines reach it.",
+        "ADDRESS",
+        default="127.0.0.1",
+    ),
     Option(
         "port", "--port", "The port; 0 is a free one.", "PORT", int, 3141, least=0, most=65535, variable="GITINDEX_PORT"
     ),
@@ -41,7 +47,13 @@ OPTIONS = (
         Path,
         variable="GITINDEX_CACHE",
     ),
-    Option("cache_size", "--cache-size", "How much of files it keeps, such as 500M or 20G.", "SIZE", default="10G"),
+    Option(
+        "cache_size",
+        "--cache-size",
+        "The most that files take in that folder, such as 500M or 20G.",
+        "SIZE",
+        default="10G",
+    ),
     Option("largest_file", "--largest-file", "The largest file that is taken from an upstream.", "SIZE", default="4G"),
     Option("page_cache", "--page-cache", "How much memory each worker uses for pages.", "SIZE", default="48M"),
     Option(
@@ -60,7 +72,13 @@ OPTIONS = (
         is_repeated=True,
     ),
     Option("workers", "--workers", "Processes that answer.", "NUMBER", int, 1, least=1, most=64),
-    Option("base_path", "--base-path", "What a proxy in front leaves before each path: /pypi.", "PATH", default=""),
+    Option(
+        "base_path",
+        "--base-path",
+        "The path below which a proxy in front has the server, such as /pypi.",
+        "PATH",
+        default="",
+    ),
     Option("access_log", "--access-log", "Log requests, in the Combined Log Format; - is standard output.", "FILE"),
     Option("afresh", "--afresh", "Serve the newest commit, whatever an earlier run found good."),
 )
@@ -111,7 +129,7 @@ def run(
         reference="HEAD" if branch is None else f"refs/heads/{branch}",
         base_path=_base_path(base_path),
         page_cache=_size("--page-cache", page_cache),
-        file_cache=_size("--cache-size", cache_size),
+        file_cache=_size("--cache-size", cache_size, least=1),
         largest_file=_size("--largest-file", largest_file, least=1),
         tokens=tokens,
         public=tuple(public or ()),

@@ -51,6 +51,7 @@ def test_size_that_cannot_be_is_refused(shop: IndexRepository, taken: int) -> No
     refused: list[dict[str, Any]] = [
         *({"cache_size": text} for text in ("", "10X", "-1", "1.5G", "9" * 5000, "9999999999T", "\u0661G")),
         {"largest_file": "0"},
+        {"cache_size": "0"},
         {"largest_file": "0G"},
         {"page_cache": "lots"},
     ]
