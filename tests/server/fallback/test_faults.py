@@ -162,7 +162,9 @@ def test_point_65_a_second_attempt_that_succeeds_leaves_the_right_file_in_the_ca
     offer(host, name, file)
     host.on(file.path, wrong_answers(file.data)[fault], hosts.content(file.data))
     first = server.get(file.url(name))
-    assert (first.status, first.body == file.data) == (200, True) if first.is_whole else True
+    # What is wrong is known before the head of the answer is sent (502), or in the midst of the body (broken off).
+    assert first.status in {200, 502}
+    assert first.body == file.data or first.status == 502 or not first.is_whole
     for _ in range(2):
         second = server.get(file.url(name))
         assert (second.status, second.is_whole, second.body == file.data) == (200, True, True)
@@ -280,8 +282,8 @@ def test_point_52_head_downloads_nothing(host: Host, server: Running, name: str)
 
 
 def test_status_tells_of_files_and_of_what_was_broken_off(server: Running) -> None:
+    eventually(lambda: server.status()["file_cache"]["downloads"] == 0, "all downloads have ended")
     told = server.status()
     assert told["counters"]["broken_off"] > 0
-    assert told["file_cache"]["downloads"] == 0
     assert told["file_cache"]["problem"] is None
     assert json.dumps(told)
