@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ _AGAIN = 10.0
 """Seconds until what could not be validated, for lack of an object or of memory, is tried again."""
 _MOST_FINDINGS = 20
 _FETCH_TIMEOUT = 300.0
+_LOG = logging.getLogger("gitindex.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,12 @@ class Live:
             if tip is None or (tip == seen and not is_due):
                 continue
             seen, looked = tip, time.monotonic()
-            self._take(tip)
+            try:
+                self._take(tip)
+            except Exception as error:  # noqa: BLE001 - a bug here must not end the following, unnoticed
+                problem = f"unexpected {type(error).__name__}: {error}"
+                _LOG.error("%s cannot be served: %s", tip[:12], problem)
+                self.refused = Refused(tip, datetime.now(UTC), problem=problem)
 
     def _prove_first(self, repository: Repository) -> None:
         """Go back, where nothing was known at the start, from a newest commit that does not validate."""
@@ -202,6 +209,8 @@ class Live:
         command += ["validate", "--base", base, "--head", head, "--json"]
         try:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+            if self._stopped.is_set():
+                self._process.kill()  # who stops this may have looked before it was there
             with self._process as process:
                 out, errors = process.communicate()
             self._process = None
@@ -225,4 +234,6 @@ class Live:
                 pulled.last_success, pulled.problem = datetime.now(UTC), ""
             except GitindexError as error:
                 pulled.problem = str(error)
+            except Exception as error:  # noqa: BLE001 - as above
+                pulled.problem = f"unexpected {type(error).__name__}: {error}"
             self._stopped.wait(pulled.every)
