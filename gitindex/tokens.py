@@ -67,7 +67,7 @@ class Token(Model):
 
     @property
     def expiry(self) -> float | None:
-        """When it stops to be valid, in seconds since 1970; ``None``: never."""
+        """When it stops being valid, in seconds since 1970; ``None``: never."""
         return None if self.expires is None else datetime.fromisoformat(self.expires).timestamp()
 
     def is_live(self, now: float) -> bool:

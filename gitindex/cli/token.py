@@ -20,7 +20,10 @@ from gitindex.names import parse_index_name
 from gitindex.snapshot import Snapshot
 
 token = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="Create, list and revoke tokens that may read indexes."
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Create, list and revoke tokens that may read indexes.",
 )
 
 TokensOption = Annotated[
@@ -53,7 +56,7 @@ def create_token(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="When it stops to be valid: after a time such as 90d (s, m, h, d, w), or as a date begins (UTC).",
+            help="When it stops being valid: after a time such as 90d (s, m, h, d, w), or as a date begins (UTC).",
         ),
     ] = None,
     file: TokensOption = None,

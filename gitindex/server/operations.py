@@ -138,6 +138,12 @@ def metrics(state: State, reader: Reader) -> Answer:
             yield GaugeMetricFamily(
                 "gitindex_revision_refused", "1 while the newest commit is not served.", value=live.refused is not None
             )
+            if live.pulled is not None:
+                yield GaugeMetricFamily(
+                    "gitindex_remote_failing",
+                    "1 while the branch cannot be pulled from its remote.",
+                    value=bool(live.pulled.problem),
+                )
             served = GaugeMetricFamily("gitindex_revision_info", "The commit that is served.", labels=["commit"])
             served.add_metric([live.commit], 1)
             yield served

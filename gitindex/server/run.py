@@ -47,9 +47,10 @@ class Connection(HttpToolsProtocol):
     """
 
     _head_timer: asyncio.TimerHandle | None = None
+    _head_until: float | None = None
+    """When the head of the next request has to be here, by the clock of the loop; ``None`` while one is answered."""
     _write_timer: asyncio.TimerHandle | None = None
-    _is_behind_head = False
-    """Whether the head of a message has come, and not all of the message."""
+    _is_in_head = False
     _unread = 0
     """Bytes that came since anything of a message was complete."""
     _left: int | None = None
@@ -66,7 +67,8 @@ class Connection(HttpToolsProtocol):
             transport.abort()  # those below that are told that there are too many; files have to be opened, too
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_head(None)
+        if self._head_timer is not None:
+            self._head_timer.cancel()
         self._watch_again(None)
         super().connection_lost(exc)
         # uvicorn tells the last of them alone, and not the one that is being answered.
@@ -74,28 +76,23 @@ class Connection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
 
-    def _unset_keepalive_if_required(self) -> None:
-        """Let uvicorn's timer go on, which it ends with any byte that comes; it is a head that has to come."""
-
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
         super().data_received(data)
         if self._unread > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
-        elif self._unread and self._head_timer is None and not self._is_behind_head and not self._unanswered:
-            # Most heads come whole, and need no timer.
-            self._expect_head(HEADERS_WITHIN)
 
     def on_message_begin(self) -> None:
-        self._unread = max(self._unread, 1)  # one that begins behind another in the same data
+        self._is_in_head = True
+        self._expect_head(HEADERS_WITHIN)
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._is_behind_head:
+        if self._is_in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._is_behind_head = True
+        self._is_in_head = False
         self._unread = 0
         self._expect_head(None)
         if len(self.pipeline) >= MOST_WAITING:
@@ -108,13 +105,15 @@ class Connection(HttpToolsProtocol):
         self._unread = 0
 
     def on_message_complete(self) -> None:
-        self._is_behind_head = False
         self._unread = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self._unanswered.popleft()
         super().on_response_complete()
+        # uvicorn's own timer ends with the next byte, whatever that is.
+        if not self.pipeline:
+            self._expect_head(IDLE)
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
@@ -132,11 +131,20 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
 
     def _expect_head(self, seconds: float | None) -> None:
-        """Give up if no head has come until then; it is waited for by one timer, uvicorn's or ours."""
-        super()._unset_keepalive_if_required()
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-        self._head_timer = None if seconds is None else self.loop.call_later(seconds, self._give_up)
+        # A timer for each request would cost a tenth of it: one stays, and looks again when it is too early.
+        self._head_until = None if seconds is None else self.loop.time() + seconds
+        if seconds is not None and self._head_timer is None:
+            self._head_timer = self.loop.call_later(seconds, self._check_head)
+
+    def _check_head(self) -> None:
+        self._head_timer = None
+        if self._head_until is None:
+            return
+        left = self._head_until - self.loop.time()
+        if left <= 0:
+            self._give_up()
+        else:
+            self._head_timer = self.loop.call_later(left, self._check_head)
 
     def _watch_again(self, seconds: float | None) -> None:
         if self._write_timer is not None:
@@ -190,10 +198,12 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, _, _, address = found[0]
-        listening = socket.socket(family, kind)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(2048)
+        with contextlib.ExitStack() as unless_it_listens:
+            listening = unless_it_listens.enter_context(socket.socket(family, kind))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(2048)
+            unless_it_listens.pop_all()
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CannotRunError(

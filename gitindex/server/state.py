@@ -50,7 +50,7 @@ class Options:
     reference: str = "HEAD"
     base_path: str = ""
     """What comes before all paths, with a slash before and none behind; empty for nothing."""
-    page_cache: int = 24 << 20
+    page_cache: int = 16 << 20
     """Bytes of memory for pages."""
     file_cache: int = 10 << 30
     """Bytes of disk for files."""
@@ -90,7 +90,7 @@ class State:
         if options.is_afresh:
             memory.unlink(missing_ok=True)
         pulled = Pulled(options.pull_every) if options.pull_every is not None else None
-        self.live = Live(options.source, options.reference, memory, pulled=pulled)
+        self.live = Live(options.source, options.reference, memory, pulled=pulled, is_telling=self.counters.row == 0)
         repository = options.source.open()
         self.git_directory = repository.own_directory
         # Opened in this thread, and read by one other from now on.

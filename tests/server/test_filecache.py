@@ -358,7 +358,10 @@ def test_200_clients_that_ask_at_once_for_one_cold_file_of_20_mb_cause_one_downl
         url = host.on("/large.whl", data)
         await asyncio.gather(*(client(cache, url) for _ in range(200)))
         assert host.paths == ["/large.whl"]
-        assert (cache.statistics().misses, cache.statistics().files) == (200, 1)
+        found = cache.statistics()
+        # Who comes when all of it is here already finds it in the cache.
+        assert (found.hits + found.misses, found.files) == (200, 1)
+        assert found.misses > 0
 
     with Host() as host:
         run(tmp_path, partial(scenario, host=host))
@@ -541,7 +544,12 @@ def keep(folder: Path, wanted: Wanted = WANTED) -> Path:
         await get(cache, wanted, sending(DATA))
 
     run(folder, scenario)
-    return folder.joinpath(*wanted.key)
+    path = folder.joinpath(*wanted.key)
+    ends = time.monotonic() + BOUND
+    # A slow disk may take longer to sync than a closing cache waits for it; the mode says that it is done.
+    while path.stat().st_mode & 0o777 != 0o400 and time.monotonic() < ends:
+        time.sleep(0.01)
+    return path
 
 
 @pytest.mark.parametrize("size", [None, len(DATA)])
