@@ -174,7 +174,12 @@ class Live:
             if tip is None or (tip == seen and not is_due):
                 continue
             seen, looked = tip, time.monotonic()
-            self._take(tip)
+            try:
+                self._take(tip)
+            except Exception as error:  # noqa: BLE001 - a bug here must not end the following, unnoticed
+                problem = f"unexpected {type(error).__name__}: {error}"
+                _LOG.error("%s cannot be served: %s", tip[:12], problem)
+                self.refused = Refused(tip, datetime.now(UTC), problem=problem)
 
     def _prove_first(self, repository: Repository) -> None:
         """Go back, where nothing was known at the start, from a newest commit that does not validate."""
@@ -232,6 +237,8 @@ class Live:
         command += ["validate", "--base", base, "--head", head, "--json"]
         try:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+            if self._stopped.is_set():
+                self._process.kill()  # who stops this may have looked before it was there
             with self._process as process:
                 out, errors = process.communicate()
             self._process = None
@@ -266,8 +273,9 @@ class Live:
                 if pulled.problem and self.is_telling:
                     _LOG.warning("the branch is pulled again")
                 pulled.last_success, pulled.problem = datetime.now(UTC), ""
-            except (GitindexError, OSError) as error:
-                problem = " ".join(str(error).split())
+            except Exception as error:  # noqa: BLE001 - a bug here must not end the pulling, unnoticed
+                known = isinstance(error, (GitindexError, OSError))
+                problem = " ".join((str(error) if known else f"unexpected {type(error).__name__}: {error}").split())
                 if problem != pulled.problem and self.is_telling:
                     _LOG.warning("the branch cannot be pulled: %s", printable(problem))
                 pulled.problem = problem
