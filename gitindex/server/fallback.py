@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from gitindex import layout
-from gitindex.download import DeadLinkError, Sink
+from gitindex.download import DeadLinkError, Sink, UnreachableError
 from gitindex.errors import CannotRunError, DistributionError
 from gitindex.facts import read_metadata
 from gitindex.names import IndexName, ProjectName, parse_filename
@@ -52,6 +53,8 @@ class _Line:
     """Those who wait for one upstream."""
 
     turns: asyncio.Semaphore
+    downloads: asyncio.Semaphore
+    """For those whose first byte has not come."""
     waiting: int = 0
 
 
@@ -65,6 +68,7 @@ class Mirrors:
         self._making_thread = ThreadPoolExecutor(1, "make pages")
         self._asking: dict[tuple[Upstream, ProjectName], asyncio.Future[UpstreamPage | None]] = {}
         self._lines: dict[IndexName, _Line] = {}
+        self._starting: set[WantedFile] = set()
 
     def close(self) -> None:
         """Wait for nobody any longer."""
@@ -72,9 +76,13 @@ class Mirrors:
         for threads in (self._asking_threads, self._making_thread):
             threads.shutdown(wait=False, cancel_futures=True)
 
+    def _line(self, upstream: Upstream) -> _Line:
+        made = _Line(asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_AT_ONCE))
+        return self._lines.setdefault(upstream.name, made)
+
     async def _ask(self, upstream: Upstream, work: Callable[[], T]) -> T:
         """Do what waits for an upstream."""
-        line = self._lines.setdefault(upstream.name, _Line(asyncio.Semaphore(_AT_ONCE)))
+        line = self._line(upstream)
         if line.waiting >= _MOST_WAITING:
             raise TooBusyError(f"too many requests wait for the upstream of {upstream.name}", help="try again")
         line.waiting += 1
@@ -218,42 +226,58 @@ class Mirrors:
 
         """
         wheel = asked.target._replace(is_metadata=False)
-        key = _key(wheel, asked.upstream, wheel.sha256)
+        facts = (found.sha256, found.size) if found is not None else (None, None)
+        whole = WantedFile(_key(wheel, asked.upstream, wheel.sha256), *facts)
         if found is None:
             if not asked.target.is_metadata:
                 return await self.files.open(wanted, _gone)
-            source = await self.files.open(WantedFile(key, None, None), _gone)
-            return await self.files.open(wanted, await _metadata_of(wheel.filename, source))
+            return await self._open_metadata_of(whole, wanted, _gone)
+        fetch = self.upstreams.fetcher(asked.upstream, found.url, found.size)
         if not asked.target.is_metadata:
-            return await self.files.open(wanted, self.upstreams.fetcher(asked.upstream, found.url, found.size))
+            return await self._download(asked.upstream, wanted, fetch)
         try:
-            fetch = self.upstreams.metadata_fetcher(asked.upstream, found.url, _LARGEST_METADATA)
-            return await self.files.open(wanted, fetch)
+            beside = self.upstreams.metadata_fetcher(asked.upstream, found.url, _LARGEST_METADATA)
+            return await self._download(asked.upstream, wanted, beside)
         except DeadLinkError:
             # It is promised and not there, which stops pip and uv. The wheel has it.
-            whole = WantedFile(key, found.sha256, found.size)
-            source = await self.files.open(whole, self.upstreams.fetcher(asked.upstream, found.url, found.size))
-            return await self.files.open(wanted, await _metadata_of(wheel.filename, source))
+            return await self._open_metadata_of(whole, wanted, fetch)
 
-
-async def _metadata_of(filename: str, source: OpenFile) -> Callable[[Sink], None]:
-    """Return what gives the metadata of a wheel, once all of the wheel is here."""
-    with tempfile.TemporaryFile() as stream:
+    async def _download(self, upstream: Upstream, wanted: WantedFile, fetch: Callable[[Sink], None]) -> OpenFile:
+        """Open a file; so many of one upstream may wait for their first byte, and others find room beside them."""
+        if wanted in self._starting or self.files.find(wanted.key) is not None:
+            return await self.files.open(wanted, fetch)
+        self._starting.add(wanted)
         try:
-            async for piece in source.pieces(0, None):
-                stream.write(piece)
+            async with self._line(upstream).downloads:
+                return await self.files.open(wanted, fetch)
         finally:
-            source.close()
-        try:
-            metadata = await asyncio.get_running_loop().run_in_executor(None, read_metadata, filename, stream)
-        except DistributionError as error:
-            raise DeadLinkError(f"has no metadata of {filename}, and neither has the wheel: {error}") from None
+            self._starting.discard(wanted)
 
-    def fetch(sink: Sink) -> None:
-        sink.begin(len(metadata))
-        sink.add(metadata)
+    async def _open_metadata_of(self, wheel: WantedFile, wanted: WantedFile, fetch: Callable[[Sink], None]) -> OpenFile:
+        """Open the metadata of a wheel, once all of the wheel is in the cache."""
+        source = await self.files.open(wheel, fetch)
+        async with contextlib.aclosing(source.pieces(0, None)) as pieces:
+            async for _ in pieces:
+                pass
+        source.close()
+        path = self.files.find(wheel.key)
+        if path is None:
+            raise UnreachableError(f"the metadata in {wheel.key[-1]} cannot be read: the cache keeps nothing")
+        metadata = await asyncio.get_running_loop().run_in_executor(None, _metadata_in, path)
 
-    return fetch
+        def give(sink: Sink) -> None:
+            sink.begin(len(metadata))
+            sink.add(metadata)
+
+        return await self.files.open(wanted, give)
+
+
+def _metadata_in(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return read_metadata(path.name, stream)
+    except (DistributionError, OSError) as error:
+        raise DeadLinkError(f"has no metadata of {path.name}, and neither has the wheel: {error}") from None
 
 
 def _gone(sink: Sink) -> None:

@@ -32,7 +32,7 @@ from gitindex.server.outcomes import (
 from gitindex.server.revision import Outside, Revision, changed_store
 from gitindex.server.stored import InGit, Stores
 from gitindex.server.targets import MirroredFile, PeoplesPage, ProjectList, SimpleProject, StoredFile
-from gitindex.server.travel import Moment, find_moment
+from gitindex.server.travel import Moment, Timeline, find_moment
 from gitindex.upstream.mirror import Upstream
 
 _MOST_REVISIONS = 8
@@ -52,6 +52,7 @@ class Reading:
         top = None if self.repository.is_bare else self.repository.root
         self._stores = Stores(self.repository.git_directory / "lfs" / "objects", top)
         self._others: OrderedDict[Moment, Revision] = OrderedDict()
+        self._timeline = Timeline()
         self._dates: dict[tuple[str, str], Moment] = {}
         self._published: dict[tuple[str, str], bool] = {}
         self.generation = 1
@@ -183,7 +184,7 @@ class Reading:
         key = text, self.current.commit
         if key in self._dates:
             return self._dates[key]
-        moment = find_moment(self.repository, text, self.current.commit)
+        moment = find_moment(self.repository, text, self.current.commit, self._timeline)
         if moment.until is not None:
             while len(self._dates) >= _MOST_DATES:
                 del self._dates[next(iter(self._dates))]
@@ -287,8 +288,10 @@ class Reading:
             config["indexes"] = {
                 index: values for index, values in config["indexes"].items() if reader.may_read(IndexName(name, index))
             }
-            if config["indexes"] or reader.is_known:
+            if reader.may_read_all:
                 users[name] = config
+            elif config["indexes"]:
+                users[name] = {key: value for key, value in config.items() if key != "email"}
         return answers.json_document({"type": "list:userconfig", "result": users})
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex.errors import NotThereError, UsageError
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]+(?:Z|[+-][0-9:]+)?)?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+/-]*[A-Za-z0-9_+-])?", re.ASCII)
 """Of the names that Git takes, those without a sign of its own language: no `~`, `^`, `:`, `@{`."""
-_MOST_STEPS = 100_000
+_MOST = 1_000_000
+"""Commits that are looked back."""
 
 
 class Moment(NamedTuple):
@@ -28,7 +32,7 @@ class Moment(NamedTuple):
     """The moment that was asked for; mirrors show what there was until then."""
 
 
-def find_moment(repository: Repository, text: str, tip: str) -> Moment:
+def find_moment(repository: Repository, text: str, tip: str, timeline: Timeline | None = None) -> Moment:
     """Return what is meant by *text*; a moment is one of the first-parent history of *tip*.
 
     A date alone means its end, in UTC. The commit of a moment is the last that was made until then.
@@ -39,7 +43,8 @@ def find_moment(repository: Repository, text: str, tip: str) -> Moment:
     """
     until = read_date(text)
     if until is not None:
-        return Moment(_commit_at(repository, tip, until), is_immutable=False, until=until)
+        commit = (timeline or Timeline()).commit_at(repository, tip, until)
+        return Moment(commit, is_immutable=False, until=until)
     if len(text) > 200 or ".." in text or not _NAME.fullmatch(text):  # noqa: PLR2004 - longer than a path may be
         raise _unknown(text)
     try:
@@ -68,14 +73,45 @@ def read_date(text: str) -> datetime | None:
         return None
 
 
-def _commit_at(repository: Repository, tip: str, until: datetime) -> str:
-    for steps, commit in enumerate(repository.history.first_parents(tip)):
-        if repository.history.committed(commit) <= until:
-            return commit
-        if steps > _MOST_STEPS:
-            break
-    moment = until.isoformat(timespec="seconds").replace("+00:00", "Z")
-    raise NotThereError(f"there is no commit as old as {moment}", help="see: git log --first-parent")
+class Timeline:
+    """When the commits of a first-parent history were made; each is looked at once, whatever is asked for."""
+
+    def __init__(self) -> None:
+        self._ids: list[bytes] = []
+        """The oldest first."""
+        self._earliest = array("q")
+        """Of each commit and all that come after it: the earliest time, in seconds; it never falls."""
+
+    def commit_at(self, repository: Repository, tip: str, until: datetime) -> str:
+        """Return the last commit, on the way back from *tip*, that was made until a moment.
+
+        Raises:
+            NotThereError: there is none.
+            CannotRunError: the history is cut off or broken.
+
+        """
+        self._go_to(repository, tip)
+        at = bisect_right(self._earliest, int(until.timestamp())) - 1
+        if at < 0:
+            moment = until.isoformat(timespec="seconds").replace("+00:00", "Z")
+            raise NotThereError(f"there is no commit as old as {moment}", help="see: git log --first-parent")
+        return self._ids[at].hex()
+
+    def _go_to(self, repository: Repository, tip: str) -> None:
+        known = self._ids[-1].hex() if self._ids else None
+        new = list(takewhile(lambda commit: commit != known, islice(repository.history.first_parents(tip), _MOST)))
+        reached = repository.history.commit(new[-1]).parents[:1] if new else (tip,)
+        if known not in reached:
+            self._ids, self._earliest = [], array("q")
+        for commit in reversed(new):
+            made = int(repository.history.committed(commit).timestamp())
+            self._ids.append(bytes.fromhex(commit))
+            self._earliest.append(made)
+            # Whoever makes a commit says when: it may be older than those before it.
+            for place in range(len(self._earliest) - 2, -1, -1):
+                if self._earliest[place] <= made:
+                    break
+                self._earliest[place] = made
 
 
 def _unknown(text: str) -> NotThereError:

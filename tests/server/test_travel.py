@@ -6,17 +6,22 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 from urllib.parse import urljoin
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from gitindex import tokens
+from gitindex.errors import NotThereError
+from gitindex.server.travel import Timeline
 from tests.repositories import Content, IndexRepository, make_repository
 from tests.server.client import HTML, JSON, Response, Served, serving
 from tests.server.watching import until
 
 PAGE = "/emilie/dev/simple/demo/"
+_TIMES = st.integers(1_000_000_000, 1_000_000_020)
 DATES = ("2026-01-10T12:00:00", "2026-02-10T12:00:00", "2026-03-10T12:00:00")
 FOR_EVER = "max-age=365000000, immutable"
 SOON = "max-age=0, must-revalidate"
@@ -235,3 +240,39 @@ def test_with_tokens_only_what_came_before_the_served_commit_is_there(history: H
         kept = served.get(f"/@{history.commits[0]}{PAGE}", bearer)
         assert kept.cache_control == f"private, {FOR_EVER}"
         assert "Authorization" in kept.vary
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    steps=st.lists(st.lists(st.integers(1_000_000_000, 1_000_000_020), min_size=1, max_size=6), min_size=1, max_size=4)
+)
+def test_timeline_gives_the_commit_that_a_walk_would_find(steps: list[list[int]]) -> None:
+    """Times are what whoever makes a commit says; the history grows between two questions."""
+    history: list[int] = []
+
+    class Repository:
+        class history:  # noqa: N801 - as the real one's attribute is called
+            @staticmethod
+            def first_parents(head: str) -> Iterator[str]:
+                return (f"{number:040x}" for number in range(int(head, 16), -1, -1))
+
+            @staticmethod
+            def commit(commit_id: str) -> SimpleNamespace:
+                number = int(commit_id, 16)
+                return SimpleNamespace(parents=(f"{number - 1:040x}",) if number else ())
+
+            @staticmethod
+            def committed(commit_id: str) -> datetime:
+                return datetime.fromtimestamp(history[int(commit_id, 16)], UTC)
+
+    timeline = Timeline()
+    for step in steps:
+        history.extend(step)
+        for moment in range(999_999_999, 1_000_000_022):
+            walked = next((at for at in range(len(history) - 1, -1, -1) if history[at] <= moment), None)
+            asked = (Repository, f"{len(history) - 1:040x}", datetime.fromtimestamp(moment, UTC))
+            if walked is None:
+                with pytest.raises(NotThereError):
+                    timeline.commit_at(*asked)  # type: ignore[arg-type] # only what it asks of a repository
+            else:
+                assert timeline.commit_at(*asked) == f"{walked:040x}"  # type: ignore[arg-type]
