@@ -9,9 +9,11 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gitindex.errors import CannotRunError
 from gitindex.git.memory import bound_memory
@@ -36,20 +38,43 @@ Started = Callable[[str], object]
 """Is called with the URL once connections are taken."""
 
 
+class Patience(NamedTuple):
+    """How long a client is waited for, in seconds."""
+
+    head: float = HEADERS_WITHIN
+    idle: float = IDLE
+    stalled: float = STALLED
+    end: int = STOP_WITHIN
+
+
 class Connection(HttpToolsProtocol):
     """A connection that may be slow, but not for ever: what stands still is closed, and makes room for others."""
 
-    _timer: asyncio.TimerHandle | None = None
-    _head = 0
-    _left: int | None = None
-    """Bytes that were left to send when the client stopped taking them."""
+    def __init__(self, *args: Any, patience: Patience, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._patience = patience
+        self._deadline: asyncio.TimerHandle | None = None
+        """When the head of a request has to be here."""
+        self._watch: asyncio.TimerHandle | None = None
+        """When it is looked whether the client has taken something."""
+        self._head = 0
+        self._left: int | None = None
+        """Bytes that were left to send when the client stopped taking them."""
+        self._asked: list[RequestResponseCycle] = []
+        """The requests that have no whole answer yet."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect(HEADERS_WITHIN)
+        self._expect(self._patience.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect(None)
+        self._look_in(None)
+        for cycle in self._asked:
+            # uvicorn tells the last one only; the one that is being answered may be another.
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -58,15 +83,20 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._head > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+            # Empty lines and bodies begin no request, and more of them put nothing off.
+            self._expect(self._patience.idle)
 
     def on_message_begin(self) -> None:
-        self._expect(HEADERS_WITHIN)
+        self._expect(self._patience.head)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._expect(None)
         self._head = -1  # what comes now is a body, which nobody reads
         super().on_headers_complete()
+        self._asked = [cycle for cycle in self._asked if not cycle.response_complete]
+        self._asked.append(self.cycle)
 
     def on_message_complete(self) -> None:
         self._head = 0
@@ -74,27 +104,32 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._watch()
+        self._look()
 
     def resume_writing(self) -> None:
         self._left = None
-        self._expect(None)
-        super().resume_writing()
+        self._look_in(None)
+        if not self.transport.is_closing():  # else nothing is to be written any more, which it will be told
+            super().resume_writing()
 
     def _expect(self, seconds: float | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None if seconds is None else self.loop.call_later(seconds, self._give_up)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._give_up)
 
-    def _watch(self) -> None:
-        """Look again whether the client has taken something; one that is slow, and does, is waited for."""
+    def _look(self) -> None:
+        """Let go of a client that has taken nothing since the last look; one that is slow is waited for."""
         left = self.transport.get_write_buffer_size()
         if self._left is not None and left >= self._left:
             self._give_up()
             return
-        self._expect(None)
         self._left = left
-        self._timer = self.loop.call_later(STALLED, self._watch)
+        self._look_in(self._patience.stalled)
+
+    def _look_in(self, seconds: float | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = None if seconds is None else self.loop.call_later(seconds, self._look)
 
     def _give_up(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
@@ -169,7 +204,8 @@ def serve(options: Options, listening: socket.socket, log: AccessLog | None, sta
         counters.use_row(row)
         _run(options, listening, counters, log, lambda _: None)
 
-    Supervisor(work).run(options.workers, lambda: started(url_of(listening, options.base_path)))
+    # A socket that stays open would take connections that nobody answers.
+    Supervisor(work, listening.close).run(options.workers, lambda: started(url_of(listening, options.base_path)))
 
 
 def _raise_limit() -> None:
@@ -189,21 +225,7 @@ def _run(
     options: Options, listening: socket.socket, counters: Counters, log: AccessLog | None, started: Started
 ) -> None:
     state = State(options, counters, log)
-    config = uvicorn.Config(
-        application(state),
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        loop="uvloop",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=_most_connections(),
-        timeout_keep_alive=int(IDLE),
-        timeout_graceful_shutdown=STOP_WITHIN,
-    )
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what matters of it is told by us
+    config = configured(state)
     server = Server(config)
 
     async def run() -> None:
@@ -216,3 +238,23 @@ def _run(
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
+
+
+def configured(state: State, patience: Patience | None = None) -> uvicorn.Config:
+    """Return how uvicorn serves a state."""
+    patience = patience or Patience()
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what matters of it is told by us
+    return uvicorn.Config(
+        application(state),
+        http=cast("type[asyncio.Protocol]", partial(Connection, patience=patience)),
+        ws="none",
+        lifespan="off",
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_most_connections(),
+        timeout_keep_alive=int(patience.idle),
+        timeout_graceful_shutdown=patience.end,
+    )
