@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin
 
+from gitindex.errors import DeliveryError
 from gitindex.web import (
     MAX_REDIRECTS,
     Credentials,
@@ -51,20 +52,17 @@ CredentialsFor = Callable[[str], Credentials | None]
 """Says for a URL with what name and password its server is asked."""
 
 
-class DeadLinkError(Exception):
+class DeadLinkError(DeliveryError):
     """The server's answer is that the file is not to be had at this URL."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
+    is_wrong = True
 
 
-class UnreachableError(Exception):
+class UnreachableError(DeliveryError):
     """Nothing can be said of the file: the network, or the server, failed."""
 
     def __init__(self, problem: str, *, help: str = _LATER, is_silent: bool = False) -> None:  # noqa: A002
         super().__init__(problem)
-        self.problem = problem
         self.help = help
         self.is_silent = is_silent
         """Whether the server did not answer, or not in time, or not with more than that it cannot."""

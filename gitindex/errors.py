@@ -54,6 +54,17 @@ class CannotRunError(GitindexError):
     exit_code = 3
 
 
+class DeliveryError(Exception):
+    """Something cannot be given now: whoever has it does not deliver it, or delivers something else."""
+
+    is_wrong: ClassVar[bool] = False
+    """Whether the other side answered, and wrongly; else it did not, or nobody could ask."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
 class RefusedError(GitindexError):
     """A write was refused by the rules, and nothing was written (exit code 1)."""
 

@@ -23,7 +23,8 @@ from gitindex.names import ProjectName, is_project_name, is_sha256, normalize
 from gitindex.pages import Links, ProjectPage, is_quarantined, joined, project_page
 from gitindex.render import machine
 from gitindex.resolve import resolution_order, walk
-from gitindex.upstream import Upstream, Upstreams, asked
+from gitindex.upstream.client import Upstreams
+from gitindex.upstream.mirror import Upstream, asked
 
 if TYPE_CHECKING:
     from gitindex.snapshot import Index, Snapshot

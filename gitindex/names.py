@@ -151,7 +151,7 @@ def is_safe_filename(text: str) -> bool:
     return len(text) <= MAX_FILENAME and _SAFE_FILENAME.fullmatch(text) is not None
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def parse_version(text: str) -> Version | None:
     """Return the version that *text* spells (PEP 440), or ``None``."""
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415

@@ -221,7 +221,7 @@ def _version(text: str) -> Version:
     return parsed
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _sort_key(version: str) -> Any:
     """Return what is equal for equal versions, and compares as they do among its own kind; ``None`` for no version."""
     key = version_key(version)

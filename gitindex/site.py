@@ -14,21 +14,12 @@ from gitindex import layout
 from gitindex.errors import NotThereError
 from gitindex.names import IndexName, ProjectName
 from gitindex.output import OutputFolder
-from gitindex.overview import (
-    Gathered,
-    ServedIndex,
-    feed_view,
-    index_view,
-    is_known,
-    landing_view,
-    open_index,
-    project_view,
-    reserved_names,
-)
+from gitindex.overview import Gathered, feed_view, index_view, landing_view, project_view
 from gitindex.pages import Links, ProjectList, ProjectPage, project_page
 from gitindex.parallel import in_shares, shares_for
 from gitindex.render import feed, machine, people
 from gitindex.resolve import project_names, walk
+from gitindex.served import ServedIndex, is_known, open_index, reserved_names
 from gitindex.snapshot import Snapshot
 from gitindex.storage import EmbeddedStore, paths_of
 

@@ -28,47 +28,17 @@ from gitindex.documents import Unreadable, read_json
 from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.layout import MAX_DOCUMENT, SETTINGS
 from gitindex.model import Model, Text, UploadTime
-from gitindex.names import IndexName, is_owner_name, is_user_name, parse_index_name
+from gitindex.names import is_owner_name
+from gitindex.scopes import READ, is_index_pattern
 
 T = TypeVar("T")
 
 FORMAT = 1
 VARIABLE = "GITINDEX_TOKENS"
 """The environment variable that names the file."""
-EVERY = "*"
-READ = "read:"
-"""What the only kind of scope starts with: ``read:USER/INDEX``, ``read:USER/*`` or ``read:*``."""
-
 _ID_BYTES, _SECRET_BYTES = 5, 32
 _TOKEN = re.compile(rb"gitindex_(?P<id>[a-z2-7]{8})_[a-z2-7]{52}")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
-
-
-def is_index_pattern(text: str) -> bool:
-    """Tell whether *text* names indexes: ``user/index``, ``user/*`` or ``*``."""
-    if text == EVERY:
-        return True
-    user, _, name = text.partition("/")
-    return is_user_name(user) if name == EVERY else parse_index_name(text) is not None
-
-
-def read_scope(pattern: str) -> str:
-    """Return the scope that lets a token read the indexes that *pattern* names.
-
-    Raises:
-        UsageError: it names none.
-
-    """
-    if not is_index_pattern(pattern):
-        raise UsageError(
-            f"{pattern!r} names no index", help="write USER/INDEX, such as emilie/prod, or 'emilie/*', or '*' for all"
-        )
-    return READ + pattern
-
-
-def allows(scopes: Collection[str], index: IndexName) -> bool:
-    """Tell whether one of the *scopes* allows to read the index; each is looked up, for a set's sake."""
-    return f"{READ}{index}" in scopes or f"{READ}{index.user}/{EVERY}" in scopes or READ + EVERY in scopes
 
 
 def _scope(text: str) -> str:
@@ -97,7 +67,7 @@ class Token(Model):
 
     @property
     def expiry(self) -> float | None:
-        """When it stops to be valid, in seconds since 1970; ``None``: never."""
+        """When it stops being valid, in seconds since 1970; ``None``: never."""
         return None if self.expires is None else datetime.fromisoformat(self.expires).timestamp()
 
     def is_live(self, now: float) -> bool:

@@ -82,6 +82,12 @@ def test_the_lines_of_the_help_are_the_first_lines_of_the_docstrings() -> None:
         assert str(text).splitlines()[0] == entry.help, name
 
 
+@pytest.mark.parametrize("group", ["user", "index", "token"])
+def test_the_completion_of_the_shell_is_offered_once_and_not_by_each_group(run: Run, group: str) -> None:
+    assert "completion" in run("--help").out
+    assert "completion" not in run(group, "--help").out
+
+
 def test_the_help_lists_every_command(run: Run) -> None:
     result = run("--help")
     assert result.code == 0

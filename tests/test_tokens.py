@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gitindex import tokens
+from gitindex import scopes, tokens
 from gitindex.errors import CannotRunError, GitindexError, NotThereError, UsageError
 from gitindex.names import IndexName, UserName
 from tests.conftest import Run
@@ -253,7 +253,7 @@ def test_default_file_is_where_the_environment_says(monkeypatch: pytest.MonkeyPa
 def test_scope_allows_what_it_names_and_nothing_else(scope: str, allowed: set[str]) -> None:
     names = ["emilie/prod", "emilie/dev", "emil/prod", "bob/prod"]
     found = {
-        name for name in names if tokens.allows({scope}, IndexName(UserName(name.split("/")[0]), name.split("/")[1]))
+        name for name in names if scopes.allows({scope}, IndexName(UserName(name.split("/")[0]), name.split("/")[1]))
     }
     assert found == allowed
 

@@ -15,8 +15,18 @@ from gitindex.edits import opened, owners
 from gitindex.model import Mirror, Stage, User
 from gitindex.snapshot import Index
 
-user = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Create, list, show, modify and delete users.")
-index = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Create, list, show, modify and delete indexes.")
+user = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Create, list, show, modify and delete users.",
+)
+index = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Create, list, show, modify and delete indexes.",
+)
 
 _UserName = Annotated[str, typer.Argument(metavar="NAME", help="The user.")]
 _IndexName = Annotated[str, typer.Argument(metavar="USER/INDEX", help="The index.")]

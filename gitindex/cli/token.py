@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gitindex import tokens
+from gitindex import scopes as scopes_, tokens
 from gitindex.cli.common import JsonOption, current, open_repository
 from gitindex.cli.output import note, print_json, say, table
 from gitindex.errors import CannotRunError, UsageError
@@ -20,7 +20,10 @@ from gitindex.names import parse_index_name
 from gitindex.snapshot import Snapshot
 
 token = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="Create, list and revoke tokens that may read indexes."
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Create, list and revoke tokens that may read indexes.",
 )
 
 TokensOption = Annotated[
@@ -53,7 +56,7 @@ def create_token(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="When it stops to be valid: after a time such as 90d (s, m, h, d, w), or as a date begins (UTC).",
+            help="When it stops being valid: after a time such as 90d (s, m, h, d, w), or as a date begins (UTC).",
         ),
     ] = None,
     file: TokensOption = None,
@@ -63,7 +66,7 @@ def create_token(
 
     It is printed this once: only its hash is kept.
     """
-    path, scopes, now = _path(ctx, file), [tokens.read_scope(pattern) for pattern in read], _now()
+    path, scopes, now = _path(ctx, file), [scopes_.read_scope(pattern) for pattern in read], _now()
     made = tokens.create(path, name, scopes, expires=None if expires is None else _time(expires, now), now=now)
     if as_json:
         print_json({**_json(made.token, now), "token": made.text})
@@ -121,7 +124,7 @@ def _end(item: tokens.Token, now: datetime) -> tuple[str, str]:
 
 
 def _indexes(item: tokens.Token) -> str:
-    return ", ".join(scope.removeprefix(tokens.READ) for scope in item.scopes)
+    return ", ".join(scope.removeprefix(scopes_.READ) for scope in item.scopes)
 
 
 def _now() -> datetime:
@@ -182,6 +185,6 @@ def _not_there(snapshot: Snapshot | None, patterns: list[str]) -> list[str]:
     for pattern in patterns:
         name = parse_index_name(pattern)
         is_there = snapshot.index(name) if name else snapshot.user(pattern.partition("/")[0])
-        if pattern != tokens.EVERY and is_there is None:
+        if pattern != scopes_.EVERY and is_there is None:
             missing.append(pattern)
     return missing

@@ -19,6 +19,8 @@ class Answer(NamedTuple):
     code: int
     out: str
     """What it printed; bytes that are not UTF-8 are surrogate escapes."""
+    errors: str
+    """What it said on its standard error."""
 
 
 def run_git(
@@ -57,7 +59,7 @@ def run_git(
     if done.returncode not in accepted:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise CannotRunError(f"git {_command(arguments)}: {words[0] if words else 'failed'}", help="\n".join(words[1:]))
-    return Answer(done.returncode, done.stdout)
+    return Answer(done.returncode, done.stdout, done.stderr)
 
 
 def _command(arguments: Collection[str]) -> str:

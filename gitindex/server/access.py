@@ -15,11 +15,14 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from gitindex import tokens
+from gitindex import scopes
 from gitindex.errors import CannotRunError
 from gitindex.names import IndexName
+
+if TYPE_CHECKING:
+    from gitindex.tokens import Token
 
 CHALLENGE = b'Basic realm="gitindex", charset="UTF-8"'
 """The value of WWW-Authenticate that goes with a 401."""
@@ -47,9 +50,14 @@ class Reader(NamedTuple):
     scopes: frozenset[str]
     """What may be read, as in the file of the tokens, with what everybody may read. Equal ones read the same."""
 
+    @property
+    def may_read_all(self) -> bool:
+        """Whether there is no index that this reader may not read."""
+        return scopes.READ + scopes.EVERY in self.scopes
+
     def may_read(self, index: IndexName) -> bool:
         """Tell whether this reader may read the index, with all that it inherits."""
-        return tokens.allows(self.scopes, index)
+        return scopes.allows(self.scopes, index)
 
 
 def refusal(
@@ -73,6 +81,8 @@ def sent_token(authorization: bytes) -> bytes | None:
 
     With Basic, it is the password of any user, or the user name where the password is empty.
     """
+    from gitindex import tokens  # noqa: PLC0415 - most servers have none
+
     match = _SCHEME.fullmatch(authorization) if len(authorization) <= MAX_HEADER else None
     if match is None:
         return None
@@ -103,7 +113,7 @@ _Signature = tuple[int, ...] | None
 class _State:
     """The tokens of one content of the file, and the headers that were recognised by them."""
 
-    def __init__(self, signature: _Signature, found: Sequence[tokens.Token], public: frozenset[str]) -> None:
+    def __init__(self, signature: _Signature, found: Sequence[Token], public: frozenset[str]) -> None:
         self.signature = signature
         self._known = {
             token.id: _Known(
@@ -120,6 +130,8 @@ class _State:
         key = sha256(authorization).digest()  # of a secret, so that looking it up tells nothing about that
         if (remembered := self._remembered.get(key)) is not None:
             return remembered
+        from gitindex import tokens  # noqa: PLC0415
+
         text = sent_token(authorization)
         if text is None:
             return None
@@ -158,7 +170,7 @@ class Access:
 
         """
         self._path, self._clock, self._ticks = path, clock, ticks
-        self._public = frozenset(map(tokens.read_scope, public))
+        self._public = frozenset(map(scopes.read_scope, public))
         self._anonymous = Reader(is_known=False, name="", scopes=self._public)
         self._complaint = ""
         self._looked = ticks()
@@ -209,6 +221,8 @@ class Access:
             _log.info("%s: the tokens were read again", self._path)
 
     def _read(self, signature: _Signature) -> _State:
+        from gitindex import tokens  # noqa: PLC0415
+
         # The signature is older than what is read: a change in between is seen at the next look.
         return _State(signature, tokens.read(self._path), self._public)
 
@@ -217,7 +231,7 @@ class _OpenAccess(Access):
     """The access of a server without tokens."""
 
     def __init__(self) -> None:
-        self._everybody = Reader(is_known=True, name="", scopes=frozenset({tokens.READ + tokens.EVERY}))
+        self._everybody = Reader(is_known=True, name="", scopes=frozenset({scopes.READ + scopes.EVERY}))
 
     def of(self, authorization: bytes | None) -> Reader | None:
         del authorization

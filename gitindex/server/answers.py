@@ -86,13 +86,13 @@ class Answer:
             _start(HTTPStatus.NOT_MODIFIED, [pair for pair in sent if pair[0] not in _OF_CONTENT]) if etag else None
         )
 
-    def make_private(self) -> None:
-        """Let no shared cache hand it to somebody else."""
+    def depend_on_reader(self, *, is_private: bool) -> None:
+        """Let no shared cache hand it to somebody else; what is not private is for all who have no token."""
         for start in (self.start, self.not_modified):
             for at, (name, value) in enumerate(start["headers"] if start else ()):
                 if start and name == b"vary" and b"Authorization" not in value:
                     start["headers"][at] = (name, value + b", Authorization")
-                elif start and name == b"cache-control" and b"private" not in value:
+                elif start and is_private and name == b"cache-control" and b"private" not in value:
                     start["headers"][at] = (name, b"private, " + value)
 
     def set_caching(self, value: bytes) -> None:
@@ -156,11 +156,15 @@ def json_document(value: object, *, status: HTTPStatus = HTTPStatus.OK) -> Answe
     return Answer(status, headers, json.dumps(value, indent=1, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 
 
-@lru_cache(maxsize=256)
 def takes_gzip(accept_encoding: bytes | None) -> bool:
     """Tell whether a client with this ``Accept-Encoding`` takes gzip (RFC 9110, section 12.5.3)."""
+    return accept_encoding is not None and _takes_gzip(accept_encoding[:_LONGEST])
+
+
+@lru_cache(maxsize=256)
+def _takes_gzip(accept_encoding: bytes) -> bool:
     found: dict[bytes, bool] = {}
-    for part in (accept_encoding or b"")[:_LONGEST].lower().split(b","):
+    for part in accept_encoding.lower().split(b","):
         name, _, parameter = part.partition(b";")
         weight = parameter.strip().removeprefix(b"q=").strip()
         found[name.strip()] = not parameter or bool(_NOT_ZERO.fullmatch(weight))

@@ -10,17 +10,15 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from gitindex.download import DeadLinkError, UnreachableError
-from gitindex.errors import GitindexError
-from gitindex.server import answers, operations
+from gitindex.errors import DeliveryError, GitindexError
+from gitindex.server import answers
 from gitindex.server.access import CHALLENGE, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
+from gitindex.server.bodies import peoples_page
 from gitindex.server.delivery import Exchange, GoneError, Receive, Scope, Send
-from gitindex.server.filecache import BrokenFileError, BusyError
 from gitindex.server.files import Files, Request
 from gitindex.server.negotiation import SIMPLE, Format, negotiate, requested
-from gitindex.server.reading import (
-    MOVES,
+from gitindex.server.outcomes import (
     FileHere,
     FileOutside,
     ListOutside,
@@ -29,9 +27,8 @@ from gitindex.server.reading import (
     Slow,
     Wanted,
     not_there,
-    slow_page,
-    stylesheet,
 )
+from gitindex.server.reading import MOVES
 from gitindex.server.state import LOG, State
 from gitindex.server.targets import (
     Asked,
@@ -43,13 +40,12 @@ from gitindex.server.targets import (
     Redirect,
     SimpleProject,
     StoredFile,
-    Target,
     parse,
 )
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_EXPECTED = (GitindexError, DeadLinkError, UnreachableError, BrokenFileError, BusyError, OSError)
+_EXPECTED = (GitindexError, DeliveryError, OSError)
 """What keeps an answer from being given, through no fault of this program."""
 _METHODS = frozenset({"GET", "HEAD"})
 _EMPTY = {"type": "http.response.body", "body": b""}
@@ -99,7 +95,9 @@ def application(state: State) -> Application:
         query = scope["query_string"]
         format_ = negotiate(accept) if not query else _format_of(query, accept)
         is_gzipped = takes_gzip(encoding)
-        place = (raw_path, format_, is_gzipped, reader.scopes if reader is not None else None)
+        # A token may read no more than strangers do, and is still told more.
+        who = None if reader is None else reader.scopes if reader.is_known else (reader.scopes,)
+        place = (raw_path, format_, is_gzipped, who)
         answer = cache.get(place)
         said = _Said(place, raw_path, format_, is_gzipped, reader, condition, part is not None)
         if (
@@ -145,6 +143,7 @@ async def _answer(state: State, files: Files, exchange: Exchange, said: _Said) -
         else:
             request = Request(scope, said.place, said.condition, said.reader)
             answer = await files.send(outcome, request, exchange)
+            answer = None if answer is None else _private(state, answer, said.reader)
         if answer is not None:
             await _send(state, scope, exchange.send, answer, said)
     except GoneError:
@@ -180,17 +179,11 @@ def _path(scope: Scope) -> str:
 
 def _failure(error: Exception) -> Answer:
     """Return the answer that says that nobody can tell now: not 404, which a client takes for "does not exist"."""
-    match error:
-        case DeadLinkError(problem=problem):
-            return answers.refusal(HTTPStatus.BAD_GATEWAY, f"the upstream {problem}", _LATER)
-        case UnreachableError(problem=problem):
-            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, problem, _LATER)
-        case BrokenFileError():
-            return answers.refusal(HTTPStatus.BAD_GATEWAY, str(error), _LATER)
-        case GitindexError() | BusyError():
-            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _LATER)
-        case _:
-            return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, "a disk fails", _LATER)
+    if isinstance(error, DeliveryError):
+        status = HTTPStatus.BAD_GATEWAY if error.is_wrong else HTTPStatus.SERVICE_UNAVAILABLE
+        return answers.refusal(status, f"the file cannot be given: {error.problem}", _LATER)
+    text = str(error) if isinstance(error, GitindexError) else "a disk fails"
+    return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, _LATER)
 
 
 async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere | FileOutside:
@@ -204,7 +197,7 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
     target = asked.target
     if isinstance(target, Malformed):
         return answers.refusal(HTTPStatus.BAD_REQUEST, target.problem)
-    if (refused := _refused(state, target, said.reader)) is not None:
+    if (refused := _refused(asked, said.reader)) is not None:
         return refused
     assert said.reader is not None  # noqa: S101 - nobody known is refused
     if asked.is_json:
@@ -225,10 +218,11 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
             return await _page(state, asked, said)
 
 
-def _refused(state: State, target: Target | None, reader: Reader | None) -> Answer | None:
+def _refused(asked: Asked, reader: Reader | None) -> Answer | None:
     """Return the refusal of what a reader may not see, the same whether or not it is there."""
+    target = asked.target
     index = target.index if isinstance(target, (ProjectList, SimpleProject, PeoplesPage)) else None
-    if isinstance(target, Own):
+    if isinstance(target, Own) and asked.revision is None:
         if reader is None:
             return _unauthorized()
         return None  # each of these says by itself what a stranger sees of it
@@ -236,7 +230,7 @@ def _refused(state: State, target: Target | None, reader: Reader | None) -> Answ
         case HTTPStatus.UNAUTHORIZED:
             return _unauthorized()
         case HTTPStatus.FORBIDDEN:
-            return _private(state, answers.refusal(HTTPStatus.FORBIDDEN, "this token may not read that index"))
+            return answers.refusal(HTTPStatus.FORBIDDEN, "this token may not read that index")
         case _:
             return None
 
@@ -252,18 +246,20 @@ def _not_acceptable() -> Answer:
 
 
 async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
+    from gitindex.server import operations, peoples  # noqa: PLC0415 - the server starts sooner without them
+
     reader = said.reader
-    assert reader is not None  # noqa: S101
+    assert reader is not None  # noqa: S101 - refused before
     match name:
         case "+site/style.css":
-            answer = stylesheet(_wanted(Asked(None), said))
+            answer = peoples_page(peoples.stylesheet(), _wanted(Asked(None), said), name, content_type=answers.CSS)
             answer.generation = answers.ALWAYS
             state.cache.put(said.place, answer)
             return answer
         case "+status":
             return operations.status(state, reader)
         case "+metrics":
-            return operations.metrics(state) if reader.is_known else _unauthorized()
+            return operations.metrics(state, reader) if reader.is_known else _unauthorized()
         case "+api":
             return operations.api(state, reader)
         case _:
@@ -285,10 +281,12 @@ async def _read(state: State, asked: Asked, said: _Said) -> tuple[Outcome, int]:
 async def _page(state: State, asked: Asked, said: _Said) -> Answer:
     """Return a page, made once for all who ask for it at the same time."""
     state.counters.page(was_kept=False)
-    task = state.making.get(said.place)
+    # Who comes after a commit does not wait for what was begun before it.
+    key = said.place, state.generation
+    task = state.making.get(key)
     if task is None:
-        task = state.making[said.place] = asyncio.create_task(_make(state, asked, said))
-        task.add_done_callback(lambda _: state.making.pop(said.place, None))
+        task = state.making[key] = asyncio.create_task(_make(state, asked, said))
+        task.add_done_callback(lambda _: state.making.pop(key, None))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
     # Who goes away does not take the page from the others.
     answer: Answer = await asyncio.shield(task)
@@ -316,18 +314,19 @@ async def _make(state: State, asked: Asked, said: _Said) -> Answer:
             made = await loop.run_in_executor(
                 state.people.thread, lambda: state.people.page(index, commit, is_feed=is_feed)
             )
-            answer = slow_page(made, slow, wanted)
+            content_type = answers.ATOM if is_feed else answers.HTML
+            answer = peoples_page(made, wanted, slow.identity, content_type=content_type)
             answer.generation = generation
         case _:
             raise AssertionError(outcome)
-    state.cache.put(said.place, _private(state, answer))
+    state.cache.put(said.place, _private(state, answer, said.reader))
     return answer
 
 
-def _private(state: State, answer: Answer) -> Answer:
+def _private(state: State, answer: Answer, reader: Reader | None) -> Answer:
     """Return an answer that a shared cache does not hand to others, where it is only for those who have a token."""
     if state.options.tokens is not None:
-        answer.make_private()
+        answer.depend_on_reader(is_private=reader is None or reader.is_known)
     return answer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -18,7 +19,13 @@ from gitindex.server.state import Options
 from gitindex.words import Option
 
 OPTIONS = (
-    Option("host", "--host", "The address to listen on; others reach 0.0.0.0.", "ADDRESS", default="127.0.0.1"),
+    Option(
+        "host",
+        "--host",
+        "The address to listen on; with 0.0.0.0, other machines reach it.",
+        "ADDRESS",
+        default="127.0.0.1",
+    ),
     Option(
         "port", "--port", "The port; 0 is a free one.", "PORT", int, 3141, least=0, most=65535, variable="GITINDEX_PORT"
     ),
@@ -40,9 +47,15 @@ OPTIONS = (
         Path,
         variable="GITINDEX_CACHE",
     ),
-    Option("cache_size", "--cache-size", "How much of files it keeps, such as 500M or 20G.", "SIZE", default="10G"),
+    Option(
+        "cache_size",
+        "--cache-size",
+        "The most that files take in that folder, such as 500M or 20G.",
+        "SIZE",
+        default="10G",
+    ),
     Option("largest_file", "--largest-file", "The largest file that is taken from an upstream.", "SIZE", default="4G"),
-    Option("page_cache", "--page-cache", "How much memory each worker uses for pages.", "SIZE", default="48M"),
+    Option("page_cache", "--page-cache", "How much memory each worker uses for pages.", "SIZE", default="16M"),
     Option(
         "tokens",
         "--tokens",
@@ -59,10 +72,21 @@ OPTIONS = (
         is_repeated=True,
     ),
     Option("workers", "--workers", "Processes that answer.", "NUMBER", int, 1, least=1, most=64),
-    Option("base_path", "--base-path", "What a proxy in front leaves before each path: /pypi.", "PATH", default=""),
+    Option(
+        "base_path",
+        "--base-path",
+        "The path below which a proxy in front has the server, such as /pypi.",
+        "PATH",
+        default="",
+    ),
     Option("access_log", "--access-log", "Log requests, in the Combined Log Format; - is standard output.", "FILE"),
     Option("afresh", "--afresh", "Serve the newest commit, whatever an earlier run found good."),
 )
+_BASE_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@+-]+)+", re.ASCII)
+"""Segments that need no escape anywhere, and none that clients resolve away."""
+_LARGEST = 1 << 62
+"""Bytes."""
+_MOST_DIGITS = 19
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -77,7 +101,7 @@ def run(
     cache: Path | None = None,
     cache_size: str = "10G",
     largest_file: str = "4G",
-    page_cache: str = "48M",
+    page_cache: str = "16M",
     tokens: Path | None = None,
     public: list[str] | None = None,
     workers: int = 1,
@@ -105,8 +129,8 @@ def run(
         reference="HEAD" if branch is None else f"refs/heads/{branch}",
         base_path=_base_path(base_path),
         page_cache=_size("--page-cache", page_cache),
-        file_cache=_size("--cache-size", cache_size),
-        largest_file=_size("--largest-file", largest_file),
+        file_cache=_size("--cache-size", cache_size, least=1),
+        largest_file=_size("--largest-file", largest_file, least=1),
         tokens=tokens,
         public=tuple(public or ()),
         pull_every=pull_every,
@@ -116,8 +140,8 @@ def run(
     log = AccessLog(access_log) if access_log is not None else None
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="gitindex: %(message)s")
     name = printable(directory.resolve().name)
-    listening = bind(host, port)
-    serve(options, listening, log, lambda url: sys.stderr.write(f"Serving {name} at {url} (Ctrl-C stops it)\n"))
+    with bind(host, port) as listening:
+        serve(options, listening, log, lambda url: sys.stderr.write(f"Serving {name} at {url} (Ctrl-C stops it)\n"))
     return 0
 
 
@@ -131,15 +155,18 @@ def _cache_folder(git_directory: Path, folder: str) -> Path:
 
 def _base_path(text: str) -> str:
     path = "/" + text.strip("/") if text.strip("/") else ""
-    if not path.isascii() or any(character in path for character in " ?#%\\") or "//" in path:
+    if path and not _BASE_PATH.fullmatch(path):
         raise UsageError(f"{text!r} is no base path", help="write it as /pypi, or /tools/pypi")
     return path
 
 
-def _size(option: str, text: str) -> int:
+def _size(option: str, text: str, *, least: int = 0) -> int:
     number, unit = text[:-1], text[-1:].upper()
     if unit.isdigit():
         number, unit = text, ""
-    if unit not in _UNITS or not number.isascii() or not number.isdigit():
+    if unit not in _UNITS or not number.isascii() or not number.isdigit() or len(number) > _MOST_DIGITS:
         raise UsageError(f"{option}: {text!r} is no size", help="write it as 500M or 20G")
-    return int(number) * _UNITS[unit]
+    size = int(number) * _UNITS[unit]
+    if not least <= size <= _LARGEST:
+        raise UsageError(f"{option}: {text!r} is no size that can be", help="write it as 500M or 20G")
+    return size

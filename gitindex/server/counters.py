@@ -32,9 +32,12 @@ class Counters:
         # Anonymous and shared: forks see what each of them counts.
         self._all = memoryview(mmap.mmap(-1, workers * len(NAMES) * _WIDTH)).cast("Q")
         self._own = self._all[: len(NAMES)]
+        self.row = 0
+        """This worker's, from 0."""
 
     def use_row(self, worker: int) -> None:
         """Count in the row of a worker, from 0, from now on."""
+        self.row = worker
         self._own = self._all[worker * len(NAMES) : (worker + 1) * len(NAMES)]
 
     def answered(self, status: int, size: int) -> None:

@@ -9,18 +9,27 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from gitindex.errors import CannotRunError
 from gitindex.server.answers import FOR_MACHINES, SECURE, Answer, Headers, refusal
 from gitindex.server.ranges import Part, wanted_part
 
-PIECE = 1 << 18
-"""Bytes: larger ones are hardly faster, and a slow client holds one of them."""
+PIECE = 1 << 16
+"""Bytes: larger ones are hardly faster, and a slow client holds two of them."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+Changed = tuple[int, int]
+"""Size, and when it was written to last, in nanoseconds. Git removes what it replaces, which changes neither."""
+
+
+def changed_at(found: os.stat_result) -> Changed:
+    """Return when an open file was changed."""
+    return found.st_size, found.st_mtime_ns
 
 
 class GoneError(Exception):
@@ -71,6 +80,10 @@ class Bytes(Protocol):
     size: int | None
     """``None`` where it is not known before the end."""
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether all of it is known to be right; else its last part is, before that is yielded."""
+
     def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *start* up to *stop*."""
 
@@ -84,6 +97,7 @@ class InMemory:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size: int | None = len(data)
+        self.is_proven = True
 
     async def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         yield self._data[start:stop]
@@ -95,9 +109,12 @@ class InMemory:
 class OpenOnDisk:
     """A file of its own; it stays the one that was opened, whatever becomes of its name."""
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, changed: Changed | None = None) -> None:
+        """Take an open file of *size* bytes, which is wrong if it is written to after it was last *changed*."""
         self._descriptor = descriptor
+        self._changed = changed
         self.size: int | None = size
+        self.is_proven = True
 
     @classmethod
     def at(cls, path: Path, size: int) -> Self:
@@ -126,6 +143,8 @@ class OpenOnDisk:
             if not piece:
                 raise CannotRunError("the file has become shorter while it was sent")
             start += len(piece)
+            if start >= end and self._changed not in {None, changed_at(os.fstat(self._descriptor))}:
+                raise CannotRunError("the file was written to while it was sent")
             yield piece
 
     def close(self) -> None:
@@ -141,8 +160,8 @@ class FileHead(NamedTuple):
     caching: bytes
     size: int | None
     """Bytes, ``None`` where it is not known."""
-    is_private: bool = False
-    """Whether it is only for those who have a token."""
+    readers: Literal["all", "strangers", "known"] = "all"
+    """Whom a shared cache may hand it to: everybody, those without a token, or nobody."""
 
     def headers(self) -> Headers:
         """Return the headers of the whole file and of any part. It is never compressed: pip hashes what it gets."""
@@ -157,15 +176,9 @@ class FileHead(NamedTuple):
 
     def others(self) -> Headers:
         """Return the headers that do not depend on how it is sent."""
-        content: Headers = ((b"content-type", self.content_type),)
-        if self.is_private:
-            return (
-                *content,
-                (b"cache-control", b"private, " + self.caching),
-                (b"vary", b"Authorization"),
-                *FOR_MACHINES,
-            )
-        return (*content, (b"cache-control", self.caching), *FOR_MACHINES)
+        caching = b"private, " + self.caching if self.readers == "known" else self.caching
+        varies: Headers = () if self.readers == "all" else ((b"vary", b"Authorization"),)
+        return ((b"content-type", self.content_type), (b"cache-control", caching), *varies, *FOR_MACHINES)
 
 
 def part_of(head: FileHead, range_: bytes | None, condition: bytes | None) -> Part | Answer | None:

@@ -27,9 +27,11 @@ from gitindex.server.answers import Answer
 from gitindex.server.delivery import FileHead
 from gitindex.server.filecache import FileCache, OpenFile, Wanted as WantedFile
 from gitindex.server.negotiation import Format
-from gitindex.server.reading import NO_PROJECT, FileOutside, PageOutside, not_there
+from gitindex.server.outcomes import NO_PROJECT, FileOutside, PageOutside, TooBusyError, not_there
 from gitindex.server.targets import NO_DIGEST, MirroredFile
-from gitindex.upstream import Upstream, UpstreamFile, UpstreamPage, Upstreams, metadata_url
+from gitindex.upstream.client import Upstreams, metadata_url
+from gitindex.upstream.mirror import Upstream
+from gitindex.upstream.pages import UpstreamFile, UpstreamPage
 
 T = TypeVar("T")
 
@@ -43,10 +45,6 @@ _AT_ONCE = 8
 """Requests that one upstream is asked at once: one that hangs leaves threads for the others."""
 _LARGEST_METADATA = 16 << 20
 """Bytes; PyPI takes none of more than a few."""
-
-
-class TooBusyError(CannotRunError):
-    """More wait than can be served."""
 
 
 @dataclass(slots=True)
@@ -180,20 +178,27 @@ class Mirrors:
             return answers.redirect(url, status=HTTPStatus.FOUND)
         if target.is_metadata:
             digest = found.core_metadata if isinstance(found.core_metadata, str) else None
-            return _head(target, None), WantedFile(_key(target, upstream), digest, None), found
-        return _head(target, found.size), WantedFile(_key(target, upstream), found.sha256, found.size), found
+            return _head(target, digest, None), WantedFile(_key(target, upstream, digest), digest, None), found
+        key = _key(target, upstream, target.sha256)
+        return _head(target, target.sha256, found.size), WantedFile(key, found.sha256, found.size), found
 
     def _kept_file(self, asked: FileOutside) -> tuple[FileHead, WantedFile, None] | None:
         """Return a file that is in the cache, where the mirror's filters leave it without asking its age."""
         target, upstream = asked.target, asked.upstream
+        if asked.revision.until is not None:
+            return None
         name = parse_filename(target.filename)
-        path = self.files.find(_key(target, upstream))
-        if path is None or asked.revision.until is not None:
+        wanted = WantedFile(_key(target._replace(is_metadata=False), upstream, target.sha256), None, None)
+        size = self.kept_size(wanted)
+        if size is None:
             return None
         if not upstream.filters.shows(target.project, None if name is None else name.version):
             return None
-        size = path.stat().st_size
-        return _head(target, size), WantedFile(_key(target, upstream), None, size), None
+        if target.is_metadata:  # the page alone says which digest it has; the file that is kept has it
+            is_wheel = target.filename.endswith(".whl")
+            kept = WantedFile(_key(target, upstream, None), None, None)
+            return (_head(target, None, None), kept, None) if is_wheel else None
+        return _head(target, target.sha256, size), wanted._replace(size=size), None
 
     def kept_size(self, wanted: WantedFile) -> int | None:
         """Return how many bytes a file has that is in the cache."""
@@ -211,8 +216,13 @@ class Mirrors:
             CannotRunError: it is not what the upstream said, or too large.
 
         """
+        wheel = asked.target._replace(is_metadata=False)
+        key = _key(wheel, asked.upstream, wheel.sha256)
         if found is None:
-            return await self.files.open(wanted, _gone)
+            if not asked.target.is_metadata:
+                return await self.files.open(wanted, _gone)
+            source = await self.files.open(WantedFile(key, None, None), _gone)
+            return await self.files.open(wanted, await _metadata_of(wheel.filename, source))
         if not asked.target.is_metadata:
             return await self.files.open(wanted, self.upstreams.fetcher(asked.upstream, found.url, found.size))
         try:
@@ -220,8 +230,7 @@ class Mirrors:
             return await self.files.open(wanted, fetch)
         except DeadLinkError:
             # It is promised and not there, which stops pip and uv. The wheel has it.
-            wheel = asked.target._replace(is_metadata=False)
-            whole = WantedFile(_key(wheel, asked.upstream), found.sha256, found.size)
+            whole = WantedFile(key, found.sha256, found.size)
             source = await self.files.open(whole, self.upstreams.fetcher(asked.upstream, found.url, found.size))
             return await self.files.open(wanted, await _metadata_of(wheel.filename, source))
 
@@ -255,22 +264,22 @@ def _is_meant(file: UpstreamFile, target: MirroredFile) -> bool:
     return file.filename == target.filename and (file.sha256 or "") == target.sha256
 
 
-def _key(target: MirroredFile, upstream: Upstream) -> tuple[str, ...]:
-    """Return where a file is kept; one whose digest nobody knows is asked for again when a page would be."""
+def _key(target: MirroredFile, upstream: Upstream, digest: str | None) -> tuple[str, ...]:
+    """Return where a file is kept; one whose own *digest* nobody knows is asked for again when a page would be."""
     name = target.filename + (layout.METADATA_SUFFIX if target.is_metadata else "")
-    digest = target.sha256
     if not digest:
         period = int(time.time()) // max(upstream.mirror.mirror_cache_expiry, 60)
-        digest = hashlib.blake2b(f"{upstream.url} {period}".encode(), digest_size=16).hexdigest()
+        made_of = f"{upstream.url} {target.sha256} {period}"
+        digest = hashlib.blake2b(made_of.encode(), digest_size=16).hexdigest()
     return target.index.user, target.index.name, target.project, digest, name
 
 
-def _head(target: MirroredFile, size: int | None) -> FileHead:
+def _head(target: MirroredFile, digest: str | None, size: int | None) -> FileHead:
+    """Return what is said of a file whose own *digest* is that; the path of metadata has the digest of the wheel."""
     content_type = answers.TEXT if target.is_metadata else answers.BYTES
-    made_of = target.sha256 + ("-metadata" if target.is_metadata else "")
-    if not target.sha256:
+    if not digest:
         return FileHead(content_type, b"", b"max-age=600", size)
-    return FileHead(content_type, f'"{made_of}"'.encode(), answers.FOR_EVER, size)
+    return FileHead(content_type, f'"{digest}"'.encode(), answers.FOR_EVER, size)
 
 
 def _rewritten(page: ProjectPage, upstream: Upstream) -> ProjectPage:

@@ -15,13 +15,13 @@ from gitindex.git.blobs import Blobs
 from gitindex.server import answers
 from gitindex.server.answers import Answer, matches
 from gitindex.server.delivery import Bytes, Exchange, FileHead, InMemory, OpenOnDisk, deliver, part_of, start_of
-from gitindex.server.filecache import Wanted
+from gitindex.server.outcomes import FileHere
 from gitindex.server.stored import AtUrl, InGit, OnDisk
 
 if TYPE_CHECKING:
     from gitindex.download import Sink
     from gitindex.server.access import Reader
-    from gitindex.server.reading import FileHere, FileOutside
+    from gitindex.server.outcomes import FileOutside
     from gitindex.server.state import State
 
 _SMALL = 1 << 18
@@ -54,12 +54,10 @@ class Files:
         """Send a file; return an answer instead where there is another one to give.
 
         Raises:
-            CannotRunError, DeadLinkError, UnreachableError, BrokenFileError, OSError: it cannot be had.
+            CannotRunError, DeliveryError, OSError: it cannot be had.
             GoneError: the client has gone meanwhile.
 
         """
-        from gitindex.server.reading import FileHere  # noqa: PLC0415
-
         if isinstance(asked, FileHere):
             return await self._send_ours(asked, request, exchange)
         return await self._send_mirrored(asked, request, exchange)
@@ -70,10 +68,15 @@ class Files:
             return answers.redirect(place.url, status=HTTPStatus.FOUND)
         etag = target.sha256
         if target.suffix:
-            etag = place.object_id.hex() if isinstance(place, InGit) else f"{etag}{target.suffix}"
+            etag = (
+                place.object_id.hex()
+                if isinstance(place, InGit)
+                else f"{etag}{target.suffix}-{place.size:x}-{place.changed:x}"
+            )
         is_fixed = target.suffix != layout.PROVENANCE_SUFFIX  # publishers may be added to a provenance document
         caching = answers.FOR_EVER if is_fixed else answers.FOR_PAGES
-        head = self._head(_TYPES.get(target.suffix, answers.BYTES), etag, caching, place.size)
+        head = FileHead(_TYPES.get(target.suffix, answers.BYTES), f'"{etag}"'.encode(), caching, place.size)
+        head = self._for(request.reader, head)
         if not request.header(b"range") and isinstance(place, InGit) and place.size <= _KEPT:
             data = await self._state.read(lambda: self._state.reading.read_blob(asked))
             headers = (*head.others(), (b"accept-ranges", b"bytes"))
@@ -83,23 +86,30 @@ class Files:
             return answer
         return await self._respond(head, request, exchange, lambda: self._open_ours(asked))
 
-    def _head(self, content_type: bytes, etag: str, caching: bytes, size: int | None) -> FileHead:
-        return FileHead(content_type, f'"{etag}"'.encode(), caching, size, self._state.options.tokens is not None)
+    def _for(self, reader: Reader | None, head: FileHead) -> FileHead:
+        """Return what is said of a file to a reader: where there are tokens, it depends on who asks."""
+        if self._state.options.tokens is None:
+            return head
+        return head._replace(readers="strangers" if reader is not None and not reader.is_known else "known")
 
     async def _open_ours(self, asked: FileHere) -> Bytes:
         state, target, place = self._state, asked.target, asked.place
         match place:
-            case OnDisk(path, size, is_unchecked):
+            case OnDisk(path, size, _, is_unchecked):
                 if not is_unchecked:
                     return OpenOnDisk.at(path, size)
                 if (checked := await self._checked(path, target.sha256, size)) is None:
-                    raise CannotRunError(f"{target.path}: the working tree has another file there", help="git lfs pull")
+                    raise CannotRunError(
+                        f"{target.path}: the disk has another file there, or not the whole of it", help="bring it anew"
+                    )
                 return checked
             case InGit(object_id, size, copy):
                 if copy is not None and (checked := await self._checked(copy, target.sha256, size)) is not None:
                     return checked
                 if size <= _SMALL:
                     return InMemory(await state.read(lambda: state.reading.read_blob(asked)))
+                from gitindex.server.filecache import Wanted  # noqa: PLC0415 - the server starts sooner without it
+
                 sha256 = target.sha256 if not target.suffix else None
                 key = ("git", object_id.hex()[:2], object_id.hex(), target.filename + target.suffix)
                 return await state.files.open(Wanted(key, sha256, size), self._fetch_blob(object_id))
@@ -109,8 +119,7 @@ class Files:
     async def _checked(self, path: Path, sha256: str, size: int) -> OpenOnDisk | None:
         """Open a file of the working tree, if it is the very one."""
         open_ = partial(self._state.checked.open, path, sha256, size)
-        descriptor = await asyncio.get_running_loop().run_in_executor(None, open_)
-        return None if descriptor is None else OpenOnDisk(descriptor, size)
+        return await asyncio.get_running_loop().run_in_executor(None, open_)
 
     def _fetch_blob(self, object_id: bytes) -> Callable[[Sink], None]:
         def fetch(sink: Sink) -> None:
@@ -131,7 +140,7 @@ class Files:
         if isinstance(found, Answer):
             return found
         head, wanted, upstream_file = found
-        head = head._replace(is_private=self._state.options.tokens is not None)
+        head = self._for(request.reader, head)
         if request.scope["method"] == "HEAD" and head.size is None:
             head = head._replace(size=mirrors.kept_size(wanted))
         return await self._respond(head, request, exchange, lambda: mirrors.open(asked, wanted, upstream_file))
@@ -160,6 +169,9 @@ class Files:
                 part = part_of(head, request.header(b"range"), request.header(b"if-range"))
             if isinstance(part, Answer):
                 return part
+            if part is not None and not source.is_proven:
+                # Who keeps parts would put them together with those of the right file, for ever.
+                head = head._replace(caching=answers.NOT_AT_ALL)
             exchange.watch()
             sent = await deliver(send, head, part, source)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 from gitindex import atomic
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.git import Repository
+from gitindex.report.text import printable
 
 POLL = 0.2
 """Seconds between two looks at the branch; each costs the reading of one small file."""
@@ -24,6 +26,7 @@ _AGAIN = 10.0
 """Seconds until what could not be validated, for lack of an object or of memory, is tried again."""
 _MOST_FINDINGS = 20
 _FETCH_TIMEOUT = 300.0
+_LOG = logging.getLogger("gitindex.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,15 @@ class Refused:
     """As `gitindex validate --json` prints them; the first of them."""
     problem: str = ""
     """Why it could not be validated at all."""
+
+    @property
+    def summary(self) -> str:
+        """The reason in one line."""
+        if not self.findings:
+            return " ".join(self.problem.split())
+        first, more = self.findings[0], len(self.findings) - 1
+        text = " ".join(f"{first.get('path')}: {first.get('code')} {first.get('message')}".split())
+        return printable(f"{text} (and {more} more)" if more else text)
 
 
 class Source(NamedTuple):
@@ -71,6 +83,8 @@ class Live:
     on_change: Callable[[str], None] = lambda _: None
     """Is called with each new commit, from the thread that follows."""
     pulled: Pulled | None = None
+    is_telling: bool = True
+    """Whether the log is told what goes wrong: of several workers that follow the same branch, one tells."""
     commit: str = ""
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     refused: Refused | None = None
@@ -86,10 +100,13 @@ class Live:
 
         """
         tip = self._tip(repository)
+        if tip is None and self.reference != "HEAD":
+            branch = self.reference.removeprefix("refs/heads/")
+            raise CannotRunError(f"there is no branch {branch!r} to serve", help="name one of: git branch --list")
         if tip is None:
-            raise CannotRunError(
-                f"{self.reference} has no commit to serve", help="commit something, or name a branch with --branch"
-            )
+            raise CannotRunError("HEAD has no commit to serve", help="commit something, or name a branch with --branch")
+        if self.pulled is not None:
+            repository.branch_to_pull(self.reference)
         remembered = self._recall()
         is_known = remembered is not None and repository.has_revision(remembered)
         self.commit = remembered if remembered is not None and is_known else tip
@@ -139,7 +156,7 @@ class Live:
             repository = self.source.open()
             self._prove_first(repository)
         except GitindexError as error:
-            self.refused = Refused(self.commit, datetime.now(UTC), problem=str(error))
+            self._refuse(Refused(self.commit, datetime.now(UTC), problem=str(error)))
             repository = None
         seen, looked = self.commit, time.monotonic()
         while not self._stopped.wait(POLL):
@@ -170,7 +187,7 @@ class Live:
                 else:
                     self._remember()
                 return
-            self.refused = self.refused or refused
+            self._refuse(self.refused or refused)
 
     def _take(self, tip: str) -> None:
         if tip == self.commit:
@@ -179,15 +196,23 @@ class Live:
         refused = self._judge(self.commit, tip)
         if self._stopped.is_set():
             return
-        self.refused = refused
+        self._refuse(refused)
         if refused is None:
             self._serve(tip)
+
+    def _refuse(self, refused: Refused | None) -> None:
+        """Remember what is not served, and tell the log when that is new."""
+        before, self.refused = self.refused, refused
+        if refused is None or not self.is_telling:
+            return
+        if before is None or (before.commit, before.problem) != (refused.commit, refused.problem):
+            _LOG.warning("%s is not served: %s; see /+status", refused.commit[:12], refused.summary)
 
     def _serve(self, commit: str) -> None:
         try:
             self.on_change(commit)
         except (GitindexError, TimeoutError) as error:
-            self.refused = Refused(commit, datetime.now(UTC), problem=f"cannot be opened: {error}")
+            self._refuse(Refused(commit, datetime.now(UTC), problem=f"cannot be opened: {error}"))
             return
         self.commit, self.since = commit, datetime.now(UTC)
         self._remember()
@@ -222,7 +247,12 @@ class Live:
             try:
                 repository = repository or self.source.open()
                 repository.pull(self.reference, timeout=_FETCH_TIMEOUT)
+                if pulled.problem and self.is_telling:
+                    _LOG.warning("the branch is pulled again")
                 pulled.last_success, pulled.problem = datetime.now(UTC), ""
             except GitindexError as error:
-                pulled.problem = str(error)
+                problem = " ".join(str(error).split())
+                if problem != pulled.problem and self.is_telling:
+                    _LOG.warning("the branch cannot be pulled: %s", printable(problem))
+                pulled.problem = problem
             self._stopped.wait(pulled.every)

@@ -47,14 +47,19 @@ class _Weight(NamedTuple):
     quality: float
 
 
-@lru_cache(maxsize=512)
 def negotiate(accept: bytes | None) -> Format | None:
     """Return what a client gets that sends this ``Accept`` header; ``None`` where it takes nothing of ours (406).
 
     No header, and an empty one, take anything, which is HTML. Of what is wanted equally JSON goes first, as it says the
     most; what a client does not name itself is given as HTML. Plain JSON is for who takes no simple page at all.
     """
-    if accept is None or not accept.strip() or len(accept) > _LONGEST:
+    # Before the cache: what is kept must not be as long as a client likes.
+    return Format.HTML if accept is None or len(accept) > _LONGEST else _negotiate(accept)
+
+
+@lru_cache(maxsize=512)
+def _negotiate(accept: bytes) -> Format | None:
+    if not accept.strip():
         return Format.HTML
     weights: dict[Format, _Weight] = {}
     for media_range in accept.decode("latin-1").split(","):

@@ -40,7 +40,7 @@ def status(state: State, reader: Reader) -> Answer:
         "since": _time(live.since),
         "started": _time(state.started),
         "uptime": round(state.uptime(), 1),
-        "refused": None if live.refused is None else _refused(state),
+        "refused": None if live.refused is None else _refused(state, reader),
         "remote": None if live.pulled is None else _pulled(state),
         "workers": state.options.workers,
         "counters": totals(state),
@@ -50,19 +50,21 @@ def status(state: State, reader: Reader) -> Answer:
             "limit": state.options.page_cache,
         },
         "file_cache": {**_file_cache(state), "limit": state.options.file_cache},
-        "upstreams": _upstreams(state),
+        "upstreams": _upstreams(state, reader),
     }
     return answers.json_document({"type": "status", "result": result})
 
 
-def _refused(state: State) -> dict[str, Any]:
+def _refused(state: State, reader: Reader) -> dict[str, Any]:
     refused = state.live.refused
     assert refused is not None  # noqa: S101 - asked before
+    # Both may name any index.
+    is_told = reader.may_read_all
     return {
         "commit": refused.commit,
         "since": _time(refused.since),
-        "findings": list(refused.findings),
-        "problem": refused.problem or None,
+        "findings": list(refused.findings) if is_told else [],
+        "problem": (refused.problem if is_told else "a token that may read all indexes is told what") or None,
     }
 
 
@@ -80,7 +82,7 @@ def _file_cache(state: State) -> dict[str, Any]:
     return dict(state.files.statistics()._asdict())
 
 
-def _upstreams(state: State) -> dict[str, Any]:
+def _upstreams(state: State, reader: Reader) -> dict[str, Any]:
     if state.asked_mirrors is None:
         return {}
     found = state.asked_mirrors.upstreams.all_health()
@@ -94,6 +96,7 @@ def _upstreams(state: State) -> dict[str, Any]:
             "failures": health.failures,
         }
         for name, health in sorted(found.items())
+        if reader.may_read(name)
     }
 
 
@@ -110,7 +113,7 @@ def totals(state: State) -> dict[str, int]:
     return state.counters.totals()
 
 
-def metrics(state: State) -> Answer:
+def metrics(state: State, reader: Reader) -> Answer:
     """Return the numbers as Prometheus reads them."""
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only where it is scraped
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric  # noqa: PLC0415
@@ -135,6 +138,12 @@ def metrics(state: State) -> Answer:
             yield GaugeMetricFamily(
                 "gitindex_revision_refused", "1 while the newest commit is not served.", value=live.refused is not None
             )
+            if live.pulled is not None:
+                yield GaugeMetricFamily(
+                    "gitindex_remote_failing",
+                    "1 while the branch cannot be pulled from its remote.",
+                    value=bool(live.pulled.problem),
+                )
             served = GaugeMetricFamily("gitindex_revision_info", "The commit that is served.", labels=["commit"])
             served.add_metric([live.commit], 1)
             yield served
@@ -144,7 +153,7 @@ def metrics(state: State) -> Answer:
             asked = CounterMetricFamily("gitindex_upstream_requests", "Requests to an upstream.", labels=["mirror"])
             failed = CounterMetricFamily("gitindex_upstream_failures", "Those without an answer.", labels=["mirror"])
             paused = GaugeMetricFamily("gitindex_upstream_paused", "1 while it is not asked.", labels=["mirror"])
-            for name, health in _upstreams(state).items():
+            for name, health in _upstreams(state, reader).items():
                 asked.add_metric([name], health["requests"])
                 failed.add_metric([name], health["failures"])
                 paused.add_metric([name], health["is_paused"])
@@ -208,10 +217,19 @@ def _commits(reading: Reading, reader: Reader, limit: int, after: str) -> Iterat
             for project in islice(change.projects(), _MOST_PROJECTS)
             if reader.may_read(project.index)
         ]
+        # They may name any index.
+        is_told = reader.is_known and (reader.may_read_all or _touches_only_readable(change, reader))
         yield {
             "commit": commit_id,
             "time": _time(repository.history.committed(commit_id)),
-            "author": commit.author if reader.is_known else None,
-            "subject": commit.subject if reader.is_known else None,
+            "author": commit.author if is_told else None,
+            "subject": commit.subject if is_told else None,
             "touched": touched,
         }
+
+
+def _touches_only_readable(change: Change, reader: Reader) -> bool:
+    """Tell whether a commit touches nothing but indexes that may all be read."""
+    if change.touches_settings or change.changed_users:
+        return False
+    return bool(change.indexes) and all(map(reader.may_read, change.indexes))

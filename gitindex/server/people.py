@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from gitindex.errors import CannotRunError
 from gitindex.overview import Gathered
 from gitindex.resolve import project_names
+from gitindex.server import peoples
 from gitindex.server.revision import Made, Revision
 from gitindex.views import FEED_LENGTH
 
 if TYPE_CHECKING:
     from gitindex.names import IndexName, ProjectName
-    from gitindex.overview import ServedIndex
+    from gitindex.served import ServedIndex
     from gitindex.server.live import Source
     from gitindex.views import ProjectRow
 
@@ -68,7 +69,8 @@ class People:
         if served is None:
             raise CannotRunError(f"{index}: no such index")
         gathered = self._gather(revision, served)
-        return revision.feed(served, gathered) if is_feed else revision.index_page(served, gathered)
+        make = peoples.feed if is_feed else peoples.index
+        return make(revision, served, gathered)
 
     def _gather(self, revision: Revision, served: ServedIndex) -> Gathered:
         known = self._known.pop(served.name, None) or _Known()
@@ -94,7 +96,7 @@ class People:
         for name in changed:
             if self._stopped.is_set():
                 raise CannotRunError("the server stops")
-            revision.add_to(new, served, name)
+            peoples.add_project(new, revision, served, name)
         if was_full and len(new.entries) < FEED_LENGTH and len(changed) < len(names):
             # What fell out of the feed makes room for what was too old for it.
             return self._updated(revision, served, _Known())

@@ -2,96 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import OrderedDict
 from http import HTTPStatus
-from typing import NamedTuple
 
-from gitindex.devpi import user_config
 from gitindex.errors import CannotRunError, NotThereError
 from gitindex.model import Mirror
 from gitindex.names import IndexName
-from gitindex.overview import ServedIndex
-from gitindex.render import people
 from gitindex.server import answers
 from gitindex.server.access import Reader
 from gitindex.server.answers import Answer
+from gitindex.server.bodies import BY_ACCEPT, peoples_page, simple_page
 from gitindex.server.live import Source
 from gitindex.server.negotiation import Format
-from gitindex.server.revision import Made, Outside, Revision, changed_store
-from gitindex.server.stored import InGit, Place, Stores
-from gitindex.server.targets import Asked, MirroredFile, PeoplesPage, ProjectList, SimpleProject, StoredFile
+from gitindex.server.outcomes import (
+    NO_INDEX,
+    NO_PROJECT,
+    NOTHING,
+    FileHere,
+    FileOutside,
+    ListOutside,
+    Outcome,
+    PageOutside,
+    Slow,
+    Wanted,
+    not_there,
+)
+from gitindex.server.revision import Outside, Revision, changed_store
+from gitindex.server.stored import InGit, Stores
+from gitindex.server.targets import MirroredFile, PeoplesPage, ProjectList, SimpleProject, StoredFile
 from gitindex.server.travel import Moment, find_moment
-from gitindex.upstream import Upstream
+from gitindex.upstream.mirror import Upstream
 
 _MOST_REVISIONS = 8
 """Other revisions than the served one that are kept open: each holds the trees that it was asked for."""
 _MOST_DATES = 1000
 MOVES = 1.0
 """Seconds for which what a name or a date stands for is taken to be the same."""
-
-
-class Wanted(NamedTuple):
-    """A request, as far as an answer depends on it."""
-
-    asked: Asked
-    format: Format
-    gzipped: bool
-    reader: Reader
-
-
-class PageOutside(NamedTuple):
-    """A project page that mirrors have to be asked for."""
-
-    served: ServedIndex
-    outside: Outside
-    revision: Revision
-    moves: bool
-    """Whether it was asked for by what may soon mean another revision."""
-
-
-class ListOutside(NamedTuple):
-    """The list of a mirror's projects."""
-
-    upstream: Upstream
-
-
-class FileHere(NamedTuple):
-    """A stored file."""
-
-    target: StoredFile
-    place: Place
-    revision: Revision
-    generation: int
-
-
-class FileOutside(NamedTuple):
-    """A mirror's file."""
-
-    target: MirroredFile
-    upstream: Upstream
-    revision: Revision
-
-
-class Slow(NamedTuple):
-    """A page of people that takes the reading of a whole index."""
-
-    index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
-    is_feed: bool
-    identity: str
-    commit: str
-
-
-Outcome = Answer | PageOutside | ListOutside | FileHere | FileOutside | Slow
-
-NO_PROJECT = "no such project"
-NO_INDEX = "no such index"
-NOTHING = "nothing is here"
-
-
-def not_there(text: str) -> Answer:
-    """Return a 404 in one line."""
-    return answers.refusal(HTTPStatus.NOT_FOUND, text)
 
 
 class Reading:
@@ -188,6 +136,15 @@ class Reading:
                 return not_there(f"{upstream.name} shows another index there than in any revision that was published")
         return outcome
 
+    def _may_use_storage(self, revision: Revision) -> bool:
+        """Tell whether a revision's files may be taken from where it says; nobody has published each revision.
+
+        Whoever may push a branch would otherwise say which folder of this machine is served.
+        """
+        storage = revision.snapshot.settings.storage
+        is_same = storage.is_embedded or storage == self.current.snapshot.settings.storage
+        return is_same or self._is_published(revision.commit)
+
     def _is_published(self, commit: str) -> bool:
         key = commit, self.current.commit
         if key not in self._published:
@@ -242,6 +199,7 @@ class Reading:
             case StoredFile() as target:
                 may_read = wanted.reader.may_read
                 is_offered = revision.offers(target.sha256, target.filename, may_read)
+                is_offered = is_offered and self._may_use_storage(revision)
                 place = self._stores.find(revision.snapshot, target) if is_offered else None
                 if place is None:
                     return not_there("no such file")
@@ -270,7 +228,7 @@ class Reading:
             asked = wanted.asked.revision
             moves = asked is not None and asked != revision.commit
             return PageOutside(served, made, revision, moves)
-        return _simple_page(made, wanted, revision.project_identity(served, target.project))
+        return simple_page(made, wanted, revision.project_identity(served, target.project))
 
     def _project_list(self, name: IndexName, wanted: Wanted, revision: Revision, stale: Answer | None) -> Outcome:
         served = revision.index(name)
@@ -282,7 +240,7 @@ class Reading:
         identity = revision.list_identity(served)
         if stale is not None and stale.key == identity:
             return stale
-        return _simple_page(revision.project_list(served, wanted.format), wanted, identity)
+        return simple_page(revision.project_list(served, wanted.format), wanted, identity)
 
     def _mirrored(self, target: MirroredFile, wanted: Wanted, revision: Revision) -> Outcome:
         upstream = revision.mirror(target.index)
@@ -293,13 +251,19 @@ class Reading:
         return FileOutside(target, upstream, revision)
 
     def _peoples_page(self, target: PeoplesPage, wanted: Wanted, revision: Revision, stale: Answer | None) -> Outcome:
+        from gitindex.server import peoples  # noqa: PLC0415 - installers never ask for these
+
         if target.index is None:
             if wanted.format is Format.DEVPI:
                 return self._devpi_root(wanted.reader, revision)
             identity = revision.landing_identity()
+            if self._is_confined:  # each reader sees another page
+                made_of = f"{identity} {sorted(wanted.reader.scopes)}"
+                identity = hashlib.blake2b(made_of.encode(), digest_size=16).hexdigest()
             if stale is not None and stale.key == identity:
                 return stale
-            return _page(revision.landing(wanted.reader.may_read), answers.HTML, wanted, identity, varies=_VARIES)
+            made = peoples.landing(revision, wanted.reader.may_read)._replace(identity=identity)
+            return peoples_page(made, wanted, identity, varies=BY_ACCEPT)
         served = revision.index(target.index)
         if served is None:
             return not_there(NO_INDEX)
@@ -307,14 +271,16 @@ class Reading:
             identity = revision.project_identity(served, target.project)
             if stale is not None and stale.key == identity:
                 return stale
-            made = revision.project_for_people(served, target.project)
-            return not_there(NO_PROJECT) if made is None else _page(made, answers.HTML, wanted, identity)
+            found = peoples.project(revision, served, target.project)
+            return not_there(NO_PROJECT) if found is None else peoples_page(found, wanted, identity)
         identity = revision.list_identity(served)
         if stale is not None and stale.key == identity:
             return stale
         return Slow(target.index, target.is_feed, identity, revision.commit)
 
     def _devpi_root(self, reader: Reader, revision: Revision) -> Answer:
+        from gitindex.devpi import user_config  # noqa: PLC0415
+
         users = {}
         for name in revision.snapshot.user_names():
             config = user_config(revision.snapshot, name)
@@ -326,50 +292,14 @@ class Reading:
         return answers.json_document({"type": "list:userconfig", "result": users})
 
 
-_VARIES = b"Accept, Accept-Encoding"
-
-
-def _simple_page(made: Made, wanted: Wanted, key: str) -> Answer:
-    content_type, kind = wanted.format.content_type, wanted.format.name.lower()
-    return _page(made, content_type, wanted, key, varies=_VARIES, kind=kind, others=answers.FOR_MACHINES)
-
-
-def _page(
-    made: Made,
-    content_type: bytes,
-    wanted: Wanted,
-    key: str,
-    *,
-    varies: bytes = b"Accept-Encoding",
-    kind: str = "",
-    others: answers.Headers = answers.FOR_PEOPLE,
-) -> Answer:
-    etag = f"{made.identity}-{kind}" if kind else made.identity
-    found = answers.page(
-        content_type, made.body, etag=etag, key=key, gzipped=wanted.gzipped, varies=varies, others=others
-    )
-    found.lacks_files = made.lacks_files
-    return found
-
-
-def slow_page(made: Made, target: Slow, wanted: Wanted) -> Answer:
-    """Return the page or the feed of an index."""
-    return _page(made, answers.ATOM if target.is_feed else answers.HTML, wanted, target.identity)
-
-
-def stylesheet(wanted: Wanted) -> Answer:
-    """Return the stylesheet, whose name stays the same over versions."""
-    import hashlib  # noqa: PLC0415
-
-    body = people.stylesheet()
-    return _page(Made(body, hashlib.sha256(body).hexdigest()[:32]), answers.CSS, wanted, "style")
-
-
 def _of_moment(answer: Answer, moment: Moment) -> Answer:
-    """Return an answer of another revision, with how long it may be kept: of a whole commit id, for ever."""
+    """Return an answer of another revision, with how long it may be kept: of a whole commit id, for ever.
+
+    What is not there may be there once a commit was published.
+    """
     if moment.is_immutable:
-        answer.generation = answers.ALWAYS
         if answer.status == HTTPStatus.OK:
+            answer.generation = answers.ALWAYS
             answer.set_caching(answers.FOR_EVER)
     else:
         answer.expires = time.monotonic() + MOVES

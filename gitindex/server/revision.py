@@ -10,22 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitindex import __version__, layout
 from gitindex.differences import differing
 from gitindex.model import Mirror, Stage
-from gitindex.names import IndexName, ProjectName, is_project_name, parse_filename
-from gitindex.overview import (
-    Gathered,
-    ServedIndex,
-    feed_view,
-    index_view,
-    is_known,
-    landing_view,
-    open_index,
-    project_view,
-)
+from gitindex.names import IndexName, ProjectName, parse_filename
 from gitindex.pages import Links, ProjectList, ProjectPage, project_page, status_of
-from gitindex.render import feed, machine, people
+from gitindex.render import machine
 from gitindex.resolve import Step, project_names, resolved_releases, walk
+from gitindex.served import ServedIndex, is_known, open_index
 from gitindex.server.negotiation import Format
-from gitindex.upstream import Upstream, asked
+from gitindex.upstream.mirror import Upstream, asked
 
 if TYPE_CHECKING:
     from gitindex.snapshot import Snapshot
@@ -64,7 +55,8 @@ class Revision:
         self.until = until
         """Where the revision is asked for by a date: mirrors show what there was until then."""
         self.commit = str(snapshot.name)
-        self._links = Links(snapshot, can_serve=True)
+        self.links = Links(snapshot, can_serve=True)
+        """Where its files are downloaded from."""
         self._settings_id = _id_of(snapshot.root, layout.SETTINGS)
         self._served: dict[IndexName, ServedIndex | None] = {}
 
@@ -116,7 +108,7 @@ class Revision:
         steps = tuple(walk(self.snapshot, served.order, name))
         # A reserved name has a page, and an empty one, so that no client asks elsewhere; of a mirror it is no project.
         is_ours = is_known(steps) or (not served.index.is_mirror and self.snapshot.is_reserved(name))
-        page = project_page(name, steps, self._links) if is_ours else None
+        page = project_page(name, steps, self.links) if is_ours else None
         identity = self.project_identity(served, name)
         upstreams = tuple(asked(steps))
         if upstreams:
@@ -125,24 +117,16 @@ class Revision:
         if page is None:
             return None
         body = machine.project_json(page) if format_ is Format.JSON else machine.project_html(page)
-        return self._made(body, identity, page, steps)
+        return self.made(body, identity, page, steps)
 
-    def _made(self, body: bytes, identity: str, page: ProjectPage, steps: tuple[Step, ...]) -> Made:
+    def made(self, body: bytes, identity: str, page: ProjectPage, steps: tuple[Step, ...]) -> Made:
+        """Return the body of a project's page with what it is made of, promised metadata that is not there included."""
         promised = sum(_promised_metadata(steps))
         shown = [file.filename for file in page.files if file.core_metadata is not None]
         if promised == len(shown):
             return Made(body, identity)
         identity = hashlib.blake2b(f"{identity} {shown}".encode(), digest_size=16).hexdigest()
         return Made(body, identity, lacks_files=True)
-
-    def project_for_people(self, served: ServedIndex, name: ProjectName) -> Made | None:
-        """Return the page of a project for people; ``None`` where the stages do not have it."""
-        steps = tuple(walk(self.snapshot, served.order, name))
-        if not is_known(steps) or not is_project_name(name):
-            return None
-        page = project_page(name, steps, self._links)
-        body = people.project(project_view(self.snapshot, served.name, page, steps))
-        return self._made(body, self.project_identity(served, name), page, steps)
 
     def project_list(self, served: ServedIndex, format_: Format) -> Made:
         """Return the list of the projects that the stages of an index have; no manifest is read for it."""
@@ -154,31 +138,6 @@ class Revision:
         projects = ProjectList(tuple(listed))
         body = machine.list_json(projects) if format_ is Format.JSON else machine.list_html(projects)
         return Made(body, self.list_identity(served))
-
-    def landing(self, may_read: MayRead) -> Made:
-        """Return the landing page with the indexes that a client may read."""
-        shown = list(self.indexes(may_read))
-        counts = {served.name: len(project_names(served.order)) for served in shown if not served.index.is_mirror}
-        return Made(people.landing(landing_view(self.snapshot, shown, counts)), self.landing_identity())
-
-    def add_to(self, gathered: Gathered, served: ServedIndex, name: ProjectName) -> None:
-        """Read a project of a stage for its page and its feed.
-
-        Raises:
-            CannotRunError: it cannot be shown.
-
-        """
-        page = project_page(name, tuple(walk(self.snapshot, served.order, name)), self._links)
-        gathered.add_project(name, page, served.name)
-
-    def index_page(self, served: ServedIndex, gathered: Gathered) -> Made:
-        """Return the page of an index for people."""
-        view = index_view(self.snapshot, served, tuple(gathered.rows), serves_mirror=True)
-        return Made(people.index(view), self.list_identity(served))
-
-    def feed(self, served: ServedIndex, gathered: Gathered) -> Made:
-        """Return the feed of an index."""
-        return Made(feed.feed(feed_view(self.snapshot, served.index, gathered)), self.list_identity(served))
 
     def offers(self, sha256: str, filename: str, may_read: MayRead) -> bool:
         """Tell whether an index that a client may read shows a stored file: others are not handed out."""
@@ -194,7 +153,7 @@ class Revision:
         status = status_of(steps)
         if status is not None and status.status == "quarantined":
             return False
-        page = project_page(project, steps, self._links)
+        page = project_page(project, steps, self.links)
         return any(file.filename == filename and file.sha256 == sha256 for file in page.files)
 
     def mirror(self, name: IndexName) -> Upstream | None:

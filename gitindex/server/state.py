@@ -10,26 +10,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from gitindex.download import Patience as FilePatience
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.server.access import Access
 from gitindex.server.answers import AnswerCache
 from gitindex.server.counters import Counters
-from gitindex.server.fallback import Mirrors, TooBusyError
-from gitindex.server.filecache import FileCache
 from gitindex.server.live import Live, Pulled, Source
-from gitindex.server.people import People
+from gitindex.server.outcomes import TooBusyError
 from gitindex.server.reading import Reading
 from gitindex.server.stored import CheckedFiles
-from gitindex.upstream import FOR_FILES, Patience, Upstreams
+
+if TYPE_CHECKING:
+    from gitindex.download import Patience as FilePatience
+    from gitindex.server.fallback import Mirrors
+    from gitindex.server.filecache import FileCache
+    from gitindex.server.people import People
+    from gitindex.upstream.health import Patience
 
 T = TypeVar("T")
 
 _MOST_WAITING = 1000
 """Requests that wait for the thread that reads; more are told to come again."""
-_PATIENCE = Patience()
+_SOON = 0.5
+"""Seconds."""
 LOG = logging.getLogger("gitindex.server")
 
 AccessLog = Callable[[dict[str, Any], int, int, str], None]
@@ -46,7 +50,7 @@ class Options:
     reference: str = "HEAD"
     base_path: str = ""
     """What comes before all paths, with a slash before and none behind; empty for nothing."""
-    page_cache: int = 48 << 20
+    page_cache: int = 16 << 20
     """Bytes of memory for pages."""
     file_cache: int = 10 << 30
     """Bytes of disk for files."""
@@ -59,9 +63,10 @@ class Options:
     is_afresh: bool = False
     """Whether the last good commit is forgotten that an earlier run remembered."""
     workers: int = 1
-    patience: Patience = _PATIENCE
-    """How long an upstream is waited for that has a page."""
-    file_patience: FilePatience = FOR_FILES
+    patience: Patience | None = None
+    """How long an upstream is waited for that has a page; ``None``: as long as clients wait for us."""
+    file_patience: FilePatience | None = None
+    """The same for files."""
 
 
 class State:
@@ -85,23 +90,50 @@ class State:
         if options.is_afresh:
             memory.unlink(missing_ok=True)
         pulled = Pulled(options.pull_every) if options.pull_every is not None else None
-        self.live = Live(options.source, options.reference, memory, pulled=pulled)
+        self.live = Live(options.source, options.reference, memory, pulled=pulled, is_telling=self.counters.row == 0)
         repository = options.source.open()
         self.git_directory = repository.own_directory
         # Opened in this thread, and read by one other from now on.
         self.reading = Reading(options.source, self.live.begin(repository), is_confined=options.tokens is not None)
         self.generation = self.reading.generation
-        self.files = FileCache(options.cache / "files", limit=options.file_cache, largest=options.largest_file)
-        self.people = People(options.source)
+        self._files: FileCache | None = None
+        self._tidying: asyncio.TimerHandle | None = None
+        self._people: People | None = None
         self._mirrors: Mirrors | None = None
+
+    # What only some requests need is made, and imported, for the first of these: so the server starts at once.
+
+    @property
+    def files(self) -> FileCache:
+        """The files on disk: those of mirrors, and what Git stores large."""
+        if self._files is None:
+            from gitindex.server.filecache import FileCache  # noqa: PLC0415
+
+            options = self.options
+            self._files = FileCache(options.cache / "files", limit=options.file_cache, largest=options.largest_file)
+        return self._files
+
+    @property
+    def people(self) -> People:
+        """Who reads whole indexes."""
+        if self._people is None:
+            from gitindex.server.people import People  # noqa: PLC0415
+
+            self._people = People(self.options.source)
+        return self._people
 
     @property
     def mirrors(self) -> Mirrors:
-        """The upstreams; what they need is imported for the first that is asked."""
+        """The upstreams."""
         if self._mirrors is None:
+            from gitindex.server.fallback import Mirrors  # noqa: PLC0415
+            from gitindex.upstream.client import FOR_FILES, Upstreams  # noqa: PLC0415
+
             options = self.options
             upstreams = Upstreams(
-                options.cache / "pages", patience=options.patience, file_patience=options.file_patience
+                options.cache / "pages",
+                patience=options.patience,
+                file_patience=options.file_patience or FOR_FILES,
             )
             self._mirrors = Mirrors(upstreams, self.files)
         return self._mirrors
@@ -114,22 +146,33 @@ class State:
     def discard(self) -> None:
         """Let go of it before it was started."""
         self._reader.shutdown()
-        self.people.close()
 
     async def start(self) -> None:
         """Follow the branch."""
         loop = asyncio.get_running_loop()
         self.live.on_change = lambda commit: asyncio.run_coroutine_threadsafe(self._advance(commit), loop).result(60)
         self.live.start()
+        # What an earlier run left half done is put away soon, and not before the first answer.
+        self._tidying = loop.call_later(_SOON, self._tidy)
+
+    def _tidy(self) -> None:
+        try:
+            _ = self.files
+        except GitindexError as error:
+            LOG.warning("%s", error)
 
     async def close(self) -> None:
         """End all threads."""
+        if self._tidying is not None:
+            self._tidying.cancel()
         await asyncio.get_running_loop().run_in_executor(None, self.live.stop)
         self._reader.shutdown(wait=True, cancel_futures=True)
-        self.people.close()
+        if self._people is not None:
+            self._people.close()
         if self._mirrors is not None:
             self._mirrors.close()
-        await self.files.close()
+        if self._files is not None:
+            await self._files.close()
 
     async def read(self, work: Callable[[], T]) -> T:
         """Do something in the thread that reads the repository.

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from gitindex import layout
 from gitindex.errors import CannotRunError
+from gitindex.server.delivery import OpenOnDisk, changed_at
 from gitindex.storage import FETCH_LFS, NO_LFS_CONTENT, lfs_path
 from gitindex.stored import MAX_POINTER, read_pointer
 
@@ -35,8 +36,10 @@ class OnDisk(NamedTuple):
     path: Path
     size: int
     """Bytes."""
+    changed: int = 0
+    """When it was written last, in nanoseconds."""
     is_unchecked: bool = False
-    """Whether it may have been changed: it lies in a working tree."""
+    """Whether it may be another one, or not the whole, and has a digest in its path to tell that by."""
 
 
 class AtUrl(NamedTuple):
@@ -81,19 +84,21 @@ class Stores:
     def _large(self, wanted: StoredFile, sha256: str, size: int) -> Place:
         """Return where the content is that Git LFS keeps: in its own folder, or in the working tree."""
         path = lfs_path(self._lfs_objects, sha256)
-        if _size(path) == size:
-            return OnDisk(path, size)
-        if self._top is not None and sha256 == wanted.sha256 and _size(self._top / wanted.path) == size:
-            return OnDisk(self._top / wanted.path, size, is_unchecked=True)
+        if (found := _on_disk(path)) is not None and found.size == size:
+            return found
+        if self._top is not None and sha256 == wanted.sha256:
+            found = _on_disk(self._top / wanted.path)
+            if found is not None and found.size == size:
+                return found._replace(is_unchecked=True)
         raise CannotRunError(f"{wanted.path}: {NO_LFS_CONTENT}", help=FETCH_LFS)
 
     def _in_storage(self, url: str, public_url: str, wanted: StoredFile) -> Place | None:
         below = wanted.path.removeprefix(f"{layout.FILES}/")
         parts = urlsplit(url)
         if parts.scheme == "file":
-            path = Path(unquote(parts.path)) / below
-            size = _size(path)
-            return None if size is None else OnDisk(path, size)
+            found = _on_disk(Path(unquote(parts.path)) / below)
+            # A copy of a storage may have been broken off.
+            return None if found is None else found._replace(is_unchecked=not wanted.suffix)
         if public_url:
             return AtUrl(f"{public_url.rstrip('/')}/{below}")
         raise CannotRunError(f"{layout.SETTINGS}: files in {parts.scheme}:// are served by its own public_url; set it")
@@ -107,42 +112,45 @@ class CheckedFiles:
     def __init__(self) -> None:
         self._right: dict[tuple[str, int, int, int, int], str] = {}
 
-    def open(self, path: Path, sha256: str, size: int) -> int | None:
+    def open(self, path: Path, sha256: str, size: int) -> OpenOnDisk | None:
         """Open the file at *path*, where it has that digest and *size*; a link is not followed.
 
-        Returns its descriptor, ``None`` where it is not there or another one.
+        Returns ``None`` where it is not there or another one.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return None
-        is_right = False
+        changed = None
         try:
-            is_right = self._digest(descriptor, path, size) == sha256
+            found = os.fstat(descriptor)
+            if self._digest(descriptor, path, size, found) == sha256:
+                changed = changed_at(found)
         except OSError:
             pass
         finally:
-            if not is_right:
+            if changed is None:
                 os.close(descriptor)
-        return descriptor if is_right else None
+        return None if changed is None else OpenOnDisk(descriptor, size, changed)
 
-    def _digest(self, descriptor: int, path: Path, size: int) -> str:
-        found = os.fstat(descriptor)
+    def _digest(self, descriptor: int, path: Path, size: int, found: os.stat_result) -> str:
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
             return ""
         key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         if key not in self._right:
             with open(descriptor, "rb", closefd=False) as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if changed_at(os.fstat(descriptor)) != changed_at(found):
+                return ""  # it is being written
             while len(self._right) >= self._MOST:
                 del self._right[next(iter(self._right))]
             self._right[key] = digest
         return self._right[key]
 
 
-def _size(path: Path) -> int | None:
+def _on_disk(path: Path) -> OnDisk | None:
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+    return OnDisk(path, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None

@@ -74,7 +74,8 @@ def _commit_at(repository: Repository, tip: str, until: datetime) -> str:
             return commit
         if steps > _MOST_STEPS:
             break
-    raise NotThereError(f"there is no commit as old as {until.isoformat()}", help="see: git log --first-parent")
+    moment = until.isoformat(timespec="seconds").replace("+00:00", "Z")
+    raise NotThereError(f"there is no commit as old as {moment}", help="see: git log --first-parent")
 
 
 def _unknown(text: str) -> NotThereError:

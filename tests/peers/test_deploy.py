@@ -248,17 +248,22 @@ def test_what_a_token_reads_is_not_given_to_others(repository: Path, tools: Tool
         assert not any(b"demo" in content for content in kept)
 
 
-def test_what_is_public_beside_tokens_is_not_kept_either(repository: Path, tools: Tools, tmp_path: Path) -> None:
+def test_what_is_public_beside_tokens_is_kept_for_those_who_send_none(
+    repository: Path, tools: Tools, tmp_path: Path
+) -> None:
     tokens = tmp_path / "tokens.json"
-    done(tools.run("gitindex", "token", "create", "ci", "--read", "emilie/dev", "--tokens", tokens))
+    token = done(tools.run("gitindex", "token", "create", "ci", "--read", "emilie/dev", "--tokens", tokens)).strip()
     options: list[str | Path] = ["--tokens", tokens, "--public", "emilie/prod"]
     with (
         serving(tools, repository, *options, cache=tmp_path / "cache") as server,
         nginx(tmp_path / "nginx", server.url) as proxy,
     ):
-        for _ in range(2):
-            got = proxy.get("/emilie/prod/simple/demo/", Accept=JSON)
-            assert (got.status, how(got)) == (200, "MISS")
+        page = "/emilie/prod/simple/demo/"
+        got = proxy.get(page, Accept=JSON)
+        assert (got.status, how(got)) == (200, "MISS")
+        assert how(proxy.get(page, Accept=JSON)) in {"HIT", "REVALIDATED"}
+        assert how(proxy.get(page, Accept=JSON, Authorization=f"Bearer {token}")) == "BYPASS"
+        assert proxy.get("/emilie/dev/simple/demo/", Accept=JSON).status == 401
 
 
 def test_connections_to_the_server_are_kept(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from gitindex.cli import command
 from gitindex.server import run
 from gitindex.server.filecache import FileCache
-from gitindex.upstream import Upstreams
+from gitindex.upstream.client import Upstreams
 from gitindex.upstream.health import Patience
 from tests.peers.nginx import BLOCKS, TEXT, tool
 
@@ -100,7 +100,7 @@ def test_the_numbers_of_the_page_are_those_of_the_program() -> None:
         (found,) = [value for name, value in bounds.items() if name.startswith(start)]
         return found
 
-    assert (bound("memory for pages"), defaults["--page-cache"]) == ("48 MB", "48M")
+    assert (bound("memory for pages"), defaults["--page-cache"]) == ("16 MB", "16M")
     assert bound("files of mirrors").startswith("10 GB, ")
     assert defaults["--cache-size"] == "10G"
     assert (bound("one file of a mirror"), defaults["--largest-file"]) == ("4 GB", "4G")

@@ -20,7 +20,8 @@ from gitindex.loopback import serve
 from gitindex.model import Mirror
 from gitindex.names import IndexName, ProjectName, UserName, parse_index_name
 from gitindex.storage import EmbeddedStore
-from gitindex.upstream import Upstream, Upstreams
+from gitindex.upstream.client import Upstreams
+from gitindex.upstream.mirror import Upstream
 from tests.peers.conftest import Define, Site
 from tests.peers.server import HTML, JSON, SiteServer
 from tests.peers.tools import NOWHERE, wheel

@@ -16,7 +16,9 @@ import requests
 
 from gitindex.model import Mirror
 from gitindex.names import IndexName, ProjectName, UserName
-from gitindex.upstream import Upstream, UpstreamPage, Upstreams
+from gitindex.upstream.client import Upstreams
+from gitindex.upstream.mirror import Upstream
+from gitindex.upstream.pages import UpstreamPage
 from tests.builders import make_sdist
 from tests.peers.conftest import Site
 from tests.peers.server import SiteServer

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gitindex import layout
-from gitindex.server.run import LARGEST_HEAD, Patience
+from gitindex.server.run import LARGEST_HEAD, MOST_WAITING, Patience
 from tests.repositories import IndexRepository, make_repository
 from tests.server.conftest import shop_content
 from tests.server.sockets import WAIT, Line, Running, get, run
@@ -19,8 +20,9 @@ PAGE = "/emilie/dev/simple/many/"
 QUICK = Patience(head=1.0, idle=1, stalled=1.0, end=5)
 PATIENT = Patience()
 SIZE = 48 << 20
-BIG_SHA256 = "ab" * 32
-BIG = "/" + layout.stored_path(BIG_SHA256, "big-1.0.tar.gz")
+DATA = b"".join(number.to_bytes(4, "big") * (1 << 18) for number in range(SIZE >> 20))
+SHA256 = hashlib.sha256(DATA).hexdigest()
+BIG = "/" + layout.stored_path(SHA256, "big-1.0.tar.gz")
 
 
 @pytest.fixture
@@ -28,13 +30,11 @@ def big(tmp_path: Path) -> Path:
     """Return a repository whose storage is a folder, with a file that fits into no buffer."""
     store = tmp_path / "store"
     content = shop_content().settings(storage={"url": f"file://{store}"})
-    facts = {"filename": "big-1.0.tar.gz", "hashes": {"sha256": BIG_SHA256}, "size": SIZE}
+    facts = {"filename": "big-1.0.tar.gz", "hashes": {"sha256": SHA256}, "size": SIZE}
     content.add_file("emilie/dev", "big", "1.0", facts)
     path = store / BIG.removeprefix("/files/")
     path.parent.mkdir(parents=True)
-    with path.open("wb") as file:
-        for number in range(SIZE >> 20):
-            file.write(number.to_bytes(4, "big") * (1 << 18))
+    path.write_bytes(DATA)
     return make_repository(tmp_path / "packages", content).path
 
 
@@ -167,7 +167,7 @@ def test_client_that_is_slow_and_takes_something_gets_the_whole(big: Path, tmp_p
             received += await line.reader.readexactly(1 << 20)
             await asyncio.sleep(0.5)
         received += await line.reader.readexactly(SIZE - len(received))
-        assert bytes(received[-4:]) == ((SIZE >> 20) - 1).to_bytes(4, "big")
+        assert received == DATA
         await line.close()
 
     run(big, tmp_path / "cache", Patience(stalled=3.0), check)
@@ -231,9 +231,9 @@ def test_endless_headers_are_cut_off(shop: IndexRepository, tmp_path: Path) -> N
 def test_many_requests_on_one_connection_are_answered_in_order(shop: IndexRepository, tmp_path: Path) -> None:
     async def check(at: Running) -> None:
         line = await Line.open(at.port)
-        paths = [f"/emilie/dev/simple/unknown-{number}/" if number % 2 else PAGE for number in range(400)]
+        paths = [f"/emilie/dev/simple/unknown-{number}/" if number % 2 else PAGE for number in range(MOST_WAITING)]
         # All together they are larger than a head may be.
-        padding = "a" * 400
+        padding = "a" * 2000
         asked = b"".join(f"GET {path} HTTP/1.1\r\nHost: x\r\nX: {padding}\r\n\r\n".encode() for path in paths)
         assert len(asked) > 2 * LARGEST_HEAD
         sending = asyncio.create_task(line.send(asked))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
+import os
 import zipfile
 from pathlib import Path
 from urllib.parse import urljoin
@@ -11,6 +13,8 @@ from urllib.parse import urljoin
 import pytest
 
 from gitindex import layout
+from gitindex.errors import CannotRunError
+from gitindex.server.stored import CheckedFiles
 from tests.repositories import Content, IndexRepository, bare_clone, make_repository
 from tests.server.client import JSON, PIP, Headers, Response, Served
 from tests.server.conftest import shop_content
@@ -268,3 +272,83 @@ def test_files_of_a_storage_elsewhere_are_redirected_to_its_public_url(tmp_path:
         assert (response.status, response.location) == (302, wanted)
         facts = served.get(PAGE, {"Accept": JSON}).json["files"][0]
         assert facts["url"] == wanted
+
+
+def test_file_of_a_folder_storage_that_is_not_the_one_that_was_released_is_not_sent(tmp_path: Path) -> None:
+    files = sized_content().settings(storage={"url": f"file://{tmp_path}/store"})
+    repository = make_repository(tmp_path / "packages", {path: files[path] for path in files if path[:6] != "files/"})
+    with Served(repository, tmp_path / "cache") as served:
+        for name in SIZES:
+            path = files.stored("emilie/prod", name, "1.0")
+            stored = tmp_path / "store" / path.removeprefix("files/")
+            stored.parent.mkdir(parents=True)
+            for data in (files[path][:-1], files[path][:-1] + b"x", b""):
+                stored.write_bytes(data)
+                for headers in ({}, {"Range": "bytes=0-0"}):
+                    assert served.get(f"/{path}", headers).status in {416, 503}
+            stored.write_bytes(files[path])
+            assert served.get(f"/{path}").body == files[path]
+
+
+def test_tag_of_what_lies_beside_a_file_changes_with_it(tmp_path: Path) -> None:
+    files = sized_content().settings(storage={"url": f"file://{tmp_path}/store"})
+    files.release("emilie/prod", "small", "2.0", provenance="0" * 64)
+    repository = make_repository(tmp_path / "packages", {path: files[path] for path in files if path[:6] != "files/"})
+    with Served(repository, tmp_path / "cache") as served:
+        path = files.stored("emilie/prod", "small", "2.0") + ".provenance"
+        stored = tmp_path / "store" / path.removeprefix("files/")
+        stored.parent.mkdir(parents=True)
+        stored.write_bytes(b"{}")
+        first = served.get(f"/{path}")
+        assert first.status == 200, first.body
+        stored.write_bytes(b"[]")
+        second = served.get(f"/{path}", {"If-None-Match": first.etag})
+        assert (first.body, second.status, second.body) == (b"{}", 200, b"[]")
+
+
+def test_revision_that_nobody_published_does_not_say_which_folder_is_served(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "packages", shop_content())
+    files = sized_content().settings(storage={"url": f"file://{tmp_path}/store"})
+    repository.git("switch", "--quiet", "--create", "evil")
+    repository.put({path: files[path] for path in files if path[:6] != "files/"})
+    evil = repository.commit()
+    repository.git("switch", "--quiet", "main")
+    path = files.stored("emilie/prod", "large", "1.0")
+    stored = tmp_path / "store" / path.removeprefix("files/")
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(files[path])
+    with Served(repository, tmp_path / "cache") as served:
+        for revision in ("evil", evil):
+            assert served.get(f"/@{revision}/{path}").status == 404
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_file_that_is_written_to_while_it_is_sent_is_not_sent_to_its_end(tmp_path: Path, size: int) -> None:
+    async def check() -> None:
+        data = bytes(size)
+        path = tmp_path / "file"
+        path.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        files = CheckedFiles()
+        for is_touched in (False, True, False):
+            source = files.open(path, digest, size)
+            assert source is not None
+            if is_touched:
+                with path.open("r+b") as file:
+                    file.write(b"x")
+                    os.fsync(file.fileno())
+            sent = 0
+            try:
+                async for piece in source.pieces(0, None):
+                    sent += len(piece)
+            except CannotRunError:
+                assert is_touched
+                assert sent < size
+                path.write_bytes(data)
+            else:
+                assert not is_touched
+                assert sent == size
+            finally:
+                source.close()
+
+    asyncio.run(check())

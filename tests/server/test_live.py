@@ -6,6 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.repositories import Content, IndexRepository, bare_clone, make_repository
 from tests.server.client import HTML, JSON, Served, serving
 from tests.server.conftest import shop_content
@@ -86,6 +88,49 @@ def test_remote_that_is_gone_is_told_and_what_is_here_is_served(shop: IndexRepos
             await status_when(client, lambda result: result["remote"]["problem"] is None)
 
     asyncio.run(check())
+
+
+def test_remote_that_was_rewritten_is_told_once_in_the_log_and_counted(
+    shop: IndexRepository, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    release(shop, "100.0")
+    bare = bare_clone(shop, tmp_path / "bare.git")
+    kept = shop.git("rev-parse", "HEAD").strip()
+    shop.git("commit", "--quiet", "--amend", "-m", "Another one")
+
+    async def check() -> None:
+        async with serving(bare, tmp_path / "cache", pull_every=0.1) as client:
+            found = await status_when(client, lambda result: result["remote"]["problem"] is not None)
+            said = "the branch main of origin does not go on from the one here: it was rewritten"
+            assert found["remote"]["problem"].startswith(said)
+            assert "git fetch origin +main:main" in found["remote"]["problem"]
+            assert b"\ngitindex_remote_failing 1.0\n" in (await client.get("/+metrics")).body
+            shop.git("reset", "--quiet", "--hard", kept)
+            await status_when(client, lambda result: result["remote"]["problem"] is None)
+            assert b"\ngitindex_remote_failing 0.0\n" in (await client.get("/+metrics")).body
+
+    asyncio.run(check())
+    told = [record.getMessage() for record in caplog.records if "pulled" in record.getMessage()]
+    assert len(told) == 2
+    assert told[0].startswith("the branch cannot be pulled: the branch main of origin does not go on")
+    assert told[1] == "the branch is pulled again"
+
+
+def test_commit_that_is_not_served_is_told_in_one_line_of_the_log(
+    shop: IndexRepository, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def check() -> str:
+        async with serving(shop, tmp_path / "cache") as client:
+            bad = await asyncio.to_thread(broken, shop)
+            await status_when(client, lambda result: result["refused"] is not None)
+            return bad
+
+    bad = asyncio.run(check())
+    told = [record.getMessage() for record in caplog.records if "not served" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].startswith(f"{bad[:12]} is not served: indexes/emilie/prod/foo-bar")
+    assert "\n" not in told[0]
+    assert told[0].endswith("; see /+status")
 
 
 def test_request_is_answered_from_one_revision(tmp_path: Path) -> None:

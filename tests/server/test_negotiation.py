@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 
 import pytest
 
+from gitindex.server.answers import takes_gzip
+from gitindex.server.negotiation import negotiate
 from tests.server.client import HTML, JSON, PIP, UV, VENDOR_HTML, Served
 
 PAGE = "/emilie/prod/simple/foo-bar/"
@@ -208,3 +211,18 @@ def test_point_41_a_header_that_nobody_sends_in_earnest_is_answered_too(served: 
         ",".join([HTML] * 3000),
     ):
         assert served.get(PAGE, {"Accept": accept}).status in {200, 406}, accept[:50]
+
+
+def test_point_41_long_headers_are_not_kept(served: Served) -> None:
+    del served
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(600):
+            header = b"%d" % number + b"x" * 60_000
+            negotiate(header)
+            takes_gzip(header)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2_000_000

@@ -246,3 +246,8 @@ def test_point_57_other_methods_are_405_and_the_answer_says_which_are_not(served
 def test_point_57_listens_on_loopback_unless_told_otherwise() -> None:
     # That the option is obeyed, the tests of the real server show: they connect to where it says that it is.
     assert inspect.signature(serve).parameters["host"].default == "127.0.0.1"
+
+
+def test_query_of_the_changelog_that_makes_no_sense_is_400(served: Served) -> None:
+    for query in ("&".join(f"f{number}=1" for number in range(11)), "limit=x", "limit=0", "limit=٣", "after=main"):
+        assert served.get(f"/+changelog?{quote(query, safe='=&')}").status == 400

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +14,13 @@ from urllib.parse import urljoin
 import pytest
 
 from gitindex import tokens
+from gitindex.model import Mirror
+from gitindex.names import IndexName, ProjectName, UserName
+from gitindex.server.live import Refused
+from gitindex.upstream.mirror import Upstream
+from gitindex.upstream.pages import UpstreamError
 from tests.repositories import Content, make_repository
-from tests.server.client import HTML, JSON, Response, Served
+from tests.server.client import HTML, JSON, Response, Served, serving
 
 PUBLIC, TEAM, SECRET = "bob/public", "emilie/team", "emilie/secret"
 
@@ -160,7 +167,8 @@ def test_file_is_for_readers_of_an_index_that_shows_it(door: Door) -> None:
                 for _ in range(2):
                     answer = door.get(path + suffix, who)
                     assert (answer.status, answer.body) == (200, door.content[path.lstrip("/") + suffix])
-                    assert answer.cache_control.startswith("private, ")
+                    assert answer.cache_control.startswith("private, ") == bool(who)
+                    assert answer.vary == "Authorization"
                     assert answer.vary == "Authorization"
                 assert door.get(path + suffix, {"Range": "bytes=0-3", **who}).status == 206
             for who in others:
@@ -199,10 +207,64 @@ def test_stranger_learns_of_status_and_changes_no_more_than_of_what_is_public(do
     for who, wanted in (({}, {PUBLIC}), (door.team, {PUBLIC, TEAM}), (door.everything, {PUBLIC, TEAM, SECRET})):
         (commit,) = door.get("/+changelog", who).json["result"]
         assert {touched["index"] for touched in commit["touched"]} == wanted
-        assert (commit["author"] is None) is (commit["subject"] is None) is (not who)
+        # A subject may name any index that the commit touches, and this one touches all of them.
+        assert (commit["author"] is None) is (commit["subject"] is None) is (who != door.everything)
 
 
-def test_answers_are_private_and_vary_with_who_asks(door: Door) -> None:
+def test_page_of_one_reader_has_not_the_tag_of_anothers(door: Door) -> None:
+    pages = [door.get("/", who, HTML) for who in ({}, door.team, door.everything)]
+    assert len({page.body for page in pages}) == len({page.etag for page in pages}) == 3
+    other = door.get("/", {"If-None-Match": pages[2].etag, **door.team}, HTML)
+    assert (other.status, other.body) == (200, pages[1].body)
+
+
+def test_stranger_learns_of_no_revision_by_asking_for_what_belongs_to_the_server(tmp_path: Path) -> None:
+    store = tmp_path / "tokens.json"
+    tokens.create(store, "ci", ["read:*"], expires=None, now=datetime.now(UTC))
+    repository = make_repository(tmp_path / "packages", private_content())
+    with Served(repository, tmp_path / "cache", tokens=store) as served:
+        for name in ("+status", "+api", "+metrics", "+changelog", "+site/style.css", ""):
+            there, missing = (served.get(f"/@{revision}/{name}") for revision in ("main", "nothing"))
+            assert there.status == 401
+            assert there == missing
+
+
+def test_token_of_some_indexes_is_not_told_the_names_of_others(tmp_path: Path) -> None:
+    async def check() -> None:
+        store, now = tmp_path / "tokens.json", datetime.now(UTC)
+        team = basic(tokens.create(store, "team", [f"read:{TEAM}"], expires=None, now=now).text)
+        everything = basic(tokens.create(store, "everything", ["read:*"], expires=None, now=now).text)
+        repository = make_repository(tmp_path / "packages", private_content().mirror("zoe/hidden-mirror"))
+        repository.put(Content().stage(SECRET, bases=[TEAM], title="Other"))
+        repository.commit(f"Change {SECRET}")
+        extra = Content()
+        extra.release(TEAM, "ours", "2.0", text="# new")
+        repository.put(extra)
+        good = repository.commit("Release ours 2.0")
+        async with serving(repository, tmp_path / "cache", tokens=store) as client:
+            state = client.state
+            hidden = IndexName(UserName("zoe"), "hidden-mirror")
+            upstream = Upstream(hidden, Mirror(type="mirror", mirror_url="http://127.0.0.1:9/simple/"))
+            with pytest.raises(UpstreamError):
+                await asyncio.to_thread(state.mirrors.upstreams.page, upstream, ProjectName("demo"))
+            state.live.refused = Refused(good, now, ({"message": f"{SECRET} is broken"},), f"{SECRET} cannot be read")
+
+            async def told(path: str, who: dict[str, str]) -> bytes:
+                return (await client.get(path, {"Accept": JSON, **who})).body
+
+            for path in ("/+status", "/+metrics", "/+changelog"):
+                for word in (SECRET, "hidden"):
+                    assert word.encode() not in await told(path, team), path
+            assert SECRET.encode() in await told("/+status", everything)
+            assert b"hidden-mirror" in await told("/+status", everything)
+            assert b"hidden-mirror" in await told("/+metrics", everything)
+            commits = json.loads(await told("/+changelog", team))["result"]
+            assert [commit["subject"] for commit in commits] == ["Release ours 2.0", None, None]
+
+    asyncio.run(check())
+
+
+def test_answers_are_private_for_who_is_known_and_vary_with_who_asks(door: Door) -> None:
     for who, path, accept in (
         (door.team, f"/{TEAM}/simple/ours/", JSON),
         (door.team, f"/{TEAM}/simple/ours/", HTML),
@@ -218,7 +280,9 @@ def test_answers_are_private_and_vary_with_who_asks(door: Door) -> None:
         for _ in range(2):
             answer = door.get(path, who, accept)
             assert answer.status == 200
-            assert "private" in answer.cache_control or "no-store" in answer.cache_control, path
+            if "no-store" not in answer.cache_control:
+                # What strangers get is for all strangers, and a proxy may keep it for them.
+                assert ("private" in answer.cache_control) == bool(who), path
             assert "no-store" in answer.cache_control or "Authorization" in answer.vary, path
             if answer.get("etag"):
                 again = door.get(path, {"If-None-Match": answer.etag, **who}, accept)
@@ -258,3 +322,30 @@ def test_stranger_sees_nothing_where_nothing_is_public(tmp_path: Path) -> None:
         path = content.stored(PUBLIC, "open", "1.0")
         assert served.get(urljoin("/", path)).status == 401
         assert set(served.get("/+status").json["result"]) == {"state", "version"}
+
+
+def test_redirect_to_a_private_file_is_not_for_caches_that_others_share(tmp_path: Path) -> None:
+    store = tmp_path / "tokens.json"
+    token = basic(tokens.create(store, "ci", ["read:*"], expires=None, now=datetime.now(UTC)).text)
+    storage = {"url": "s3://packages/files", "public_url": "https://files.example.org/x"}
+    content = private_content().settings(storage=storage)
+    repository = make_repository(
+        tmp_path / "packages", {path: data for path, data in content.items() if not path.startswith("files/")}
+    )
+    with Served(repository, tmp_path / "cache", tokens=store) as served:
+        answer = served.get("/" + content.stored(SECRET, "hidden", "1.0"), token)
+        assert answer.status == 302
+        assert answer.cache_control.startswith("private, ")
+
+
+def test_stranger_gets_nothing_that_was_kept_for_a_token_of_what_is_public(tmp_path: Path) -> None:
+    store = tmp_path / "tokens.json"
+    token = basic(tokens.create(store, "ci", [f"read:{PUBLIC}"], expires=None, now=datetime.now(UTC)).text)
+    repository = make_repository(tmp_path / "packages", private_content())
+    with Served(repository, tmp_path / "cache", tokens=store, public=(PUBLIC,)) as served:
+        for accept in ("application/json", HTML):
+            known = served.get("/", {"Accept": accept, **token})
+            stranger = served.get("/", {"Accept": accept})
+            assert known.cache_control.startswith("private, ") or known.cache_control.endswith("no-store")
+            assert b"zoe" not in stranger.body
+            assert "private" not in stranger.cache_control

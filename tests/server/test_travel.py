@@ -140,6 +140,11 @@ def test_what_is_no_revision_is_404_in_one_line(travelled: Served, revision: str
         assert response.cache_control == "no-store"
 
 
+def test_date_before_the_first_commit_is_told_by_its_last_second(travelled: Served) -> None:
+    response = travelled.get(f"/@1999-12-31{PAGE}", {"Accept": JSON})
+    assert response.body == b"there is no commit as old as 1999-12-31T23:59:59Z; see: git log --first-parent\n"
+
+
 def test_commit_without_an_index_repository_is_404(travelled: Served, history: History) -> None:
     tree = history.repository.git("mktree", data=b"")
     commit = history.repository.git("commit-tree", "-m", "Nothing", tree)

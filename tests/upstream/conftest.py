@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitindex.upstream import Upstreams
+from gitindex.upstream.client import Upstreams
 from tests.hosts import Host
 from tests.upstream.pages import Clock
 

@@ -9,7 +9,10 @@ import pytest
 
 from gitindex.model import Mirror
 from gitindex.names import IndexName, ProjectName, UserName
-from gitindex.upstream import Patience, Upstream, UpstreamError, UpstreamPage, Upstreams
+from gitindex.upstream.client import Upstreams
+from gitindex.upstream.health import Patience
+from gitindex.upstream.mirror import Upstream
+from gitindex.upstream.pages import UpstreamError, UpstreamPage
 from tests import hosts
 from tests.hosts import Host
 

@@ -10,8 +10,8 @@ import pytest
 
 from gitindex.download import DeadLinkError, UnreachableError
 from gitindex.names import IndexName, UserName
-from gitindex.upstream import UpstreamError
 from gitindex.upstream.credentials import variable
+from gitindex.upstream.pages import UpstreamError
 from tests import hosts
 from tests.hosts import Host, Request
 from tests.upstream.conftest import Open

@@ -10,7 +10,7 @@ import pytest
 from gitindex.errors import CannotRunError
 from gitindex.names import ProjectName, Sha256, parse_version
 from gitindex.pages import Status
-from gitindex.upstream import UpstreamFile, UpstreamPage
+from gitindex.upstream.pages import UpstreamFile, UpstreamPage
 from tests.upstream.pages import DEMO, NAME, mirror_of
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)

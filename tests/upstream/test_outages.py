@@ -15,7 +15,8 @@ import pytest
 
 from gitindex.errors import CannotRunError
 from gitindex.names import ProjectName
-from gitindex.upstream import Patience, UpstreamError
+from gitindex.upstream.health import Patience
+from gitindex.upstream.pages import UpstreamError
 from tests import hosts
 from tests.hosts import Host
 from tests.upstream.conftest import Open

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from gitindex.names import ProjectName
-from gitindex.upstream import UpstreamError
+from gitindex.upstream.pages import UpstreamError
 from tests import hosts
 from tests.hosts import Host
 from tests.upstream.conftest import Open

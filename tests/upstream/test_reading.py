@@ -9,7 +9,7 @@ import pytest
 
 from gitindex.names import ProjectName
 from gitindex.pages import Status
-from gitindex.upstream import UpstreamFile, UpstreamPage
+from gitindex.upstream.pages import UpstreamFile, UpstreamPage
 from gitindex.upstream.reading import Answer, NotAPageError, read_list, read_page
 from tests.upstream.pages import DEMO, JSON, anchors, entry, page, wheel
 

@@ -103,7 +103,7 @@ def test_pages_read_in_memory_are_bounded_by_their_files(host: Host, open_upstre
 ASK = """
 import resource, signal, sys
 from pathlib import Path
-from gitindex.upstream import Upstreams
+from gitindex.upstream.client import Upstreams
 from tests.upstream.pages import DEMO, mirror_of
 limit = int(sys.argv[3])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -9,6 +9,7 @@ from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
+from gitindex.errors import DeliveryError
 from gitindex.server.filecache.download import Download, Setting, closed_error
 from gitindex.server.filecache.intake import Fetch, Wanted
 from gitindex.server.filecache.part import Bytes, Spare
@@ -19,7 +20,7 @@ _GRACE = 2.0
 """Seconds that closing waits for threads."""
 
 
-class BusyError(Exception):
+class BusyError(DeliveryError):
     """More downloads wait for their turn than may."""
 
 

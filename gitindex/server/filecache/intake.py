@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from gitindex.download import Sink
+from gitindex.errors import DeliveryError
 
 Fetch = Callable[[Sink], None]
 """Downloads a file into a sink, and waits for it; raises what :mod:`gitindex.download` raises, or OSError."""
@@ -23,12 +24,10 @@ class Wanted(NamedTuple):
     """Bytes, where known."""
 
 
-class BrokenFileError(Exception):
+class BrokenFileError(DeliveryError):
     """A file that cannot be sent to its end: what was sent of it must not be taken for the file."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
+    is_wrong = True
 
 
 class WrongFileError(BrokenFileError):

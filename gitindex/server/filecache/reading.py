@@ -9,8 +9,8 @@ from gitindex.server.filecache.download import Stage
 from gitindex.server.filecache.intake import BrokenFileError
 from gitindex.server.filecache.part import Bytes
 
-PIECE = 1 << 18
-"""Bytes that are read at once, at most."""
+PIECE = 1 << 16
+"""Bytes that are read at once, at most: a slow client holds two of these, one on its way and one that waits."""
 
 
 class Source(Protocol):
@@ -48,8 +48,13 @@ class OpenFile:
         self.size = source.stage.size
         """Bytes; ``None`` where neither the page nor the server says it before the end."""
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether all of it is here, and right."""
+        return self._source.stage.is_proven
+
     async def pieces(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from *start* until before *stop*, or the end, in pieces of at most 256 KiB.
+        """Yield the bytes from *start* until before *stop*, or the end, in pieces of at most 64 KiB.
 
         Raises:
             BrokenFileError: the rest does not come, or the bytes are not those of the file. What was yielded is not

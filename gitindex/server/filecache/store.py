@@ -28,6 +28,8 @@ _LEDGER = ".ledger"
 _SWEEPING = ".sweeping"
 _MODE_SETTLED = 0o400
 _PIECE = 1 << 20
+_COUNTED_WITHIN = 10.0
+"""Seconds for which making room on a full disk waits for the count that a start begins with."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MAX_SEGMENT = 255
 
@@ -61,6 +63,7 @@ class FileStore:
         self._ledger = Ledger(folder / _LEDGER)
         self._sweep = folder / _SWEEPING
         self._settling: set[Path] = set()
+        self._counting = threading.Lock()
         self.evicted = 0
         """Files that this process removed because the limit, or the disk, demanded it."""
         try:
@@ -201,16 +204,19 @@ class FileStore:
 
     def count(self) -> None:
         """Count what is there, where nobody has; it takes a while where there are many files."""
-        if not self.totals().is_counted:
-            with contextlib.suppress(OSError), self._sweeping() as is_ours:
-                if is_ours:
-                    self._recount()
+        with self._counting:
+            if not self.totals().is_counted:
+                with contextlib.suppress(OSError), self._sweeping() as is_ours:
+                    if is_ours:
+                        self._recount()
 
     def trim(self, room: int = 0) -> None:
         """Remove what is over the limit, or at least *room* bytes, of the files that were asked for longest ago.
 
         A tenth of the limit is made free with it, so that this walk is not needed for the very next file.
         """
+        if room and self._counting.acquire(timeout=_COUNTED_WITHIN):
+            self._counting.release()  # a count under way would look like a sweep that makes room
         with contextlib.suppress(OSError):
             while not self._stopped.is_set() and (room or self.totals().bytes > self._limit):
                 with self._sweeping() as is_ours:

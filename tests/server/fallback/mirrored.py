@@ -9,7 +9,7 @@ from html import unescape
 from typing import Any, NamedTuple
 
 from gitindex.download import Patience as FilePatience
-from gitindex.upstream import Patience
+from gitindex.upstream.health import Patience
 from tests.builders import make_sdist, make_wheel, metadata
 from tests.hosts import Answer, Host
 from tests.repositories import Content

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import socket
+import threading
 import zlib
 from collections.abc import Iterator
 from itertools import product
@@ -285,3 +286,20 @@ def test_status_tells_of_files_and_of_what_was_broken_off(server: Running) -> No
     assert told["file_cache"]["downloads"] == 0
     assert told["file_cache"]["problem"] is None
     assert json.dumps(told)
+
+
+def test_part_of_a_file_that_is_not_proven_yet_is_kept_by_nobody(host: Host, server: Running, name: str) -> None:
+    file, go = blob(name, SIZE), threading.Event()
+    offer(host, name, file)
+    wrong = file.data[: SIZE // 2] + b"x" * (SIZE - SIZE // 2)
+    host.on(file.path, hosts.in_two(wrong, SIZE // 2, go), hosts.content(file.data))
+    try:
+        early = server.get(file.url(name), {"Range": "bytes=0-999"})
+    finally:
+        go.set()
+    assert (early.status, early.headers["cache-control"]) == (206, "no-store")
+    eventually(lambda: server.status()["file_cache"]["downloads"] == 0, "it is over")
+    assert server.get(file.url(name)).body == file.data
+    late = server.get(file.url(name), {"Range": "bytes=0-999"})
+    assert (late.status, late.body) == (206, file.data[:1000])
+    assert "immutable" in late.headers["cache-control"]

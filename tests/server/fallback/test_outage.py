@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitindex.upstream import Patience
+from gitindex.upstream.health import Patience
 from tests import hosts
 from tests.hosts import Host
 from tests.repositories import make_repository

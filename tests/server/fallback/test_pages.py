@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
 
 from tests import hosts
 from tests.hosts import Host
-from tests.server.client import HTML, JSON, PIP
+from tests.repositories import make_repository
+from tests.server.client import HTML, JSON, PIP, serving
 from tests.server.fallback.mirrored import (
     ASKS_HTML,
     ASKS_JSON,
@@ -373,3 +376,44 @@ def test_point_52_the_list_of_a_mirror_is_the_upstreams(host: Host, serve: Serve
     assert answer.status == 200
     if method == "GET":
         assert [project["name"] for project in answer.json["projects"]] == ["b", "demo-x"]
+
+
+def test_point_60_metadata_whose_digest_is_stated_later_is_asked_for_anew(host: Host, serve: Serve) -> None:
+    wheel = their_wheel("demo")
+    assert wheel.core_metadata is not None
+    digest = hashlib.sha256(wheel.core_metadata).hexdigest()
+    offer(host, "demo", wheel, core_metadata=True)
+    host.on(f"{wheel.path}.metadata", b"Name: other")
+    server = serve(world(host))
+    first = server.get(wheel.url("demo", suffix=".metadata"))
+    assert (first.status, first.body) == (200, b"Name: other")
+    assert "immutable" not in first.cache_control
+    assert first.get("etag") is None
+    offer(host, "demo", wheel, core_metadata={"sha256": digest})
+    host.on(f"{wheel.path}.metadata", wheel.core_metadata)
+    second = server.get(wheel.url("demo", suffix=".metadata"))
+    assert (second.status, second.body, second.etag) == (200, wheel.core_metadata, f'"{digest}"')
+
+
+def test_revision_that_is_published_later_is_asked_for_upstream_from_then_on(host: Host, tmp_path: Path) -> None:
+    wheel = their_wheel("demo")
+    offer(host, "demo", wheel, at="/elsewhere/")
+    content = world(f"{host.url}/elsewhere/")
+    repository = make_repository(tmp_path / "packages", world(host))
+    repository.git("switch", "--quiet", "--create", "side")
+    repository.put(content)
+    side = repository.commit()
+    repository.git("switch", "--quiet", "main")
+
+    async def check() -> None:
+        async with serving(repository, tmp_path / "cache") as client:
+            client.state.live.stop()  # the step is taken by hand
+            path = f"/@{side}{PROD}"
+            assert (await client.get(path, ASKS_JSON)).status == 404
+            assert host.paths == []
+            repository.git("merge", "--quiet", "--ff-only", "side")
+            repository.put(world(host))
+            await client.state._advance(repository.commit())
+            assert (await client.get(path, ASKS_JSON)).json["files"][0]["filename"] == wheel.filename
+
+    asyncio.run(check())

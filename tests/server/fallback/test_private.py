@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import hosts
 from tests.hosts import Host
-from tests.repositories import Content
-from tests.server.client import Served
-from tests.server.fallback.mirrored import ASKS_HTML, ASKS_JSON, Serve, Theirs, files_of, offer, their_wheel, world
+from tests.repositories import Content, make_repository
+from tests.server.client import Served, serving
+from tests.server.fallback.mirrored import (
+    ASKS_HTML,
+    ASKS_JSON,
+    PROD,
+    Serve,
+    Theirs,
+    files_of,
+    offer,
+    their_wheel,
+    world,
+)
 
 
 @pytest.fixture
@@ -188,3 +201,34 @@ def test_merged_mirrors_give_no_half_of_a_page_while_one_is_down(
     offer(up, "demo", their_wheel("demo", "1.0"))
     server = serve(two_mirrors(host, other, merge_mirrors=True))
     assert server.get("/emilie/prod/simple/demo/", ASKS_JSON).status == 503
+
+
+def test_point_67_who_comes_after_a_commit_does_not_wait_for_what_was_begun_before_it(
+    host: Host, tmp_path: Path
+) -> None:
+    theirs, go = their_wheel("demo", "9.0"), threading.Event()
+    offer(host, "demo", theirs)
+    host.on("/simple/demo/", hosts.held(go, hosts.status(404)))
+    content = world(host)
+    repository = make_repository(tmp_path / "packages", content)
+
+    async def check() -> None:
+        async with serving(repository, tmp_path / "cache") as client:
+            client.state.live.stop()  # the step is taken by hand
+            under_way = asyncio.create_task(client.get(PROD, ASKS_JSON))
+            await asyncio.to_thread(host.has_request.wait, 30)
+            filename = content.release("emilie/prod", "demo", "1.0")
+            repository.put(content)
+            await client.state._advance(repository.commit())
+            async with asyncio.timeout(30):
+                answer = await client.get(PROD, ASKS_JSON)
+            assert [file["filename"] for file in answer.json["files"]] == [filename]
+            go.set()
+            await under_way
+            again = await client.get(PROD, ASKS_JSON)
+            assert again.body == answer.body
+
+    try:
+        asyncio.run(check())
+    finally:
+        go.set()
