@@ -222,9 +222,9 @@ def _refused(asked: Asked, reader: Reader | None) -> Answer | None:
     """Return the refusal of what a reader may not see, the same whether or not it is there."""
     target = asked.target
     index = target.index if isinstance(target, (ProjectList, SimpleProject, PeoplesPage)) else None
+    if reader is None:
+        return _unauthorized("this token is wrong, has expired or was revoked")
     if isinstance(target, Own) and asked.revision is None:
-        if reader is None:
-            return _unauthorized()
         return None  # each of these says by itself what a stranger sees of it
     match refusal(reader, index):
         case HTTPStatus.UNAUTHORIZED:
@@ -235,8 +235,8 @@ def _refused(asked: Asked, reader: Reader | None) -> Answer | None:
             return None
 
 
-def _unauthorized() -> Answer:
-    text = "a token is needed: send it as the password of the user __token__"
+def _unauthorized(text: str = "a token is needed: send it as the password of the user __token__") -> Answer:
+    """Return the demand for a token, the same whatever was asked for."""
     return answers.refusal(HTTPStatus.UNAUTHORIZED, text, (b"www-authenticate", CHALLENGE))
 
 

@@ -16,6 +16,8 @@ NAMES: Final = (
     "file_hits",
     "file_misses",
     "file_evictions",
+    "upstream_requests",
+    "upstream_failures",
 )
 _AT = {name: at for at, name in enumerate(NAMES)}
 _AT_STATUS = {status: _AT[f"status_{status}"] for status in STATUSES}

@@ -80,9 +80,8 @@ class Bytes(Protocol):
     size: int | None
     """``None`` where it is not known before the end."""
 
-    @property
-    def is_proven(self) -> bool:
-        """Whether all of it is known to be right; else its last part is, before that is yielded."""
+    async def is_proven(self, within: float) -> bool:
+        """Tell whether all of it is known to be right, in so many seconds at the latest."""
 
     def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *start* up to *stop*."""
@@ -97,7 +96,10 @@ class InMemory:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size: int | None = len(data)
-        self.is_proven = True
+
+    async def is_proven(self, within: float) -> bool:
+        del within
+        return True
 
     async def pieces(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         yield self._data[start:stop]
@@ -114,7 +116,10 @@ class OpenOnDisk:
         self._descriptor = descriptor
         self._changed = changed
         self.size: int | None = size
-        self.is_proven = True
+
+    async def is_proven(self, within: float) -> bool:
+        del within
+        return True
 
     @classmethod
     def at(cls, path: Path, size: int) -> Self:

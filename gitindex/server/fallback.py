@@ -68,6 +68,7 @@ class Mirrors:
 
     def close(self) -> None:
         """Wait for nobody any longer."""
+        self.upstreams.close()
         for threads in (self._asking_threads, self._making_thread):
             threads.shutdown(wait=False, cancel_futures=True)
 

@@ -28,6 +28,8 @@ _SMALL = 1 << 18
 """Bytes up to which a blob is read into memory; a larger one is put beside the files of mirrors, once."""
 _KEPT = 1 << 16
 """Bytes up to which a file is kept in memory, as pages are: what lies beside a file is asked for as often."""
+_PROOF = 1.0
+"""Seconds for which a part waits for the proof of the whole; who keeps parts can keep it then."""
 _PIECE = 1 << 20
 
 
@@ -169,7 +171,7 @@ class Files:
                 part = part_of(head, request.header(b"range"), request.header(b"if-range"))
             if isinstance(part, Answer):
                 return part
-            if part is not None and not source.is_proven:
+            if part is not None and not await source.is_proven(_PROOF):
                 # Who keeps parts would put them together with those of the right file, for ever.
                 head = head._replace(caching=answers.NOT_AT_ALL)
             exchange.watch()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import logging
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -83,6 +85,8 @@ class Live:
     on_change: Callable[[str], None] = lambda _: None
     """Is called with each new commit, from the thread that follows."""
     pulled: Pulled | None = None
+    branch: str = ""
+    """The full name of the branch that is followed; empty where it is none."""
     is_telling: bool = True
     """Whether the log is told what goes wrong: of several workers that follow the same branch, one tells."""
     commit: str = ""
@@ -107,6 +111,7 @@ class Live:
             raise CannotRunError("HEAD has no commit to serve", help="commit something, or name a branch with --branch")
         if self.pulled is not None:
             repository.branch_to_pull(self.reference)
+        self.branch = repository.history.branch(self.reference) or ""
         remembered = self._recall()
         is_known = remembered is not None and repository.has_revision(remembered)
         self.commit = remembered if remembered is not None and is_known else tip
@@ -169,7 +174,12 @@ class Live:
             if tip is None or (tip == seen and not is_due):
                 continue
             seen, looked = tip, time.monotonic()
-            self._take(tip)
+            try:
+                self._take(tip)
+            except Exception as error:  # noqa: BLE001 - a bug here must not end the following, unnoticed
+                problem = f"unexpected {type(error).__name__}: {error}"
+                _LOG.error("%s cannot be served: %s", tip[:12], problem)
+                self.refused = Refused(tip, datetime.now(UTC), problem=problem)
 
     def _prove_first(self, repository: Repository) -> None:
         """Go back, where nothing was known at the start, from a newest commit that does not validate."""
@@ -227,6 +237,8 @@ class Live:
         command += ["validate", "--base", base, "--head", head, "--json"]
         try:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+            if self._stopped.is_set():
+                self._process.kill()  # who stops this may have looked before it was there
             with self._process as process:
                 out, errors = process.communicate()
             self._process = None
@@ -241,17 +253,29 @@ class Live:
         )
         return Refused(head, datetime.now(UTC), tuple(worst), problem)
 
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let other workers wait: two that fetch at once get into each other's way."""
+        if self.memory is None:
+            yield
+            return
+        with self.memory.with_name("pulling").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _pull(self, pulled: Pulled) -> None:
         repository: Repository | None = None
         while not self._stopped.is_set():
             try:
                 repository = repository or self.source.open()
-                repository.pull(self.reference, timeout=_FETCH_TIMEOUT)
+                with self._turn():
+                    repository.pull(self.reference, timeout=_FETCH_TIMEOUT)
                 if pulled.problem and self.is_telling:
                     _LOG.warning("the branch is pulled again")
                 pulled.last_success, pulled.problem = datetime.now(UTC), ""
-            except GitindexError as error:
-                problem = " ".join(str(error).split())
+            except Exception as error:  # noqa: BLE001 - a bug here must not end the pulling, unnoticed
+                known = isinstance(error, (GitindexError, OSError))
+                problem = " ".join((str(error) if known else f"unexpected {type(error).__name__}: {error}").split())
                 if problem != pulled.problem and self.is_telling:
                     _LOG.warning("the branch cannot be pulled: %s", printable(problem))
                 pulled.problem = problem

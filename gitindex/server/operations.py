@@ -36,7 +36,7 @@ def status(state: State, reader: Reader) -> Answer:
     result = {
         **brief,
         "revision": live.commit,
-        "reference": live.reference,
+        "reference": live.branch or live.reference,
         "since": _time(live.since),
         "started": _time(state.started),
         "uptime": round(state.uptime(), 1),
@@ -106,10 +106,7 @@ def _time(moment: datetime | None) -> str | None:
 
 def totals(state: State) -> dict[str, int]:
     """Return the numbers of all workers."""
-    files = state.files.statistics()
-    state.counters.set("file_hits", files.hits)
-    state.counters.set("file_misses", files.misses)
-    state.counters.set("file_evictions", files.evicted)
+    state.tally()
     return state.counters.totals()
 
 
@@ -150,14 +147,10 @@ def metrics(state: State, reader: Reader) -> Answer:
             yield from self._upstreams()
 
         def _upstreams(self) -> Iterator[Metric]:
-            asked = CounterMetricFamily("gitindex_upstream_requests", "Requests to an upstream.", labels=["mirror"])
-            failed = CounterMetricFamily("gitindex_upstream_failures", "Those without an answer.", labels=["mirror"])
             paused = GaugeMetricFamily("gitindex_upstream_paused", "1 while it is not asked.", labels=["mirror"])
             for name, health in _upstreams(state, reader).items():
-                asked.add_metric([name], health["requests"])
-                failed.add_metric([name], health["failures"])
                 paused.add_metric([name], health["is_paused"])
-            yield from (asked, failed, paused)
+            yield paused
 
     registry = CollectorRegistry()
     registry.register(Collector())
@@ -174,6 +167,8 @@ _COUNTED = {
     "file_hits": "Files that were in the cache.",
     "file_misses": "Files that were not.",
     "file_evictions": "Files that were removed to make room.",
+    "upstream_requests": "Requests to upstreams, for pages.",
+    "upstream_failures": "Those without an answer.",
 }
 
 

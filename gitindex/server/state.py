@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 _MOST_WAITING = 1000
 """Requests that wait for the thread that reads; more are told to come again."""
-_SOON = 0.5
-"""Seconds."""
+_SOON, _TALLY = 0.5, 1.0
+"""Seconds: after the start, and between two looks at what is counted elsewhere."""
 LOG = logging.getLogger("gitindex.server")
 
 AccessLog = Callable[[dict[str, Any], int, int, str], None]
@@ -160,6 +160,23 @@ class State:
             _ = self.files
         except GitindexError as error:
             LOG.warning("%s", error)
+        self._go_on_tallying()
+
+    def _go_on_tallying(self) -> None:
+        self.tally()
+        self._tidying = asyncio.get_running_loop().call_later(_TALLY, self._go_on_tallying)
+
+    def tally(self) -> None:
+        """Take what files and upstreams count into the numbers that all workers share."""
+        if self._files is not None:
+            files = self._files.statistics()
+            self.counters.set("file_hits", files.hits)
+            self.counters.set("file_misses", files.misses)
+            self.counters.set("file_evictions", files.evicted)
+        if self._mirrors is not None:
+            found = self._mirrors.upstreams.all_health().values()
+            self.counters.set("upstream_requests", sum(health.requests for health in found))
+            self.counters.set("upstream_failures", sum(health.failures for health in found))
 
     async def close(self) -> None:
         """End all threads."""

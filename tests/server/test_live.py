@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gitindex.server import live
 from tests.repositories import Content, IndexRepository, bare_clone, make_repository
 from tests.server.client import HTML, JSON, Served, serving
 from tests.server.conftest import shop_content
@@ -308,5 +309,27 @@ def test_index_that_is_new_is_there_and_one_that_is_gone_is_not(tmp_path: Path) 
             for path in ("/emilie/scratch/", "/emilie/scratch/simple/", "/emilie/scratch/simple/short/"):
                 assert (await client.get(path)).status == 404
             assert (await client.get("/emilie/later/simple/many/")).status == 200
+
+    asyncio.run(check())
+
+
+def test_following_goes_on_after_a_failure_that_nobody_foresaw(
+    shop: IndexRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_AGAIN", 0.1)
+
+    async def check() -> None:
+        async with serving(shop, tmp_path / "cache") as client:
+            serve, failures = client.state.live.on_change, [ZeroDivisionError("once")]
+
+            def fail_once(commit: str) -> None:
+                if failures:
+                    raise failures.pop()
+                serve(commit)
+
+            client.state.live.on_change = fail_once
+            commit = release(shop, "100.0")
+            await commit_is(client, commit)
+            assert not failures
 
     asyncio.run(check())

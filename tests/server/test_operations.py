@@ -48,8 +48,8 @@ def test_status_says_what_is_served_since_when_and_how(shop: IndexRepository, tm
         result = found["result"]
         assert result["state"] == "serving"
         assert result["version"] == __version__
-        assert result["revision"] == shop.git("rev-parse", "HEAD")
-        assert result["reference"] == "HEAD"
+        assert result["revision"] == shop.git("rev-parse", "refs/heads/main")
+        assert result["reference"] == "refs/heads/main"
         assert result["refused"] is result["remote"] is None
         assert started <= datetime.fromisoformat(result["started"]) <= datetime.now(UTC)
         assert started <= datetime.fromisoformat(result["since"]) <= datetime.now(UTC)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Protocol
 
 from gitindex.server.filecache.download import Stage
@@ -48,10 +50,18 @@ class OpenFile:
         self.size = source.stage.size
         """Bytes; ``None`` where neither the page nor the server says it before the end."""
 
-    @property
-    def is_proven(self) -> bool:
-        """Whether all of it is here, and right."""
-        return self._source.stage.is_proven
+    async def is_proven(self, within: float) -> bool:
+        """Tell whether all of it is here, and right; wait for that so many seconds at the most.
+
+        Raises:
+            BrokenFileError: it is not right, or does not come.
+
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not self._stage().is_proven:
+                    await self._source.changed()
+        return self._stage().is_proven
 
     async def pieces(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *start* until before *stop*, or the end, in pieces of at most 64 KiB.
