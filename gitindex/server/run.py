@@ -231,7 +231,13 @@ def url_of(listening: socket.socket, base_path: str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{base_path}/"
 
 
-def serve(options: Options, listening: socket.socket, log: AccessLog | None, started: Started) -> None:
+def serve(
+    options: Options,
+    listening: socket.socket,
+    log: AccessLog | None,
+    started: Started,
+    patience: Patience | None = None,
+) -> None:
     """Serve until a signal says to stop.
 
     Raises:
@@ -242,14 +248,14 @@ def serve(options: Options, listening: socket.socket, log: AccessLog | None, sta
     bound_memory()
     counters = Counters(options.workers)
     if options.workers == 1:
-        _run(options, listening, counters, log, started)
+        _run(State(options, counters, log), listening, started, patience)
         return
     # What nothing can be served of is told once, and not by each worker again and again.
     State(options, counters).discard()
 
     def work(row: int) -> None:
         counters.use_row(row)
-        _run(options, listening, counters, log, lambda _: None)
+        _run(State(options, counters, log), listening, lambda _: None, patience)
 
     # A socket that stays open would take connections that nobody answers.
     Supervisor(work, listening.close).run(options.workers, lambda: started(url_of(listening, options.base_path)))
@@ -268,16 +274,13 @@ def _most_connections() -> int:
     return max(16, min(MOST_CONNECTIONS, (soft - 64) // 3))
 
 
-def _run(
-    options: Options, listening: socket.socket, counters: Counters, log: AccessLog | None, started: Started
-) -> None:
-    state = State(options, counters, log)
-    config = configured(state)
+def _run(state: State, listening: socket.socket, started: Started, patience: Patience | None) -> None:
+    config = configured(state, patience)
     server = Server(config)
 
     async def run() -> None:
         await state.start()
-        started(url_of(listening, options.base_path))
+        started(url_of(listening, state.base_path))
         try:
             await server.serve([listening])
         finally:
