@@ -191,6 +191,8 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
         return answers.refusal(
             HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are answered here", (b"allow", b"GET, HEAD")
         )
+    if not said.raw_path and state.base_path:
+        return not_there(f"nothing is here; all there is begins with {state.base_path}/")
     asked = parse(said.raw_path)
     target = asked.target
     if isinstance(target, Malformed):

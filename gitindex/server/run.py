@@ -10,7 +10,8 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -40,6 +41,15 @@ Started = Callable[[str], object]
 """Is called with the URL once connections are taken."""
 
 
+class Patience(NamedTuple):
+    """How long a client is waited for, in seconds."""
+
+    head: float = HEADERS_WITHIN
+    idle: float = IDLE
+    stalled: float = STALLED
+    end: int = STOP_WITHIN
+
+
 class Connection(HttpToolsProtocol):
     """A connection that may be slow, but not for ever: what stands still is closed, and makes room for others.
 
@@ -56,13 +66,14 @@ class Connection(HttpToolsProtocol):
     _left: int | None = None
     """Bytes that were left to send when the client stopped taking them."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, patience: Patience, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._patience = patience
         self._unanswered: deque[RequestResponseCycle] = deque()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head(HEADERS_WITHIN)
+        self._expect_head(self._patience.head)
         if self.limit_concurrency is not None and len(self.connections) > 2 * self.limit_concurrency:
             transport.abort()  # those below that are told that there are too many; files have to be opened, too
 
@@ -84,7 +95,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._is_in_head = True
-        self._expect_head(HEADERS_WITHIN)
+        self._expect_head(self._patience.head)
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -113,7 +124,7 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         # uvicorn's own timer ends with the next byte, whatever that is.
         if not self.pipeline:
-            self._expect_head(IDLE)
+            self._expect_head(self._patience.idle)
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
@@ -128,7 +139,8 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._left = None
         self._watch_again(None)
-        super().resume_writing()
+        if not self.transport.is_closing():  # else nothing is to be written any more, which it will be told
+            super().resume_writing()
 
     def _expect_head(self, seconds: float | None) -> None:
         # A timer for each request would cost a tenth of it: one stays, and looks again when it is too early.
@@ -158,7 +170,7 @@ class Connection(HttpToolsProtocol):
             self._give_up()
             return
         self._left = left
-        self._watch_again(STALLED)
+        self._watch_again(self._patience.stalled)
 
     def _give_up(self) -> None:
         # One that is closed already may still wait for the client to take the rest.
@@ -219,7 +231,13 @@ def url_of(listening: socket.socket, base_path: str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{base_path}/"
 
 
-def serve(options: Options, listening: socket.socket, log: AccessLog | None, started: Started) -> None:
+def serve(
+    options: Options,
+    listening: socket.socket,
+    log: AccessLog | None,
+    started: Started,
+    patience: Patience | None = None,
+) -> None:
     """Serve until a signal says to stop.
 
     Raises:
@@ -230,16 +248,17 @@ def serve(options: Options, listening: socket.socket, log: AccessLog | None, sta
     bound_memory()
     counters = Counters(options.workers)
     if options.workers == 1:
-        _run(options, listening, counters, log, started)
+        _run(State(options, counters, log), listening, started, patience)
         return
     # What nothing can be served of is told once, and not by each worker again and again.
     State(options, counters).discard()
 
     def work(row: int) -> None:
         counters.use_row(row)
-        _run(options, listening, counters, log, lambda _: None)
+        _run(State(options, counters, log), listening, lambda _: None, patience)
 
-    Supervisor(work).run(options.workers, lambda: started(url_of(listening, options.base_path)))
+    # A socket that stays open would take connections that nobody answers.
+    Supervisor(work, listening.close).run(options.workers, lambda: started(url_of(listening, options.base_path)))
 
 
 def _raise_limit() -> None:
@@ -255,13 +274,29 @@ def _most_connections() -> int:
     return max(16, min(MOST_CONNECTIONS, (soft - 64) // 3))
 
 
-def _run(
-    options: Options, listening: socket.socket, counters: Counters, log: AccessLog | None, started: Started
-) -> None:
-    state = State(options, counters, log)
-    config = uvicorn.Config(
+def _run(state: State, listening: socket.socket, started: Started, patience: Patience | None) -> None:
+    config = configured(state, patience)
+    server = Server(config)
+
+    async def run() -> None:
+        await state.start()
+        started(url_of(listening, state.base_path))
+        try:
+            await server.serve([listening])
+        finally:
+            await state.close()
+
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(run())
+
+
+def configured(state: State, patience: Patience | None = None) -> uvicorn.Config:
+    """Return how uvicorn serves a state."""
+    patience = patience or Patience()
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what matters of it is told by us
+    return uvicorn.Config(
         application(state),
-        http=Connection,
+        http=cast("type[asyncio.Protocol]", partial(Connection, patience=patience)),
         ws="none",
         lifespan="off",
         loop="uvloop",
@@ -270,19 +305,6 @@ def _run(
         server_header=False,
         proxy_headers=False,
         limit_concurrency=_most_connections(),
-        timeout_keep_alive=int(IDLE),
-        timeout_graceful_shutdown=STOP_WITHIN,
+        timeout_keep_alive=int(patience.idle),
+        timeout_graceful_shutdown=patience.end,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what matters of it is told by us
-    server = Server(config)
-
-    async def run() -> None:
-        await state.start()
-        started(url_of(listening, options.base_path))
-        try:
-            await server.serve([listening])
-        finally:
-            await state.close()
-
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(run())

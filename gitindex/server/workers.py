@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -19,10 +20,14 @@ _SOON = 1.0
 class Supervisor:
     """The parent of the workers; it answers nothing itself."""
 
-    def __init__(self, work: Callable[[int], None]) -> None:
+    def __init__(self, work: Callable[[int], None], stopping: Callable[[], object]) -> None:
+        """Prepare to run *work*; *stopping* is called once no more of it is to be taken on."""
         self._work = work
+        self._stopping = stopping
         self._workers: dict[int, tuple[int, float]] = {}
         self._is_stopping = False
+        self._alive, self._life = os.pipe()
+        """The writing end is this process's alone: where it is closed, the parent is gone."""
 
     def run(self, number: int, started: Callable[[], object]) -> None:
         """Run *work*, which is given its row, in so many processes, until a signal says to stop."""
@@ -43,6 +48,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._is_stopping = True
+        self._stopping()
         for process in self._workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGTERM)
@@ -60,6 +66,8 @@ class Supervisor:
         try:
             for signal_ in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(signal_, signal.SIG_DFL)
+            os.close(self._life)
+            threading.Thread(target=self._end_with_parent, daemon=True).start()
             self._work(row)
             code = 0
         except GitindexError as error:
@@ -68,3 +76,8 @@ class Supervisor:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+
+    def _end_with_parent(self) -> None:
+        """Stop where the parent was killed: nobody would end this process, and its socket would stay taken."""
+        os.read(self._alive, 1)
+        os.kill(os.getpid(), signal.SIGTERM)

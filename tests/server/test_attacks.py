@@ -33,10 +33,10 @@ from gitindex.server import run
 from gitindex.server.live import Source
 from gitindex.server.state import Options
 run.MOST_CONNECTIONS = 40
-run.HEADERS_WITHIN = run.IDLE = run.STALLED = 1.0
+patience = run.Patience(head=1.0, idle=1.0, stalled=1.0)
 tokens = Path(sys.argv[3]) if sys.argv[3] else None
 options = Options(Source(Path(sys.argv[1]), None), Path(sys.argv[2]), tokens=tokens)
-run.serve(options, run.bind("127.0.0.1", 0), None, lambda url: sys.stderr.write(f"Serving at {url}\\n"))
+run.serve(options, run.bind("127.0.0.1", 0), None, lambda url: sys.stderr.write(f"Serving at {url}\\n"), patience)
 """
 _GET = b"GET /+api HTTP/1.1\r\nHost: x\r\n\r\n"
 
