@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gitindex.cli import command
-from gitindex.server import run
+from gitindex.server import connection
 from gitindex.server.filecache import FileCache
 from gitindex.upstream.client import Upstreams
 from gitindex.upstream.health import Patience
@@ -114,22 +114,22 @@ def test_the_numbers_of_the_page_are_those_of_the_program() -> None:
     assert bound("page of an upstream that is down") == f"{upstreams['stale_for'] / 86400:g} days"
     downloads = inspect.signature(FileCache).parameters["downloads"].default
     assert bound("downloads at once") == str(downloads)
-    assert bound("connections").startswith(f"{run.MOST_CONNECTIONS}, or a third ")
-    assert bound("head of a request") == f"{run.LARGEST_HEAD >> 10} KB, within {run.HEADERS_WITHIN:g} s"
-    assert bound("connection without a request") == f"{run.IDLE:g} s"
-    assert bound("client that takes nothing") == f"{run.STALLED:g} s"
+    assert bound("connections").startswith(f"{connection.MOST_CONNECTIONS}, or a third ")
+    assert bound("head of a request") == f"{connection.LARGEST_HEAD >> 10} KB, within {connection.HEADERS_WITHIN:g} s"
+    assert bound("connection without a request") == f"{connection.IDLE:g} s"
+    assert bound("client that takes nothing") == f"{connection.STALLED:g} s"
     patience = Patience()
     times = f"{patience.connect:g} s, {patience.silence:g} s, {patience.whole:g} s"
     assert bound("upstream: connection") == times
     pauses = f"{patience.pause:g} s to {patience.longest_pause / 60:g} min"
     assert bound("upstream that does not answer") == pauses
-    assert bound("end of the process") == f"{run.STOP_WITHIN} s"
+    assert bound("end of the process") == f"{connection.STOP_WITHIN} s"
 
     settings = dict(parsed_unit())
-    assert int(settings["TimeoutStopSec"]) > run.STOP_WITHIN
-    assert int(settings["LimitNOFILE"]) >= 3 * run.MOST_CONNECTIONS + 64
+    assert int(settings["TimeoutStopSec"]) > connection.STOP_WITHIN
+    assert int(settings["LimitNOFILE"]) >= 3 * connection.MOST_CONNECTIONS + 64
     # A proxy that reuses a connection which the server is about to close gets an error for an answer.
     (kept,) = re.findall(r"keepalive_timeout (\d+)s;", BLOCKS["nginx"][0])
-    assert int(kept) < run.IDLE
+    assert int(kept) < connection.IDLE
     (waits,) = re.findall(r"proxy_read_timeout (\d+)s;", BLOCKS["nginx"][0])
     assert int(waits) > patience.whole

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from gitindex.server.connection import Patience
 from gitindex.server.live import Source
-from gitindex.server.run import Patience, Server, bind, configured
+from gitindex.server.run import Server, bind, configured
 from gitindex.server.state import Options, State
 
 WAIT = 30.0

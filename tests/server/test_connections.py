@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitindex import layout
-from gitindex.server.run import LARGEST_HEAD, MOST_WAITING, Patience
+from gitindex.server.connection import LARGEST_HEAD, MOST_WAITING, Patience
 from tests.repositories import IndexRepository, make_repository
 from tests.server.conftest import shop_content
 from tests.server.sockets import WAIT, Line, Running, get, run
