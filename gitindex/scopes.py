@@ -7,6 +7,8 @@ from collections.abc import Collection
 from gitindex.errors import UsageError
 from gitindex.names import IndexName, is_user_name, parse_index_name
 
+VARIABLE = "GITINDEX_TOKENS"
+"""The environment variable that names the file of the tokens."""
 EVERY = "*"
 READ = "read:"
 """What the only kind of scope starts with: ``read:USER/INDEX``, ``read:USER/*`` or ``read:*``."""

@@ -29,13 +29,11 @@ from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.layout import MAX_DOCUMENT, SETTINGS
 from gitindex.model import Model, Text, UploadTime
 from gitindex.names import is_owner_name
-from gitindex.scopes import READ, is_index_pattern
+from gitindex.scopes import READ, VARIABLE, is_index_pattern
 
 T = TypeVar("T")
 
 FORMAT = 1
-VARIABLE = "GITINDEX_TOKENS"
-"""The environment variable that names the file."""
 _ID_BYTES, _SECRET_BYTES = 5, 32
 _TOKEN = re.compile(rb"gitindex_(?P<id>[a-z2-7]{8})_[a-z2-7]{52}")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

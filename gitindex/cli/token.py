@@ -32,7 +32,7 @@ TokensOption = Annotated[
         "--tokens",
         metavar="FILE",
         help="The file that knows the tokens; by default gitindex/tokens.json in the folder of your configurations.",
-        envvar=tokens.VARIABLE,
+        envvar=scopes_.VARIABLE,
     ),
 ]
 

@@ -9,9 +9,9 @@ import re
 import sys
 from pathlib import Path
 
-from gitindex import tokens as tokens_
 from gitindex.errors import UsageError
 from gitindex.report.text import printable
+from gitindex.scopes import VARIABLE
 from gitindex.server.live import Source
 from gitindex.server.log import AccessLog
 from gitindex.server.run import bind, serve
@@ -62,7 +62,7 @@ OPTIONS = (
         "Let only those read who send a token of this file; see: gitindex token create.",
         "FILE",
         Path,
-        variable=tokens_.VARIABLE,
+        variable=VARIABLE,
     ),
     Option(
         "public",
@@ -121,8 +121,10 @@ def run(
     source = Source(directory, folder)
     repository = source.open()
     if tokens is not None:
+        from gitindex.tokens import check_place  # noqa: PLC0415 - the server starts sooner without it
+
         own = [repository.git_directory, *([] if repository.is_bare else [repository.top])]
-        tokens_.check_place(tokens, own)
+        check_place(tokens, own)
     options = Options(
         source=source,
         cache=cache or _cache_folder(repository.git_directory, repository.folder),
