@@ -472,6 +472,7 @@ def test_folders_that_are_empty_go_with_their_files(tmp_path: Path) -> None:
         await get(cache, Wanted(("x", "y", "z"), SHA256, None), sending(DATA))
         await get(cache, Wanted(("u",), SHA256, None), sending(DATA))
         await until(lambda: cache.statistics().downloads == 0)
+        await until(lambda: not (tmp_path / "x").exists())
 
     run(tmp_path, scenario, limit=len(DATA) + 10)
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["u"]
