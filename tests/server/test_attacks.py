@@ -153,11 +153,10 @@ def large(files: Content, version: str = "1.1") -> bytes:
 
 def clients(attacked: Attacked) -> int:
     """Return how many connections with a client the server holds."""
-    own = {
-        str(descriptor.readlink())[8:-1]
-        for descriptor in Path(f"/proc/{attacked.process}/fd").iterdir()
-        if descriptor.is_socket()
-    }
+    own = set()
+    for descriptor in Path(f"/proc/{attacked.process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed in this moment
+            own.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     rows = [line.split() for line in lines]
     here = f"0100007F:{attacked.port:04X}"

@@ -100,8 +100,11 @@ class Running:
 
     def memory(self, what: str = "VmHWM") -> int:
         """Return the most memory that any of its processes had so far, in bytes."""
-        lines = "".join(Path(f"/proc/{process}/status").read_text() for process in self.workers())
-        return max(int(number) << 10 for number in re.findall(rf"{what}:\s+(\d+) kB", lines))
+        found: list[str] = []
+        for process in {self.process.pid, *self.workers()}:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a validation ended in this moment
+                found += re.findall(rf"{what}:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+        return max(int(number) << 10 for number in found)
 
     def stop(self) -> None:
         """End it as a service manager does; it has to end well."""
