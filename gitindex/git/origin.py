@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gitindex.errors import CannotRunError
+from gitindex.git.command import run_git
 from gitindex.model import Settings
 
 if TYPE_CHECKING:
@@ -74,6 +75,51 @@ class Origin:
         stated = _DEFAULT_BRANCH if repository.has_revision(_DEFAULT_BRANCH) else repository.head()
         settings = None if stated is None else repository.at(stated).settings_or_problem
         return (settings if isinstance(settings, Settings) else Settings(format=1)).policy.protected_branch
+
+    def branch_to_pull(self, reference: str) -> str:
+        """Return the full name of the branch that :meth:`pull` would bring for *reference*.
+
+        Raises:
+            CannotRunError: it is no branch, or there is no remote to bring it from.
+
+        """
+        branch = self._repository.history.resolve(reference)
+        if branch == "HEAD":
+            raise CannotRunError("HEAD is at no branch, so there is none to pull", help="name one with --branch")
+        if NAME not in self._repository.remotes:
+            raise CannotRunError(
+                f"there is no remote {NAME} to pull from", help=f"add it with: git remote add {NAME} URL"
+            )
+        return branch
+
+    def pull(self, reference: str, *, timeout: float) -> None:
+        """Bring a branch (or ``HEAD``) to where the remote has it, in no more than *timeout* seconds.
+
+        It only goes forward: where the remote was rewritten, nothing is changed. A checked out branch takes its working
+        tree along, as `git pull` does.
+
+        Raises:
+            CannotRunError: there is nothing to pull, the remote does not answer, has no such branch, or its branch does
+                not go on from here.
+
+        """
+        repository = self._repository
+        branch = self.branch_to_pull(reference)
+        if repository.is_bare or branch not in repository.head_branches:
+            arguments = ["fetch", "--quiet", NAME, f"{branch}:{branch}"]
+        else:
+            arguments = ["pull", "--quiet", "--ff-only", "--no-rebase", NAME, branch]
+        place = repository.own_directory if repository.is_bare else repository.top
+        settings = {"GIT_TERMINAL_PROMPT": "0"}
+        answer = run_git(place, *arguments, environment=settings, timeout=timeout, accepted=(0, 1))
+        if answer.code and answer.errors.strip():
+            raise CannotRunError(f"git {arguments[0]}: {' '.join(answer.errors.split())}")
+        if answer.code:  # a quiet fetch refuses in silence what is no fast-forward
+            short = branch.removeprefix("refs/heads/")
+            raise CannotRunError(
+                f"the branch {short} of {NAME} does not go on from the one here: it was rewritten",
+                help=f"if that was meant, take it over: git fetch {NAME} +{short}:{short}",
+            )
 
     def _other_protected(self, branch: str) -> str | None:
         """Return another branch that says that it is the protected one: the head alone may say *branch*."""

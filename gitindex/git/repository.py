@@ -18,7 +18,7 @@ from gitindex.git.command import ask_git, run_git
 from gitindex.git.folders import GitFolder, reason
 from gitindex.git.history import History
 from gitindex.git.merge import Merger
-from gitindex.git.origin import NAME as ORIGIN, Origin
+from gitindex.git.origin import Origin
 from gitindex.git.places import nearest, settings_in, way_up
 from gitindex.git.signatures import Signature, check_signatures
 from gitindex.git.trees import LargeTrees
@@ -367,51 +367,11 @@ class Repository:
         self._run_git_on(changed, "commit", "--quiet", "--message", message)
         return self._run_git("rev-parse", "HEAD").strip()
 
-    def branch_to_pull(self, reference: str) -> str:
-        """Return the full name of the branch that :meth:`pull` would bring for *reference*.
-
-        Raises:
-            CannotRunError: it is no branch, or there is no remote to bring it from.
-
-        """
-        branch = self.history.resolve(reference)
-        if branch == "HEAD":
-            raise CannotRunError("HEAD is at no branch, so there is none to pull", help="name one with --branch")
+    @property
+    def remotes(self) -> list[str]:
+        """The names of the remotes."""
         with self._reading():
-            has_origin = ORIGIN in self._git.remotes.names()
-        if not has_origin:
-            raise CannotRunError(
-                f"there is no remote {ORIGIN} to pull from", help=f"add it with: git remote add {ORIGIN} URL"
-            )
-        return branch
-
-    def pull(self, reference: str, *, timeout: float) -> None:
-        """Bring a branch (or ``HEAD``) to where the remote has it, in no more than *timeout* seconds.
-
-        It only goes forward: where the remote was rewritten, nothing is changed. A checked out branch takes its working
-        tree along, as `git pull` does.
-
-        Raises:
-            CannotRunError: there is nothing to pull, the remote does not answer, has no such branch, or its branch does
-                not go on from here.
-
-        """
-        branch = self.branch_to_pull(reference)
-        if self.is_bare or branch not in self.head_branches:
-            arguments = ["fetch", "--quiet", ORIGIN, f"{branch}:{branch}"]
-        else:
-            arguments = ["pull", "--quiet", "--ff-only", "--no-rebase", ORIGIN, branch]
-        place = self.own_directory if self.is_bare else self.top
-        settings = {"GIT_TERMINAL_PROMPT": "0"}
-        answer = run_git(place, *arguments, environment=settings, timeout=timeout, accepted=(0, 1))
-        if answer.code and answer.errors.strip():
-            raise CannotRunError(f"git {arguments[0]}: {' '.join(answer.errors.split())}")
-        if answer.code:  # a quiet fetch refuses in silence what is no fast-forward
-            short = branch.removeprefix("refs/heads/")
-            raise CannotRunError(
-                f"the branch {short} of {ORIGIN} does not go on from the one here: it was rewritten",
-                help=f"if that was meant, take it over: git fetch {ORIGIN} +{short}:{short}",
-            )
+            return [name for name in self._git.remotes.names() if name is not None]
 
     def _run_git_on(self, paths: Collection[str], *arguments: str) -> None:
         """Run git on *paths*: there may be more of them than a command line holds, and none is a pattern."""

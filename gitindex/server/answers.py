@@ -150,10 +150,12 @@ def redirect(location: str, query: bytes = b"", *, status: HTTPStatus = HTTPStat
     return Answer(status, headers, b"moved\n")
 
 
-def json_document(value: object, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+def json_document(value: object) -> Answer:
     """Return a document that is of this very moment."""
     headers = [(b"content-type", JSON), (b"cache-control", NOT_AT_ALL), *FOR_MACHINES]
-    return Answer(status, headers, json.dumps(value, indent=1, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+    return Answer(
+        HTTPStatus.OK, headers, json.dumps(value, indent=1, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    )
 
 
 def takes_gzip(accept_encoding: bytes | None) -> bool:
@@ -190,8 +192,7 @@ class AnswerCache:
         self._limit = limit
         self._answers: OrderedDict[Hashable, Answer] = OrderedDict()
         self.size = 0
-        self.hits = 0
-        self.misses = 0
+        """Bytes."""
 
     def __len__(self) -> int:
         return len(self._answers)

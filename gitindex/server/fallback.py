@@ -25,6 +25,7 @@ from gitindex.pages import ProjectList, ProjectPage, is_quarantined, joined
 from gitindex.render import machine
 from gitindex.server import answers
 from gitindex.server.answers import Answer
+from gitindex.server.bodies import BY_ACCEPT
 from gitindex.server.delivery import FileHead
 from gitindex.server.filecache import FileCache, OpenFile, Wanted as WantedFile
 from gitindex.server.negotiation import Format
@@ -68,7 +69,6 @@ class Mirrors:
         self._making_thread = ThreadPoolExecutor(1, "make pages")
         self._asking: dict[tuple[Upstream, ProjectName], asyncio.Future[UpstreamPage | None]] = {}
         self._lines: dict[IndexName, _Line] = {}
-        self._starting: set[WantedFile] = set()
 
     def close(self) -> None:
         """Wait for nobody any longer."""
@@ -244,22 +244,17 @@ class Mirrors:
 
     async def _download(self, upstream: Upstream, wanted: WantedFile, fetch: Callable[[Sink], None]) -> OpenFile:
         """Open a file; so many of one upstream may wait for their first byte, and others find room beside them."""
-        if wanted in self._starting or self.files.find(wanted.key) is not None:
+        if self.files.find(wanted.key) is not None:
             return await self.files.open(wanted, fetch)
-        self._starting.add(wanted)
-        try:
-            async with self._line(upstream).downloads:
-                return await self.files.open(wanted, fetch)
-        finally:
-            self._starting.discard(wanted)
+        async with self._line(upstream).downloads:
+            return await self.files.open(wanted, fetch)
 
     async def _open_metadata_of(self, wheel: WantedFile, wanted: WantedFile, fetch: Callable[[Sink], None]) -> OpenFile:
         """Open the metadata of a wheel, once all of the wheel is in the cache."""
-        source = await self.files.open(wheel, fetch)
-        async with contextlib.aclosing(source.pieces(0, None)) as pieces:
-            async for _ in pieces:
-                pass
-        source.close()
+        with contextlib.closing(await self.files.open(wheel, fetch)) as source:
+            async with contextlib.aclosing(source.pieces(0, None)) as pieces:
+                async for _ in pieces:
+                    pass
         path = self.files.find(wheel.key)
         if path is None:
             raise UnreachableError(f"the metadata in {wheel.key[-1]} cannot be read: the cache keeps nothing")
@@ -332,6 +327,6 @@ def _sent(body: bytes, format_: Format, keep_for: float, *, gzipped: bool) -> An
         body,
         etag=f"{identity}-{format_.name.lower()}",
         gzipped=gzipped,
-        varies=b"Accept, Accept-Encoding",
+        varies=BY_ACCEPT,
         expires=time.monotonic() + keep_for,
     )

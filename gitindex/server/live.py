@@ -110,7 +110,7 @@ class Live:
         if tip is None:
             raise CannotRunError("HEAD has no commit to serve", help="commit something, or name a branch with --branch")
         if self.pulled is not None:
-            repository.branch_to_pull(self.reference)
+            repository.origin.branch_to_pull(self.reference)
         self.branch = repository.history.branch(self.reference) or ""
         remembered = self._recall()
         is_known = remembered is not None and repository.has_revision(remembered)
@@ -269,7 +269,7 @@ class Live:
             try:
                 repository = repository or self.source.open()
                 with self._turn():
-                    repository.pull(self.reference, timeout=_FETCH_TIMEOUT)
+                    repository.origin.pull(self.reference, timeout=_FETCH_TIMEOUT)
                 if pulled.problem and self.is_telling:
                     _LOG.warning("the branch is pulled again")
                 pulled.last_success, pulled.problem = datetime.now(UTC), ""
