@@ -20,6 +20,7 @@ import tomlkit
 
 from tests.peers.tools import Done, Tools, done, installed, upload
 
+_SETTLED = "/+settled-"
 WAIT = 30.0
 """Seconds in which what has to happen happens, however slow the machine is."""
 _LINE = re.compile(r'\S+ - (?P<reader>\S+) \[[^]]*\] "(?P<method>\S+) (?P<path>\S+) [^"]*" (?P<status>\d+) .*')
@@ -57,18 +58,36 @@ class Serving:
     access_log: Path
     said: list[str] = field(default_factory=list)
     """What it said on standard error."""
+    _asked: int = 0
 
     def simple(self, index: str, *, at: str = "") -> str:
         """Return the URL of an index; *at* is a revision."""
         return f"{self.url}/{f'@{at}/' if at else ''}{index}/simple/"
 
     def lines(self) -> list[Line]:
-        """Return what was asked of it and answered."""
+        """Return what was asked of it and answered, less what :meth:`_settle` asks."""
+        self._settle()
+        return [line for line in self._lines() if _SETTLED not in line.path]
+
+    def _settle(self) -> None:
+        """Wait for the lines of all that was answered: one is written after its answer is sent, and in this order."""
+        if self.process.poll() is not None:
+            return
+        self._asked += 1
+        path = f"{_SETTLED}{self._asked}"
+        self.get(path)
+        latest = time.monotonic() + WAIT
+        while not any(line.path.endswith(path) for line in self._lines()):
+            assert time.monotonic() < latest, self.said
+            time.sleep(0.01)
+
+    def _lines(self) -> list[Line]:
         matches = map(_LINE.fullmatch, self.access_log.read_text(encoding="utf-8").splitlines())
         return [Line(m["reader"], m["method"], m["path"], int(m["status"])) for m in matches if m is not None]
 
     def forget(self) -> None:
         """Begin a new access log: the server appends to it."""
+        self._settle()
         with self.access_log.open("r+b") as log:
             log.truncate(0)
 
