@@ -14,6 +14,7 @@ USER = "user.toml"
 INDEX = "index.toml"
 PROJECT = "project.toml"
 MANIFEST_SUFFIX = ".json"
+RESULTS_SUFFIX = ".tests.json"
 METADATA_SUFFIX = ".metadata"
 PROVENANCE_SUFFIX = ".provenance"
 MAX_DOCUMENT = 1024 * 1024

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gitindex import __version__, atomic
+from gitindex import atomic
 from gitindex.errors import CannotRunError
 from gitindex.storage import EmbeddedStore
 
 MARKER = ".gitindex-site"
-"""The file that says that a folder was made by gitindex, and from what."""
+"""The file that says that a folder was made by gitindex, and remembers from what."""
 
 
 def _is_kept(path: str) -> bool:
@@ -58,21 +57,56 @@ class OutputFolder:
             raise CannotRunError(
                 f"{self._path}: has files and was not made by gitindex", help="choose an empty folder with --out"
             )
-        if not names:
-            self._write_marker(None)
 
-    def finish(self, revision: str | None) -> int:
-        """Remove what was not produced this time, say what was, and return how many files were removed."""
+    def remove_others(self, below: str = "") -> int:
+        """Remove what is below a folder and was not produced this time; return how many files were removed.
+
+        *below* is empty for all of it, or ends in ``/``.
+        """
         try:
-            removed = self._remove_others(self._prefix, "")
+            return self._remove_others(f"{self._prefix}{below}", below)
+        except FileNotFoundError:
+            return 0
         except OSError as error:
             raise atomic.cannot_write(self._path, error) from None
-        self._write_marker(revision)
+
+    def remove(self, path: str) -> int:
+        """Remove a file, and the folders that are empty then; return how many files were removed."""
+        try:
+            os.unlink(self._prefix + path)  # noqa: PTH108
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        except OSError as error:
+            raise atomic.cannot_write(self._prefix + path, error) from None
+        self._remove_empty(path.rpartition("/")[0])
+        return 1
+
+    def remove_folder(self, path: str) -> int:
+        """Remove a folder with all that is in it; return how many files were removed."""
+        target = self._prefix + path
+        if os.path.islink(target) or not os.path.isdir(target):  # noqa: PTH112, PTH114
+            return self.remove(path)
+        removed = sum(len(files) for _, _, files in os.walk(target))
+        _remove_tree(target)
+        self._remove_empty(path.rpartition("/")[0])
         return removed
 
-    def _write_marker(self, revision: str | None) -> None:
-        made = {"renderer": f"gitindex {__version__}", "revision": revision}
-        atomic.write(f"{self._prefix}{MARKER}", [json.dumps(made).encode() + b"\n"])
+    def _remove_empty(self, path: str) -> None:
+        while path:
+            try:
+                os.rmdir(self._prefix + path)  # noqa: PTH106
+            except OSError:
+                return
+            path = path.rpartition("/")[0]
+
+    def read(self, path: str) -> bytes:
+        """Return a file that is there; empty where there is none."""
+        try:
+            descriptor = os.open(self._prefix + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return b""
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - opened just above
+            return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
     def write(self, path: str, data: bytes) -> None:
         """Put a file there, unless it is there with these very bytes."""
@@ -139,7 +173,7 @@ class OutputFolder:
             entries = list(scanned)
         for entry in entries:
             path = f"{relative}{entry.name}"
-            if path == MARKER or _is_kept(path):
+            if _is_kept(path):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 removed += self._remove_others(entry.path, f"{path}/")

@@ -22,7 +22,18 @@ from gitindex.names import (
 from gitindex.pages import ProjectPage
 from gitindex.resolve import display_name
 from gitindex.served import ServedIndex
-from gitindex.views import FEED_LENGTH, FeedEntry, FeedView, IndexCard, IndexView, LandingView, ProjectRow, ProjectView
+from gitindex.views import (
+    FEED_LENGTH,
+    NEWEST,
+    FeedEntry,
+    FeedView,
+    HistoryEntry,
+    IndexCard,
+    IndexView,
+    LandingView,
+    ProjectRow,
+    ProjectView,
+)
 
 if TYPE_CHECKING:
     from gitindex.resolve import Step
@@ -60,10 +71,15 @@ class Gathered:
 
     def keep_newest(self) -> None:
         """Put the entries in an order that does not depend on who gathered them; forget what no feed will show."""
-        self.entries.sort(key=lambda entry: (_moment(entry.updated), entry.project, entry.version), reverse=True)
+        self.entries.sort(key=entry_rank, reverse=True)
         del self.entries[FEED_LENGTH:]
         if len(self.entries) == FEED_LENGTH:
             self.oldest = _moment(self.entries[-1].updated)
+
+
+def entry_rank(entry: FeedEntry) -> tuple[str, str, str]:
+    """Return what is greater for the newer of two releases, and never equal for two of an index."""
+    return _moment(entry.updated), entry.project, entry.version
 
 
 def _moment(time: str | None) -> str:
@@ -106,8 +122,14 @@ def feed_view(snapshot: Snapshot, index: Index, gathered: Gathered) -> FeedView:
     return FeedView(index.name, title, snapshot.settings.site.url, tuple(gathered.entries))
 
 
-def project_view(snapshot: Snapshot, name: IndexName, page: ProjectPage, steps: tuple[Step, ...]) -> ProjectView:
-    """Return the page of a project for people."""
+def project_view(
+    snapshot: Snapshot,
+    name: IndexName,
+    page: ProjectPage,
+    steps: tuple[Step, ...],
+    history: tuple[HistoryEntry, ...] = (),
+) -> ProjectView:
+    """Return the page of a project for people; *history* is the newest that happened to it, newest first."""
     return ProjectView(
         snapshot.settings.site.title,
         name,
@@ -115,13 +137,22 @@ def project_view(snapshot: Snapshot, name: IndexName, page: ProjectPage, steps: 
         display_name(steps, page.name, page.versions[-1] if page.versions else None),
         latest_version(page) if any(file.yanked is None for file in page.files) else "",
         _index_url(snapshot, name),
+        history,
     )
 
 
 def index_view(
-    snapshot: Snapshot, served: ServedIndex, rows: tuple[ProjectRow, ...], *, serves_mirror: bool = False
+    snapshot: Snapshot,
+    served: ServedIndex,
+    projects: int,
+    newest: tuple[FeedEntry, ...] = (),
+    *,
+    serves_mirror: bool = False,
 ) -> IndexView:
-    """Return the page of an index, with *rows* for its projects; a server *serves* the simple pages of a mirror."""
+    """Return the page of an index, less the rows of its *projects*; a server *serves* the simple pages of a mirror.
+
+    *newest* are its newest releases, as its feed has them.
+    """
     index, order = served.index, served.order
     definition = index.definition
     assert not isinstance(definition, Unreadable)  # noqa: S101 - refused when it was opened
@@ -139,7 +170,8 @@ def index_view(
         tuple(step.name for step in order),
         tuple(acl if acl is not None else (index.name.user,)) if is_stage else (),
         definition.mirror_url or "" if isinstance(definition, Mirror) else "",
-        rows,
+        projects,
+        newest[:NEWEST],
         _index_url(snapshot, index.name),
         serves_mirror,
     )

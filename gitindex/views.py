@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitindex.names import IndexName, ProjectName
 from gitindex.pages import ProjectPage
 
 FEED_LENGTH = 50
 """Releases that a feed shows: the newest."""
+NEWEST = 5
+"""Those of them that the page of an index shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,22 @@ class ProjectRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedEntry:
+    """A release as the feed of an index shows it."""
+
+    project: ProjectName
+    version: str
+    index: IndexName
+    """Where the release comes from."""
+    updated: str | None
+    """The newest upload time of its files (PEP 700's form), ``None`` where none is known."""
+    link: str
+    """Relative to the page of the index, such as ``project/<project>/#<version>``."""
+    yanked: tuple[str, ...] = ()
+    """The reasons (which may be empty) of the files that are yanked, each once."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndexView:
     """The page at ``/<user>/<index>/``."""
 
@@ -62,11 +81,42 @@ class IndexView:
     uploaders: tuple[str, ...]
     """Users and ``:groups`` of ``acl_upload``."""
     mirror_url: str
-    projects: tuple[ProjectRow, ...]
+    projects: int
+    """How many rows it has."""
+    newest: tuple[FeedEntry, ...]
+    """Its newest releases, the newest first."""
     index_url: str
     """The absolute URL of the simple index, for the lines that people copy; empty where the site's is not known."""
     serves_mirror: bool = False
     """Whether a mirror has simple pages of its own here; a site of files leaves them to its host's fallback."""
+
+
+class HistoryEntry(NamedTuple):
+    """What one commit did to a project in one index."""
+
+    time: str
+    """UTC, such as ``2026-11-24T10:00:00Z``."""
+    author: str
+    """The commit's author: a name, written by whoever made the commit."""
+    commit: str
+    """Its full id."""
+    index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
+    """Where it happened."""
+    released: tuple[str, ...]
+    """Versions that were added."""
+    changed: tuple[str, ...]
+    """Versions whose files changed."""
+    removed: tuple[str, ...]
+    """Versions that were removed."""
+    stated: bool
+    """Whether what is stated about the project (yanks, status) changed."""
+
+
+class ProjectEvent(NamedTuple):
+    """What one commit did to one project."""
+
+    project: ProjectName
+    entry: HistoryEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +129,8 @@ class ProjectView:
     display_name: str
     latest: str
     index_url: str
-
-
-@dataclass(frozen=True, slots=True)
-class FeedEntry:
-    """A release as the feed of an index shows it."""
-
-    project: ProjectName
-    version: str
-    index: IndexName
-    """Where the release comes from."""
-    updated: str | None
-    """The newest upload time of its files (PEP 700's form), ``None`` where none is known."""
-    link: str
-    """Relative to the page of the index, such as ``project/<project>/#<version>``."""
-    yanked: tuple[str, ...] = ()
-    """The reasons (which may be empty) of the files that are yanked, each once."""
+    history: tuple[HistoryEntry, ...] = ()
+    """Newest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from gitindex.errors import CannotRunError, NotThereError
 from gitindex.git import Repository
 from gitindex.output import MARKER
 from gitindex.site import Report, render
+from gitindex.site.memory import SiteMemory
 from tests.builders import make_wheel
 from tests.repositories import DEV, PROD, PYPI, Content, files_below, make_repository, small_content
 
@@ -54,6 +55,11 @@ def full_content() -> Content:
 def elsewhere() -> dict[str, Any]:
     name = "elsewhere-1.0.tar.gz"
     return {"filename": name, "hashes": {"sha256": "a" * 64}, "size": 7, "url": f"https://files.example.org/{name}"}
+
+
+def pages_below(out: Path) -> dict[str, bytes]:
+    """Return the files of a site, less what the folder remembers of its making."""
+    return {path: data for path, data in files_below(out).items() if path != MARKER}
 
 
 def rendered(content: Content, out: Path, **options: Any) -> Report:
@@ -560,9 +566,13 @@ def test_a_folder_in_place_of_a_page_and_a_page_in_place_of_a_folder_give_way(tm
 def test_the_marker_says_what_the_site_is_of(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "one", full_content())
     render(repository.open().at("HEAD"), tmp_path / "site")
-    made = json.loads((tmp_path / "site" / MARKER).read_bytes())
-    assert made["revision"] == repository.git("rev-parse", "HEAD")
-    assert made["renderer"].startswith("gitindex ")
+    memory = SiteMemory(tmp_path / "site" / MARKER)
+    made, lists = memory.recall()
+    memory.close()
+    assert made is not None
+    assert made.revision == repository.git("rev-parse", "HEAD")
+    assert made.renderer.startswith("gitindex ")
+    assert {*lists} == {DEV, PROD}
 
 
 @pytest.mark.parametrize("stops_at", [0, 1, 4])
@@ -615,11 +625,11 @@ def test_point_77_a_stored_file_with_other_bytes_is_never_passed_on(tmp_path: Pa
     rendered(content, tmp_path)
     stored = content.stored("emilie/prod", "Demo", "2.0rc1")
     (tmp_path / stored).unlink()
-    before = files_below(tmp_path)
+    before = pages_below(tmp_path)
     content[stored] = content[stored][:-1] + b"?"
     with pytest.raises(CannotRunError, match=rf"{re.escape(stored)}: the bytes have the sha256 .*, and not "):
         rendered(content, tmp_path)
-    assert files_below(tmp_path) == before, "and nothing half written is left"
+    assert pages_below(tmp_path) == before, "and nothing half written is left"
 
 
 def test_core_metadata_with_other_bytes_is_never_passed_on(tmp_path: Path) -> None:

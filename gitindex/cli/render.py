@@ -12,7 +12,7 @@ from gitindex.cli.common import JsonOption, current, index_name, open_repository
 from gitindex.cli.output import print_json, say
 from gitindex.cli.progress import progress_of
 from gitindex.errors import UsageError
-from gitindex.git import Repository
+from gitindex.git import Past, Repository
 from gitindex.report.text import count
 from gitindex.site import render as write_site
 
@@ -29,19 +29,22 @@ def render(
         list[str] | None,
         typer.Option("--index", metavar="USER/INDEX", help="Only this index; may be given several times."),
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Render everything, whatever the folder remembers.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write the site: simple pages for installers, pages for people.
 
-    The folder then holds what a web server needs; what is no longer part of the site is removed from it.
+    The folder then holds what a web server needs; what is no longer part of the site is removed from it. It remembers
+    from which commit it was made: the next time, only what differs is rendered.
     """
     repository = open_repository(ctx)
     snapshot = repository.at(rev) if rev is not None else current(repository)
     names = [index_name(name) for name in index or ()]
     _check_place(repository, out)
     lfs = repository.git_directory / "lfs" / "objects"
+    past = Past(repository, snapshot.name if rev is not None or repository.is_bare else repository.head())
     with progress_of("projects") as progress:
-        report = write_site(snapshot, out, indexes=names, lfs_objects=lfs, progress=progress)
+        report = write_site(snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, past=past, full=full)
     if as_json:
         print_json({"revision": snapshot.name, **report._asdict()})
         return

@@ -2,6 +2,7 @@
 
 from gitindex.git.folders import GitFolder
 from gitindex.git.history import CommitInfo
+from gitindex.git.past import Past
 from gitindex.git.repository import STAGED, WORKTREE, Repository
 from gitindex.git.signatures import Signature
 
@@ -10,6 +11,7 @@ __all__ = [
     "WORKTREE",
     "CommitInfo",
     "GitFolder",
+    "Past",
     "Repository",
     "Signature",
 ]

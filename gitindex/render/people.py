@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from gitindex.names import IndexName
+from gitindex.names import IndexName, ProjectName
 from gitindex.pages import FilePage, Status
 from gitindex.render.machine import offered
 from gitindex.render.text import carried, escaped, escaped_often, is_link, is_secure
@@ -50,8 +50,8 @@ def landing(view: LandingView) -> bytes:
     return _page("landing.html", view, root="./")
 
 
-def index(view: IndexView) -> bytes:
-    """Return the page at ``/<user>/<index>/``."""
+def index(view: IndexView, rows: Mapping[ProjectName, str]) -> bytes:
+    """Return the page at ``/<user>/<index>/``, with the rows of its projects in their order."""
     return _page(
         "index.html",
         view,
@@ -59,8 +59,16 @@ def index(view: IndexView) -> bytes:
         is_served=view.kind != "mirror" or view.serves_mirror,
         pip=_pip_line(view.index_url, "NAME"),
         uv=_uv_lines(view.name, view.index_url),
-        rows=Markup("".join(map(_project_row, view.projects))),  # noqa: S704 - made of escaped fragments
+        rows=Markup("".join(rows.values())),  # noqa: S704 - made of escaped fragments
     )
+
+
+_ROW = re.compile(r'<tr><th scope="row"><a href="project/([^/"]+)/">.*\n')
+
+
+def read_rows(page: bytes) -> dict[ProjectName, str]:
+    """Return the rows that a page of :func:`index` has, by project, in their order."""
+    return {ProjectName(row[1]): row[0] for row in _ROW.finditer(page.decode())}
 
 
 def project(view: ProjectView) -> bytes:
@@ -156,7 +164,8 @@ def _banner(status: Status | None) -> Banner | None:
     return Banner(status.status, *_MEANINGS[status.status], status.reason or "")
 
 
-def _project_row(row: ProjectRow) -> str:
+def project_row(row: ProjectRow) -> str:
+    """Return the row of a project on the page of an index: one line, that depends on nothing else."""
     name = escaped(row.name)
     status = _badge(row.status) if row.status else ""
     origin = _index_link(row.index, "../../") if row.index else ""

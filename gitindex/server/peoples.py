@@ -53,8 +53,10 @@ def add_project(gathered: Gathered, revision: Revision, served: ServedIndex, nam
 
 def index(revision: Revision, served: ServedIndex, gathered: Gathered) -> Made:
     """Return the page of an index."""
-    view = index_view(revision.snapshot, served, tuple(gathered.rows), serves_mirror=True)
-    return Made(people.index(view), revision.list_identity(served))
+    gathered.keep_newest()
+    rows = {row.name: people.project_row(row) for row in gathered.rows}
+    view = index_view(revision.snapshot, served, len(rows), tuple(gathered.entries), serves_mirror=True)
+    return Made(people.index(view, rows), revision.list_identity(served))
 
 
 def feed(revision: Revision, served: ServedIndex, gathered: Gathered) -> Made:

@@ -1,0 +1,341 @@
+"""Writes the site of a revision to a folder: each file replaced in one step, and what is no longer produced removed.
+
+The order is files, project pages, lists, removals, so that a reader never sees a link to what is not there yet. Where
+the folder remembers an earlier revision, it is updated: only what differs is opened, and what comes is what a full
+rendering would give.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from gitindex.errors import CannotRunError, NotThereError
+from gitindex.names import IndexName, ProjectName, is_commit_id
+from gitindex.output import MARKER, OutputFolder
+from gitindex.overview import Gathered, index_view, landing_view
+from gitindex.pages import Links
+from gitindex.parallel import in_shares, shares_for
+from gitindex.render import people
+from gitindex.resolve import project_names
+from gitindex.served import ServedIndex, open_index
+from gitindex.site.memory import Listed, SiteMemory
+from gitindex.site.renderer import fingerprint
+from gitindex.site.stage import (
+    ProjectWriter,
+    StageWork,
+    digest_of,
+    is_feed_right,
+    made_rows,
+    regather,
+    whole,
+    write_lists,
+)
+from gitindex.site.update import Differences, StoredFiles, differences, stage_work
+from gitindex.snapshot import Snapshot
+from gitindex.storage import EmbeddedStore
+from gitindex.views import HistoryEntry, ProjectEvent
+
+HISTORY_LENGTH = 20
+"""Commits that the page of a project shows: the newest."""
+
+
+class Past(Protocol):
+    """The past of a snapshot, as far as a site needs it."""
+
+    @property
+    def head(self) -> str | None:
+        """The commit that the snapshot is, or stands on; ``None`` before the first one."""
+
+    @property
+    def ends(self) -> str:
+        """Where a shallow clone ends; empty for a whole one."""
+
+    def at(self, revision: str) -> Snapshot:
+        """Open an earlier revision; raises :class:`NotThereError` where it is not here."""
+
+    def between(self, since: str | None, head: str) -> Iterator[ProjectEvent] | None:
+        """Return what happened to projects after a commit, oldest first; ``None`` where it does not lead to *head*."""
+
+
+class Report(NamedTuple):
+    """What a rendering did: numbers of files."""
+
+    written: int
+    unchanged: int
+    removed: int
+    projects: int
+    """How many projects were looked at."""
+    since: str | None = None
+    """The commit whose site was updated; ``None`` where all was rendered."""
+
+
+@dataclass
+class _Plan:
+    """What is to be written."""
+
+    stages: list[StageWork]
+    mirrors: list[ServedIndex]
+    since: str | None = None
+    old: Snapshot | None = None
+    found: Differences | None = None
+    old_files: Mapping[ProjectName, set[str]] = field(default_factory=dict)
+    """The stored files that the site had, of the projects that are looked at."""
+
+
+def render(
+    snapshot: Snapshot,
+    out: Path,
+    *,
+    indexes: Collection[IndexName] = (),
+    lfs_objects: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    extras: Mapping[str, bytes] = MappingProxyType({}),
+    past: Past | None = None,
+    full: bool = False,
+) -> Report:
+    """Write the site of *snapshot* to the folder *out*.
+
+    With *indexes*, only these are in it. *extras* are files of its host, by path. *progress* is told how many projects
+    are done, and how many there are. With *full*, nothing is taken over from what the folder remembers.
+
+    Raises:
+        CannotRunError: *out* was not made by gitindex, the content cannot be shown, or the disk fails.
+        NotThereError: an index is not there.
+
+    """
+    links = Links(snapshot)
+    _check_wanted(snapshot, indexes)
+    folder = OutputFolder(out)
+    folder.begin()
+    memory = SiteMemory(out / MARKER)
+    try:
+        rendering = _Rendering(snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects)
+        return rendering.run(extras, progress, full=full)
+    finally:
+        memory.close()
+
+
+class _Rendering:
+    """One rendering of a site."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        links: Links,
+        folder: OutputFolder,
+        memory: SiteMemory,
+        *,
+        wanted: Collection[IndexName],
+        past: Past | None,
+        lfs_objects: Path | None,
+    ) -> None:
+        self._snapshot = snapshot
+        self._folder = folder
+        self._memory = memory
+        self._wanted = wanted
+        self._past = past
+        self._lfs_objects = lfs_objects
+        self._links = links
+        self._store = self._store_of(snapshot)
+        self._known: Mapping[IndexName, Listed] = {}
+
+    def _store_of(self, snapshot: Snapshot) -> EmbeddedStore | None:
+        is_embedded = snapshot.settings.storage.is_embedded
+        return EmbeddedStore(snapshot.root, self._lfs_objects) if is_embedded else None
+
+    def run(self, extras: Mapping[str, bytes], progress: Callable[[int, int], None] | None, *, full: bool) -> Report:
+        """Do it."""
+        options = json.dumps([sorted(map(str, self._wanted)), sorted(extras), self._past.ends if self._past else None])
+        renderer, revision = fingerprint(), self._revision()
+        made, self._known = self._memory.recall()
+        plan = None
+        if made and not full and self._past and (made.renderer, made.options) == (renderer, options):
+            if made.revision == revision and not extras:
+                return Report(0, 0, 0, 0, made.revision)
+            plan = self._update(made.revision)
+        if plan is None:
+            plan = self._whole()
+        lists = self._write(plan, progress)
+        self._write_others(plan, lists)
+        for path, data in extras.items():
+            self._folder.write(path, data)
+        removed = self._folder.remove_others() if plan.old is None else self._remove(plan)
+        self._memory.finish(renderer, options, revision, lists)
+        projects = len({name for work in plan.stages for name in work.names})
+        return Report(self._folder.written, self._folder.unchanged, removed, projects, plan.since)
+
+    def _revision(self) -> str | None:
+        """Return the commit that the snapshot is, where nothing in it is uncommitted."""
+        name = self._snapshot.name
+        if name is not None and is_commit_id(name):
+            return name
+        return self._past.head if self._past and self._snapshot.root.id is not None else None
+
+    def _whole(self) -> _Plan:
+        self._memory.begin(afresh=True)
+        if self._past and self._past.head:
+            self._memory.record(self._past.between(None, self._past.head) or (), self._past.head)
+        stages, mirrors = _open_indexes(self._snapshot, self._wanted)
+        return _Plan([whole(self._snapshot, served) for served in stages], mirrors)
+
+    def _update(self, since: str) -> _Plan | None:
+        """Return what has to be written where the site of the commit *since* is there; ``None``: all of it."""
+        past, tip = self._past, self._memory.tip
+        if past is None or past.head is None or tip is None:
+            return None
+        try:
+            old = past.at(since)
+        except NotThereError:
+            return None
+        if old.root.entries().get("gitindex.toml") != self._snapshot.root.entries().get("gitindex.toml"):
+            return None
+        events = past.between(tip, past.head)
+        if events is None:
+            return None
+        found = differences(old, self._snapshot)
+        happened = list(events)
+        for event in happened:
+            found.projects[event.entry.index].add(event.project)
+        stages, mirrors = _open_indexes(self._snapshot, self._wanted)
+        try:
+            works = list(stage_work(old, self._snapshot, stages, found, self._known))
+            files = self._files_of(old, {name for work in works for name in work.names} | _gone(old, found, works))
+        except CannotRunError:  # the old revision cannot be shown any more, so what it had is not known
+            return None
+        self._memory.begin(afresh=False)
+        self._memory.record(happened, past.head)
+        mirrors = [mirror for mirror in mirrors if mirror.name in found.definitions]
+        return _Plan(works, mirrors, since, old, found, files)
+
+    def _files_of(self, snapshot: Snapshot, names: Collection[ProjectName]) -> dict[ProjectName, set[str]]:
+        """Return the stored files that the site of a snapshot has of some projects."""
+        store = self._store_of(snapshot)
+        if store is None or snapshot.settings.storage.public_url:
+            return {}
+        stored = StoredFiles(snapshot, _open_indexes(snapshot, self._wanted)[0], store, Links(snapshot))
+        return {name: stored.of(name) for name in names}
+
+    def _write(self, plan: _Plan, progress: Callable[[int, int], None] | None) -> dict[IndexName, Listed]:
+        """Write the pages of projects and the lists of the stages; return what these are made of."""
+        names = sorted({name for work in plan.stages for name in work.names})
+        folder = self._folder
+
+        def history(places: tuple[IndexName, ...], name: ProjectName) -> tuple[HistoryEntry, ...]:
+            return self._memory.history(places, name, HISTORY_LENGTH) if self._past else ()
+
+        def write_share(share: int, shares: int) -> _Done:
+            writer = ProjectWriter(self._snapshot, self._links, folder, self._store, history)
+            mine = names[share::shares]
+            for done, name in enumerate(mine):
+                if progress is not None and share == 0:
+                    progress(min(done * shares, len(names)), len(names))
+                for work in plan.stages:
+                    if name in work.names:
+                        writer.write(work, name)
+            gathered = [work.gathered for work in plan.stages]
+            return _Done(gathered, folder.produced, folder.folders, folder.written, folder.unchanged)
+
+        for done in in_shares(write_share, shares_for(len(names))):
+            done.put_into(plan.stages, folder)
+        kept = {served.name for served in _open_indexes(self._snapshot, self._wanted)[0]} if plan.old else set()
+        lists = {name: listed for name, listed in self._known.items() if name in kept}
+        for work in plan.stages:
+            work.add_known()
+            lists[work.name] = write_lists(self._snapshot, work, folder, self._rows(work))
+        return lists
+
+    def _rows(self, work: StageWork) -> dict[ProjectName, str]:
+        """Return the rows of the page of a stage: those that are there, and those that were made anew."""
+        if work.is_whole or work.known is None:
+            return made_rows(work)
+        page = self._folder.read(f"{work.name}/index.html")
+        if digest_of(page) != work.known.page or not is_feed_right(work):
+            regather(self._snapshot, work, self._links)
+            return made_rows(work)
+        rows = {name: row for name, row in people.read_rows(page).items() if name not in work.names}
+        new = made_rows(work)
+        if new.keys() - rows.keys():
+            return dict(sorted({**rows, **new}.items()))
+        return rows | new
+
+    def _write_others(self, plan: _Plan, lists: Mapping[IndexName, Listed]) -> None:
+        snapshot, folder = self._snapshot, self._folder
+        for mirror in plan.mirrors:
+            folder.write(f"{mirror.name}/index.html", people.index(index_view(snapshot, mirror, 0), {}))
+        counts = {name: listed.projects for name, listed in lists.items()}
+        before = {name: listed.projects for name, listed in self._known.items()}
+        if plan.found is None or plan.found.users or plan.found.definitions or counts != before:
+            stages, mirrors = _open_indexes(snapshot, self._wanted)
+            folder.write("index.html", people.landing(landing_view(snapshot, [*stages, *mirrors], counts)))
+        if plan.old is None:
+            folder.write("+site/style.css", people.stylesheet())
+
+    def _remove(self, plan: _Plan) -> int:
+        """Remove what is gone since the old revision, and return how many files were."""
+        assert plan.old is not None  # noqa: S101 - asked before
+        assert plan.found is not None  # noqa: S101
+        folder, removed = self._folder, 0
+        for name in plan.found.definitions:
+            if self._snapshot.index(name) is None:
+                removed += folder.remove_folder(str(name))
+        for work in plan.stages:
+            if work.is_whole:
+                removed += folder.remove_others(f"{work.name}/")
+                continue
+            for project in work.names:
+                if not any(index.has_project(project) for index in work.served.order):
+                    removed += folder.remove_folder(f"{work.name}/project/{project}")
+                    if not self._snapshot.is_reserved(project):
+                        removed += folder.remove_folder(f"{work.name}/simple/{project}")
+        return removed + self._remove_files(plan)
+
+    def _remove_files(self, plan: _Plan) -> int:
+        now = self._files_of(self._snapshot, [name for name, paths in plan.old_files.items() if paths])
+        gone = {path for name, paths in now.items() for path in plan.old_files[name] - paths}
+        return sum(self._folder.remove(path) for path in sorted(gone))
+
+
+class _Done(NamedTuple):
+    """What a process has done of the work."""
+
+    gathered: list[Gathered]
+    produced: set[str]
+    folders: set[str]
+    written: int
+    unchanged: int
+
+    def put_into(self, stages: Sequence[StageWork], folder: OutputFolder) -> None:
+        """Add it to what is known of the whole."""
+        if self.produced is folder.produced:
+            return  # it was this process
+        for work, gathered in zip(stages, self.gathered, strict=True):
+            work.gathered.add(gathered)
+        folder.produced |= self.produced
+        folder.folders |= self.folders
+        folder.written += self.written
+        folder.unchanged += self.unchanged
+
+
+def _gone(old: Snapshot, found: Differences, works: Sequence[StageWork]) -> set[ProjectName]:
+    """Return the projects that an index had which is gone, or is written whole."""
+    names = found.definitions | {work.name for work in works if work.is_whole}
+    opened = (open_index(old, name) for name in names)
+    return {name for served in opened if served is not None for name in project_names(served.order)}
+
+
+def _check_wanted(snapshot: Snapshot, wanted: Collection[IndexName]) -> None:
+    for name in wanted:
+        if snapshot.index(name) is None:
+            raise NotThereError(f"{name}: no such index", help="see: gitindex index list")
+
+
+def _open_indexes(snapshot: Snapshot, wanted: Collection[IndexName]) -> tuple[list[ServedIndex], list[ServedIndex]]:
+    """Return the stages and the mirrors that the site has."""
+    opened = [open_index(snapshot, name) for name in snapshot.index_names() if not wanted or name in wanted]
+    found = [served for served in opened if served is not None]
+    return [s for s in found if not s.index.is_mirror], [s for s in found if s.index.is_mirror]
