@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from gitindex import layout
+from gitindex.differences import differs_in_content
 from gitindex.errors import CannotRunError, NotThereError
 from gitindex.names import IndexName, ProjectName, is_commit_id
 from gitindex.output import MARKER, OutputFolder
@@ -192,7 +194,7 @@ class _Rendering:
             old = past.at(since)
         except NotThereError:
             return None
-        if old.root.entries().get("gitindex.toml") != self._snapshot.root.entries().get("gitindex.toml"):
+        if differs_in_content(old.root, self._snapshot.root, layout.SETTINGS):
             return None
         events = past.between(tip, past.head)
         if events is None:
@@ -283,6 +285,8 @@ class _Rendering:
         for name in plan.found.definitions:
             if self._snapshot.index(name) is None:
                 removed += folder.remove_folder(str(name))
+        for mirror in plan.mirrors:  # it may have been a stage
+            removed += folder.remove_others(f"{mirror.name}/")
         for work in plan.stages:
             if work.is_whole:
                 removed += folder.remove_others(f"{work.name}/")
