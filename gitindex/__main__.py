@@ -61,7 +61,7 @@ def main() -> None:
         )
 
 
-_QUICK = {"validate": "gitindex.check", "serve": "gitindex.server.command"}
+_QUICK = {"validate": "gitindex.check", "render": "gitindex.rendering", "serve": "gitindex.server.command"}
 """The commands that start without Typer where their words are plain, and their modules."""
 
 

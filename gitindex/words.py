@@ -28,6 +28,7 @@ class Option(NamedTuple):
     """What a number must be at least, and at most."""
     is_repeated: bool = False
     """Whether it may be given several times; its value is then a list."""
+    is_required: bool = False
     variable: str = ""
     """The environment variable that is used where it is not given."""
 
@@ -101,4 +102,6 @@ def _read_options(options: Sequence[Option], words: Iterator[str]) -> dict[str, 
         except (ValueError, OverflowError):
             return None
         values[option.name] = [*values.get(option.name, []), read] if option.is_repeated else read
+    if any(option.is_required and option.name not in values for option in options):
+        return None
     return values

@@ -14,9 +14,9 @@ from gitindex.audit import Report, Violation, audit as run_audit
 from gitindex.check import today
 from gitindex.cli.common import JsonOption, open_repository
 from gitindex.cli.output import note, print_json, say
-from gitindex.cli.progress import progress_of
 from gitindex.receive import Door, hook_lines, read_updates
 from gitindex.report.json import finding_json, json_text
+from gitindex.report.progress import progress_of
 from gitindex.report.text import count, findings_text, has_colour, printable, verdict_line
 
 

@@ -12,11 +12,11 @@ import typer
 
 from gitindex.cli.common import JsonOption, current, index_name, open_repository
 from gitindex.cli.output import note, print_json, say
-from gitindex.cli.progress import progress_in_bytes
 from gitindex.compare import Change
 from gitindex.edits.opened import open_stage
 from gitindex.git import Repository
 from gitindex.report.json import finding_json
+from gitindex.report.progress import progress_in_bytes
 from gitindex.report.text import count, findings_text, has_colour
 from gitindex.snapshot import Snapshot
 from gitindex.verify import Journal, Report, total_size, verify as verify_files

@@ -24,7 +24,7 @@ from gitindex.pages import Links
 from gitindex.parallel import in_shares, shares_for
 from gitindex.render import people
 from gitindex.resolve import project_names
-from gitindex.served import ServedIndex, open_index
+from gitindex.served import ServedIndex, open_index, reserved_names
 from gitindex.site.memory import Listed, SiteMemory
 from gitindex.site.renderer import fingerprint
 from gitindex.site.stage import (
@@ -281,7 +281,7 @@ class _Rendering:
         """Remove what is gone since the old revision, and return how many files were."""
         assert plan.old is not None  # noqa: S101 - asked before
         assert plan.found is not None  # noqa: S101
-        folder, removed = self._folder, 0
+        folder, removed, reserved = self._folder, 0, frozenset(reserved_names(self._snapshot))
         for name in plan.found.definitions:
             if self._snapshot.index(name) is None:
                 removed += folder.remove_folder(str(name))
@@ -294,7 +294,7 @@ class _Rendering:
             for project in work.names:
                 if not any(index.has_project(project) for index in work.served.order):
                     removed += folder.remove_folder(f"{work.name}/project/{project}")
-                    if not self._snapshot.is_reserved(project):
+                    if project not in reserved:
                         removed += folder.remove_folder(f"{work.name}/simple/{project}")
         return removed + self._remove_files(plan)
 

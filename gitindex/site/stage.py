@@ -74,6 +74,7 @@ class ProjectWriter:
         self._folder = folder
         self._store = store
         self._history = history
+        self._reserved = frozenset(reserved_names(snapshot))
         self._name = ""
         self._shared: dict[tuple[tuple[IndexName, str, ObjectId], ...], _Shared] = {}
 
@@ -87,7 +88,7 @@ class ProjectWriter:
         served = work.served
         steps = tuple(walk(self._snapshot, served.order, name))
         known = is_known(steps)
-        if not known and not self._snapshot.is_reserved(name):
+        if not known and name not in self._reserved:
             return
         page, html, json = self._page(name, steps)
         if self._store is not None:

@@ -1,0 +1,93 @@
+"""`gitindex render`, whole: its options, declared once, and what it does. It knows no Typer, so it starts at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from gitindex import layout
+from gitindex.errors import UsageError
+from gitindex.git import Past, Repository
+from gitindex.names import IndexName, parse_index_name
+from gitindex.report.progress import progress_of
+from gitindex.report.text import count, printable
+from gitindex.site import Report, render
+from gitindex.words import Option
+
+OPTIONS = (
+    Option(
+        "out",
+        "--out",
+        "The folder to write to: empty, or made by gitindex.",
+        "DIR",
+        Path,
+        is_required=True,
+    ),
+    Option("rev", "--rev", "The revision; by default the working tree.", "REV"),
+    Option("index", "--index", "Only this index; may be given several times.", "USER/INDEX", is_repeated=True),
+    Option("full", "--full", "Render everything, whatever the folder remembers."),
+    Option("as_json", "--json", "Answer in JSON."),
+)
+
+
+def run(
+    directory: Path,
+    folder: str | None,
+    *,
+    out: Path,
+    rev: str | None = None,
+    index: list[str] | None = None,
+    full: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Write the site, say what was done, and return the exit code.
+
+    Raises:
+        UsageError: the options make no sense.
+        CannotRunError: the content cannot be shown, or the folder cannot be written to.
+        NotThereError: a revision or an index is not there.
+
+    """
+    repository = Repository.open(directory, folder)
+    is_revision = rev is not None or repository.is_bare
+    snapshot = repository.at(rev or "HEAD") if is_revision else repository.worktree()
+    _ = snapshot.settings
+    names = [_index_name(name) for name in index or ()]
+    _check_place(repository, out)
+    lfs = repository.git_directory / "lfs" / "objects"
+    past = Past(repository, snapshot.name if is_revision else repository.head())
+    with progress_of("projects") as progress:
+        report = render(snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, past=past, full=full)
+    if as_json:
+        print(json.dumps({"revision": snapshot.name, **report._asdict()}, indent=2))
+    else:
+        print(printable(_told(report, out)))
+    return 0
+
+
+def _told(report: Report, out: Path) -> str:
+    if report.since is not None and not report.projects and not report.written:
+        return f"{out} is the site of {report.since[:12]}, and nothing differs."
+    done = f"{count(report.written, 'file')} written, {report.unchanged:,} as they were, {report.removed:,} removed"
+    if report.since is not None:
+        return f"{count(report.projects, 'project')} in {out} looked at again, since {report.since[:12]}: {done}."
+    return f"{count(report.projects, 'project')} in {out}: {done}."
+
+
+def _index_name(text: str) -> IndexName:
+    name = parse_index_name(text.strip("/"))
+    if name is None:
+        raise UsageError(
+            f"{text!r} is no name of an index", help="write it as user/name in lower case, such as emilie/prod"
+        )
+    return name
+
+
+def _check_place(repository: Repository, out: Path) -> None:
+    """Refuse a folder that is the repository's own: the site would be taken for releases, or for Git's objects."""
+    target = out.resolve()
+    own = [repository.git_directory]
+    if not repository.is_bare:
+        own += [repository.root / name for name in (layout.INDEXES, layout.FILES)]
+    if any(target.is_relative_to(folder.resolve()) for folder in own):
+        raise UsageError(f"{out} lies in the repository's own folders", help="choose another one with --out")
