@@ -101,6 +101,12 @@ class Filters:
         except CannotRunError:
             return False
 
+    def named(self) -> frozenset[ProjectName]:
+        """Return the projects that a setting names; of all others it shows the same."""
+        mirror = self.mirror
+        exempt = map(normalize, mirror.mirror_min_age_exempt)
+        return frozenset((*map(_name_in, (*(mirror.allow or ()), *mirror.deny)), *exempt))
+
     def is_delayed(self, name: ProjectName) -> bool:
         """Tell whether `mirror_min_age` hides what is new of a project."""
         mirror = self.mirror
