@@ -1,4 +1,4 @@
-"""The hosts that a site can be written for: what each needs to negotiate, to cache and to fall back, and what it cannot."""
+"""The hosts that a site can be written for: what each needs to negotiate, cache and fall back, and what it cannot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Host(NamedTuple):
     """A host of sites."""
 
     files: Callable[[HostSite], Mapping[str, bytes]]
-    """Gives what the host needs beside the pages: bytes by path in the site. What is the operator's is below `.host/`."""
+    """Gives what the host needs beside the pages: bytes by path in the site; what is the operator's below `.host/`."""
     cannot: tuple[str, ...]
     """What it cannot do, in sentences."""
     cannot_proxy: tuple[str, ...] | None = None

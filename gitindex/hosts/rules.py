@@ -1,4 +1,4 @@
-"""What every host of a site has to keep: which names fall through and whereto, types, caching and headers, as values."""
+"""What every host of a site has to keep, as values: which names fall through and whereto, types, caching, headers."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ OWNER_NAME = "[a-z0-9]+(?:[._-][a-z0-9]+)*"
 """A user's or an index's name, as a regular expression."""
 STORED_FILE = "files/[0-9a-f]{2}/[0-9a-f]{62}/[A-Za-z0-9][A-Za-z0-9._+!-]*"
 """The path of a stored file, as a regular expression."""
-SAFE_URL = re.compile(r"https?://[A-Za-z0-9._~:\[\]-]+/(?:[A-Za-z0-9._~+-]+/)*", re.ASCII)
+SAFE_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/(?:[A-Za-z0-9._~+-]+/)*", re.ASCII
+)
 """What may stand in the configuration of a server: nothing in it means something else there."""
 SAFE_PATH = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*", re.ASCII)
 
