@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from gitindex.hosts import nginx
+from gitindex.hosts import apache, caddy, nginx
 from gitindex.hosts.rules import HostSite
 from gitindex.hosts.site import host_site
 
@@ -23,5 +23,9 @@ class Host(NamedTuple):
     """What it cannot do beside that as a proxy; ``None``: it can be none."""
 
 
-HOSTS: Mapping[str, Host] = {"nginx": Host(nginx.files, nginx.CANNOT, nginx.CANNOT_PROXY)}
-"""By name, sorted as the documentation has them."""
+HOSTS: Mapping[str, Host] = {
+    "nginx": Host(nginx.files, nginx.CANNOT, nginx.CANNOT_PROXY),
+    "apache": Host(apache.files, apache.CANNOT, apache.CANNOT_PROXY),
+    "caddy": Host(caddy.files, caddy.CANNOT, caddy.CANNOT_PROXY),
+}
+"""By name, in the order of the documentation."""

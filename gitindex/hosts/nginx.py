@@ -7,8 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from gitindex.hosts.rules import (
+    ABSOLUTE_LINKS,
     BYTES,
+    COARSE_ACCEPT,
+    COARSE_ETAG,
     CONTENT_TYPES,
+    EXACT_NAMES,
     FILE_TYPES,
     FILES_CACHE,
     FORMS,
@@ -31,17 +35,8 @@ from gitindex.hosts.rules import (
     glob_pattern,
 )
 
-CANNOT = (
-    "An Accept header is compared by the first decimal of its qualities, and a refusal (text/html;q=0) is not heeded.",
-    "A project name that is not in normal form (Foo_Bar) is not found; pip, uv and Poetry ask for the normal form.",
-    "A page is told from the one before by size and second (ETag): what is written twice within a second, in equal "
-    "length, is taken for the same.",
-)
-CANNOT_PROXY = (
-    "An upstream's page is passed on as it is: its links to files must be absolute, as those of PyPI are. Otherwise "
-    "take the redirect.",
-    "The upstream's address is looked up when nginx starts or reloads.",
-)
+CANNOT = (COARSE_ACCEPT, EXACT_NAMES, COARSE_ETAG)
+CANNOT_PROXY = (ABSOLUTE_LINKS, "The upstream's address is looked up when nginx starts or reloads.")
 _LONGEST = 3000
 """Characters of a word of the configuration: nginx takes 4096."""
 _LONGEST_KEY = 40
@@ -113,8 +108,8 @@ def _server(site: HostSite) -> Iterator[str]:
     yield f"# The root is the folder below which this one is {site.base_path}"
     yield f"absolute_redirect off;\n{not_found}"
     yield from _location(r'~ "/\.(?!well-known/)"', "return 404;")
-    yield from _location(f'~ "^{project}$"', *_negotiated(site, "@gitindex_missing"), not_found)
-    yield from _location(f'~ "^{index}$"', *_negotiated(site, "=404"), not_found)
+    yield from _location(f'~ "^{project}$"', *_negotiated("@gitindex_missing"), not_found)
+    yield from _location(f'~ "^{index}$"', *_negotiated("=404"), not_found)
     vendor = ("types { }", f'default_type "{VENDOR_HTML}; charset=utf-8";')
     yield from _location("@gitindex_vendor", *vendor, "try_files ${uri}index.html @gitindex_missing;", *_PAGE)
     yield from _location("@gitindex_missing", *(_proxy(site) if site.is_proxy else _REDIRECT))
@@ -130,7 +125,7 @@ def _server(site: HostSite) -> Iterator[str]:
     yield from _location(site.base_path, *_types(CONTENT_TYPES), "index index.html;", *_PEOPLE)
 
 
-def _negotiated(site: HostSite, otherwise: str) -> Iterator[str]:
+def _negotiated(otherwise: str) -> Iterator[str]:
     """Yield how a simple page is answered in the form that is asked for, and what follows where there is none."""
     yield "error_page 418 = @gitindex_vendor;"
     yield f"if ($gitindex_form = {FORMS[VENDOR_HTML]}) {{ return 418; }}"

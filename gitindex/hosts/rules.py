@@ -9,6 +9,22 @@ from typing import NamedTuple
 
 from gitindex.names import MAX_PROJECT_NAME, IndexName, ProjectName
 
+COARSE_ACCEPT = (
+    "An Accept header is compared by the first decimal of its qualities, and a refusal (text/html;q=0) is not heeded."
+)
+EXACT_NAMES = (
+    "A project name that is not in normal form (Foo_Bar) is not found; pip, uv and Poetry ask for the normal form."
+)
+COARSE_ETAG = (
+    "A page is told from the one before by size and second (ETag): what is written twice within a second, in equal "
+    "length, is taken for the same."
+)
+ABSOLUTE_LINKS = (
+    "An upstream's page is passed on as it is: its links to files must be absolute, as those of PyPI are. Otherwise "
+    "take the redirect."
+)
+"""What several hosts cannot do."""
+
 JSON = "application/vnd.pypi.simple.v1+json"
 VENDOR_HTML = "application/vnd.pypi.simple.v1+html"
 HTML = "text/html"
@@ -177,6 +193,25 @@ def glob_pattern(glob: str, *, is_atomic: bool = True) -> str:
     *middle, end = others
     group = "(?>[a-z0-9-]*?{})" if is_atomic else "[a-z0-9-]*?{}"
     return start + "".join(group.format(part) for part in middle) + f"[a-z0-9-]{{0,{MAX_PROJECT_NAME}}}{end}"
+
+
+class Case(NamedTuple):
+    """What is done with names that some indexes have no page of."""
+
+    indexes: tuple[IndexName, ...]
+    projects: tuple[ProjectName, ...]
+    """The names; empty for all that no case before names."""
+    upstream: str | None
+
+
+def cases(site: HostSite) -> Iterator[Case]:
+    """Yield the cases of a site, the first that fits counts. Reserved names are asked about before."""
+    for rules in site.rules():
+        indexes = tuple(fallback.index for fallback in site.fallbacks if fallback.rules == rules)
+        for upstream in dict.fromkeys(url for _, url in rules.named):
+            yield Case(indexes, tuple(name for name, url in rules.named if url == upstream), upstream)
+        if rules.otherwise:
+            yield Case(indexes, (), rules.otherwise)
 
 
 class Accepted(NamedTuple):
