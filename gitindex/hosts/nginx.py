@@ -7,8 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from gitindex.hosts.rules import (
+    ABSOLUTE_LINKS,
     BYTES,
+    COARSE_ACCEPT,
+    COARSE_ETAG,
     CONTENT_TYPES,
+    EXACT_NAMES,
     FILE_TYPES,
     FILES_CACHE,
     FORMS,
@@ -31,17 +35,8 @@ from gitindex.hosts.rules import (
     glob_pattern,
 )
 
-CANNOT = (
-    "An Accept header is compared by the first decimal of its qualities, and a refusal (text/html;q=0) is not heeded.",
-    "A project name that is not in normal form (Foo_Bar) is not found; pip, uv and Poetry ask for the normal form.",
-    "A page is told from its predecessor by size and second (ETag): what is written twice in a second, in equal length, "
-    "is taken for the same.",
-)
-CANNOT_PROXY = (
-    "An upstream's page is passed on as it is: its links to files must be absolute, as those of PyPI are. Otherwise "
-    "take the redirect.",
-    "The upstream's address is looked up when nginx starts or reloads.",
-)
+CANNOT = (COARSE_ACCEPT, EXACT_NAMES, COARSE_ETAG)
+CANNOT_PROXY = (ABSOLUTE_LINKS, "The upstream's address is looked up when nginx starts or reloads.")
 _LONGEST = 3000
 """Characters of a word of the configuration: nginx takes 4096."""
 _LONGEST_KEY = 40
@@ -113,25 +108,28 @@ def _server(site: HostSite) -> Iterator[str]:
     yield f"# The root is the folder below which this one is {site.base_path}"
     yield f"absolute_redirect off;\n{not_found}"
     yield from _location(r'~ "/\.(?!well-known/)"', "return 404;")
-    yield from _location(f'~ "^{project}$"', *_negotiated(site, "@gitindex_missing"), not_found)
-    yield from _location(f'~ "^{index}$"', *_negotiated(site, "=404"), not_found)
-    yield from _location("@gitindex_vendor", *_as(VENDOR_HTML), "try_files ${uri}index.html @gitindex_missing;", *_PAGE)
+    yield from _location(f'~ "^{project}$"', *_negotiated("@gitindex_missing"), not_found)
+    yield from _location(f'~ "^{index}$"', *_negotiated("=404"), not_found)
+    vendor = ("types { }", f'default_type "{VENDOR_HTML}; charset=utf-8";')
+    yield from _location("@gitindex_vendor", *vendor, "try_files ${uri}index.html @gitindex_missing;", *_PAGE)
     yield from _location("@gitindex_missing", *(_proxy(site) if site.is_proxy else _REDIRECT))
+    if site.is_proxy:
+        yield from _location("@gitindex_refused", "return 502;")
     yield "\n# A page without its slash, and one by its file; any other spelling is nobody's."
     simple = f"{base}{OWNER_NAME}/{OWNER_NAME}/simple"
     yield from _location(f'~ "^{simple}(?:/{NORMAL_NAME})?$"', "return 301 $uri/$is_args$args;")
-    yield from _location(rf'~ "^{simple}/(?:{NORMAL_NAME}/)?index\.(?:html|json)$"', *_types({"json": JSON}), *_PAGE)
+    yield from _location(rf'~ "^{simple}/(?:{NORMAL_NAME}/)?index\.(?:html|json)$"', *_SIMPLE, *_PAGE)
     yield from _location(f'~ "^{simple}/"', "return 404;")
     stored = [*_types(FILE_TYPES), f"default_type {BYTES};", "gzip off;", *_headers(FILES_CACHE, MACHINE_HEADERS)]
     yield from _location(f'~ "^{base}{STORED_FILE}$"', *stored)
     yield from _location(site.base_path, *_types(CONTENT_TYPES), "index index.html;", *_PEOPLE)
 
 
-def _negotiated(site: HostSite, otherwise: str) -> Iterator[str]:
+def _negotiated(otherwise: str) -> Iterator[str]:
     """Yield how a simple page is answered in the form that is asked for, and what follows where there is none."""
     yield "error_page 418 = @gitindex_vendor;"
     yield f"if ($gitindex_form = {FORMS[VENDOR_HTML]}) {{ return 418; }}"
-    yield from _types({"json": JSON})
+    yield from _SIMPLE
     yield f"try_files $uri$gitindex_page {otherwise};"
     yield from _PAGE
 
@@ -155,7 +153,10 @@ def _proxy(site: HostSite) -> Iterator[str]:
     yield from ("proxy_cache_background_update on;", "proxy_cache_lock on;", "proxy_cache_revalidate on;")
     yield "proxy_ignore_headers Cache-Control Expires Set-Cookie Vary X-Accel-Expires X-Accel-Redirect;"
     yield from (f"proxy_hide_header {name};" for name in UPSTREAM_HEADERS)
+    yield "# A refusal says nothing about the project: it must not be taken for its absence."
     yield "proxy_intercept_errors on;"
+    yield f"error_page 404 {site.base_path}404.html;"
+    yield "error_page 401 403 407 429 =502 @gitindex_refused;"
     yield "add_header X-Cache-Status $upstream_cache_status always;"
     yield from _PAGE
 
@@ -181,20 +182,14 @@ def _types(types: Mapping[str, str]) -> Iterator[str]:
     yield "}"
 
 
-def _as(media_type: str) -> Iterator[str]:
-    yield "types { }"
-    yield f'default_type "{media_type}; charset=utf-8";'
-
-
 def _headers(cache: str, *groups: Mapping[str, str]) -> Iterator[str]:
-    yield f'add_header Cache-Control "{cache}";'
+    yield f'add_header Cache-Control "{cache}" always;'
     for name, value in (pair for group in (HEADERS, *groups) for pair in group.items()):
         yield f'add_header {name} "{value}" always;'
 
 
-_GZIP = ("gzip on;", "gzip_vary on;", "gzip_proxied any;", f"gzip_types {JSON} {VENDOR_HTML} {{others}};")
+_SIMPLE = (*_types({"json": JSON}), f'default_type "{HTML}; charset=utf-8";')
 _PAGE = (
-    f'default_type "{HTML}; charset=utf-8";',
     "add_header Vary Accept always;",
     *_headers(PAGES_CACHE, MACHINE_HEADERS),
     "gzip on;",

@@ -1,4 +1,4 @@
-"""What every host of a site has to keep: which names fall through and whereto, types, caching and headers, as values."""
+"""What every host of a site has to keep, as values: which names fall through and whereto, types, caching, headers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gitindex.names import MAX_PROJECT_NAME, IndexName, ProjectName
+
+COARSE_ACCEPT = (
+    "An Accept header is compared by the first decimal of its qualities, and a refusal (text/html;q=0) is not heeded."
+)
+EXACT_NAMES = (
+    "A project name that is not in normal form (Foo_Bar) is not found; pip, uv and Poetry ask for the normal form."
+)
+COARSE_ETAG = (
+    "A page is told from the one before by size and second (ETag): what is written twice within a second, in equal "
+    "length, is taken for the same."
+)
+ABSOLUTE_LINKS = (
+    "An upstream's page is passed on as it is: its links to files must be absolute, as those of PyPI are. Otherwise "
+    "take the redirect."
+)
+"""What several hosts cannot do."""
 
 JSON = "application/vnd.pypi.simple.v1+json"
 VENDOR_HTML = "application/vnd.pypi.simple.v1+html"
@@ -93,7 +109,9 @@ OWNER_NAME = "[a-z0-9]+(?:[._-][a-z0-9]+)*"
 """A user's or an index's name, as a regular expression."""
 STORED_FILE = "files/[0-9a-f]{2}/[0-9a-f]{62}/[A-Za-z0-9][A-Za-z0-9._+!-]*"
 """The path of a stored file, as a regular expression."""
-SAFE_URL = re.compile(r"https?://[A-Za-z0-9._~:\[\]-]+/(?:[A-Za-z0-9._~+-]+/)*", re.ASCII)
+SAFE_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/(?:[A-Za-z0-9._~+-]+/)*", re.ASCII
+)
 """What may stand in the configuration of a server: nothing in it means something else there."""
 SAFE_PATH = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*", re.ASCII)
 
@@ -175,6 +193,25 @@ def glob_pattern(glob: str, *, is_atomic: bool = True) -> str:
     *middle, end = others
     group = "(?>[a-z0-9-]*?{})" if is_atomic else "[a-z0-9-]*?{}"
     return start + "".join(group.format(part) for part in middle) + f"[a-z0-9-]{{0,{MAX_PROJECT_NAME}}}{end}"
+
+
+class Case(NamedTuple):
+    """What is done with names that some indexes have no page of."""
+
+    indexes: tuple[IndexName, ...]
+    projects: tuple[ProjectName, ...]
+    """The names; empty for all that no case before names."""
+    upstream: str | None
+
+
+def cases(site: HostSite) -> Iterator[Case]:
+    """Yield the cases of a site, the first that fits counts. Reserved names are asked about before."""
+    for rules in site.rules():
+        indexes = tuple(fallback.index for fallback in site.fallbacks if fallback.rules == rules)
+        for upstream in dict.fromkeys(url for _, url in rules.named):
+            yield Case(indexes, tuple(name for name, url in rules.named if url == upstream), upstream)
+        if rules.otherwise:
+            yield Case(indexes, (), rules.otherwise)
 
 
 class Accepted(NamedTuple):

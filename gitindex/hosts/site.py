@@ -39,7 +39,7 @@ def host_site(snapshot: Snapshot, wanted: Collection[IndexName] = (), *, is_prox
         fallbacks=tuple(_fallback(name, chain) for name, chain in chains if chain),
         reserved=reserved,
         is_proxy=is_proxy,
-        fresh_seconds=min((up.mirror.mirror_cache_expiry for _, chain in chains for up in chain), default=0),
+        fresh_seconds=max(1, min((up.mirror.mirror_cache_expiry for _, chain in chains for up in chain), default=0)),
         notes=tuple(_notes(dict(chains))),
     )
 

@@ -1,0 +1,152 @@
+"""Apache httpd 2.4: a file to include in a virtual host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from gitindex.hosts.rules import (
+    ABSOLUTE_LINKS,
+    BYTES,
+    COARSE_ACCEPT,
+    CONTENT_TYPES,
+    EXACT_NAMES,
+    FILE_TYPES,
+    FILES_CACHE,
+    FORMS,
+    HEADERS,
+    HTML,
+    JSON,
+    MACHINE_HEADERS,
+    NORMAL_NAME,
+    OWNER_NAME,
+    PAGES_CACHE,
+    PEOPLE_HEADERS,
+    STALE_SECONDS,
+    STORED_FILE,
+    UPSTREAM_HEADERS,
+    VENDOR_HTML,
+    WANTED,
+    Case,
+    HostSite,
+    accepted,
+    cases,
+    chunks,
+    glob_pattern,
+)
+
+CANNOT = (COARSE_ACCEPT, EXACT_NAMES)
+CANNOT_PROXY = (ABSOLUTE_LINKS,)
+_LONGEST = 30000
+"""Characters of an expression."""
+_ANY = f"(?:{OWNER_NAME}/{OWNER_NAME})"
+_THROUGH = ".gitindex/"
+"""Below the site's path: what is asked of an upstream. A client that asks for it itself is told that it is not there."""
+
+
+def files(site: HostSite) -> Mapping[str, bytes]:
+    """Return the file of Apache."""
+    return {".host/apache/site.conf": "\n".join(_site(site)).encode() + b"\n"}
+
+
+def _site(site: HostSite) -> Iterator[str]:
+    base = re.escape(site.base_path).replace(r"\-", "-").replace(r"\~", "~")
+    yield "# Include this in a <VirtualHost>. It is written by gitindex render --host apache."
+    yield f"# The root is the folder below which this one is {site.base_path}"
+    yield f"ErrorDocument 404 {site.base_path}404.html"
+    yield "FileETag MTime Size\nRewriteEngine On\n"
+    yield "# The form of a page that is asked for: of these lines the last that fits counts."
+    for row in reversed(tuple(accepted())):
+        yield f'SetEnvIfNoCase Accept "{row.pattern}" gitindex_form={FORMS[row.media_type]}'
+    yield ""
+    yield r'RewriteRule "/\.(?!well-known/)" - [R=404,L]'
+    yield from _pages(base)
+    yield from _missing(site, base)
+    yield "\n# A page without its slash, and one by its file; any other spelling is nobody's."
+    yield f'RewriteRule "^({base}{_ANY}/simple(?:/{NORMAL_NAME})?)$" "$1/" [R=301,L]'
+    yield rf'RewriteRule "^{base}{_ANY}/simple/(?!(?:{NORMAL_NAME}/)?index\.(?:html|json)$)" - [R=404,L]'
+    yield "\n# A folder without a page is not listed."
+    yield 'RewriteCond "%{DOCUMENT_ROOT}$1" -d\nRewriteCond "%{DOCUMENT_ROOT}$1index.html" !-f'
+    yield f'RewriteRule "^({base}.*/|{base})$" - [R=404,L]\n'
+    yield from _answers(base)
+
+
+def _pages(base: str) -> Iterator[str]:
+    """Yield how a simple page is answered in the form that is asked for."""
+    for media_type, file in ((JSON, "index.json"), (VENDOR_HTML, "index.html"), (HTML, "index.html")):
+        if media_type != HTML:
+            yield f'RewriteCond "%{{ENV:gitindex_form}}" "={FORMS[media_type]}"'
+        yield f'RewriteCond "%{{DOCUMENT_ROOT}}$1{file}" -f'
+        yield f'RewriteRule "^({base}{_ANY}/simple/(?:{NORMAL_NAME}/)?)$" "$1{file}" [PT,L,T={media_type}]'
+
+
+def _missing(site: HostSite, base: str) -> Iterator[str]:
+    """Yield what is done with a project that has no page: it falls through, unless its name is ours."""
+    yield "\n# Names that are ours, with or without a page."
+    for names in chunks([glob_pattern(glob) for glob in site.reserved], _LONGEST):
+        yield f'RewriteRule "^{base}{_ANY}/simple/(?:{names})/$" - [R=404,L]'
+    yield "\n# Where a project is asked for that has no page here."
+    numbers = {upstream: number for number, upstream in enumerate(site.upstreams(), 1)}
+    for case in cases(site):
+        yield from _case(site, case, base, numbers.get(case.upstream or "", 0))
+    yield f'RewriteRule "^{base}{_ANY}/simple/(?:{NORMAL_NAME})/$" - [R=404,L]'
+    for upstream, number in numbers.items() if site.is_proxy else ():
+        yield from _proxy(site, upstream, f"{site.base_path}{_THROUGH}{number}/")
+
+
+def _case(site: HostSite, case: Case, base: str, number: int) -> Iterator[str]:
+    owners = "|".join(re.escape(str(index)) for index in case.indexes)
+    for names in chunks(case.projects, _LONGEST) if case.projects else (NORMAL_NAME,):
+        where = f'RewriteRule "^{base}(?:{owners})/simple/({names})/$"'
+        if case.upstream is None:
+            yield f"{where} - [R=404,L]"
+        elif site.is_proxy:
+            yield f'{where} "{site.base_path}{_THROUGH}{number}/$1/" [PT,L,QSD]'
+        else:
+            yield f'{where} "{case.upstream}$1/" [R=302,L,QSD,E=gitindex_sent:1]'
+
+
+def _proxy(site: HostSite, upstream: str, place: str) -> Iterator[str]:
+    yield "\nSSLProxyEngine On\nSSLProxyVerify require\nSSLProxyCACertificatePath /etc/ssl/certs"
+    yield "CacheQuickHandler off\nCacheStaleOnError on\nCacheLock on"
+    yield f'<Location "{place}">'
+    yield f'    ProxyPass "{upstream}" connectiontimeout=5 timeout=30'
+    for media_type, form in FORMS.items():
+        yield f'    RequestHeader set Accept "{WANTED[media_type]}" env=gitindex_{form}'
+    yield "    # Who the client is, and what it may see here, is none of the upstream's business."
+    yield "    ProxyAddHeaders Off"
+    yield from (f"    RequestHeader unset {name}" for name in ("Accept-Encoding", "Authorization", "Cookie", "Referer"))
+    yield from (f"    Header unset {name}" for name in UPSTREAM_HEADERS)
+    yield "    # A refusal says nothing about the project: it must not be taken for its absence."
+    yield "    ProxyErrorOverride On 404"
+    yield "    CacheEnable disk"
+    yield "    CacheIgnoreCacheControl On"
+    yield f"    CacheDefaultExpire {site.fresh_seconds}\n    CacheMaxExpire {site.fresh_seconds}"
+    yield f"    CacheMinExpire {site.fresh_seconds}"
+    yield "</Location>"
+
+
+def _answers(base: str) -> Iterator[str]:
+    """Yield types and headers."""
+    yield f'<LocationMatch "^{base}">\n    Options -Indexes\n    AddDefaultCharset utf-8\n    DirectoryIndex index.html'
+    yield from (f'    AddType "{kind.partition(";")[0]}" .{extension}' for extension, kind in CONTENT_TYPES.items())
+    yield "</LocationMatch>"
+    yield (
+        rf'<LocationMatch "^{base}{_ANY}/simple/(?:[^/]+/)?index\.json$">' + f"\n    ForceType {JSON}\n</LocationMatch>"
+    )
+    yield f'<LocationMatch "^{base}{STORED_FILE}$">\n    # Whatever its name looks like, nothing is done with it.'
+    yield f"    SetHandler default-handler\n    ForceType {BYTES}\n    RemoveEncoding .gz .tgz .bz2 .xz .Z\n    SetEnv no-gzip 1"
+    yield "</LocationMatch>"
+    for extension, kind in FILE_TYPES.items():
+        yield rf'<LocationMatch "^{base}{STORED_FILE}\.{extension}$">' + f'\n    ForceType "{kind}"\n</LocationMatch>'
+    machine, stored = f"%{{REQUEST_URI}} =~ m#^{base}{_ANY}/simple/#", f"%{{REQUEST_URI}} =~ m#^{base}files/#"
+    yield f'Header set Cache-Control "{PAGES_CACHE}"'
+    yield f'Header set Cache-Control "{FILES_CACHE}" "expr={stored}"'
+    yield 'Header always set Cache-Control "no-store" env=gitindex_sent'
+    yield f'Header always merge Vary Accept "expr={machine}"'
+    yield from (f'Header always set {name} "{value}"' for name, value in {**HEADERS, **PEOPLE_HEADERS}.items())
+    for name, value in MACHINE_HEADERS.items():
+        yield f'Header always set {name} "{value}" "expr={machine} || {stored}"'
+    yield f"<IfModule deflate_module>\n    AddOutputFilterByType DEFLATE {JSON} {VENDOR_HTML} {HTML}"
+    yield "    AddOutputFilterByType DEFLATE text/css text/javascript application/json application/atom+xml image/svg+xml"
+    yield "</IfModule>"
