@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from gitindex import layout
+from gitindex.carried import NOTHING, Carried
 from gitindex.differences import differs_in_content
 from gitindex.errors import CannotRunError, NotThereError
 from gitindex.names import IndexName, ProjectName, is_commit_id
@@ -87,6 +88,8 @@ class _Plan:
     found: Differences | None = None
     old_files: Mapping[ProjectName, set[str]] = field(default_factory=dict)
     """The stored files that the site had, of the projects that are looked at."""
+    old_copies: frozenset[str] = frozenset()
+    """The copies of mirrors' files that the site had."""
 
 
 def render(
@@ -97,12 +100,14 @@ def render(
     lfs_objects: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     extras: Mapping[str, bytes] = MappingProxyType({}),
+    carried: Carried = NOTHING,
     past: Past | None = None,
     full: bool = False,
 ) -> Report:
     """Write the site of *snapshot* to the folder *out*.
 
-    With *indexes*, only these are in it. *extras* are files of its host, by path. *progress* is told how many projects
+    With *indexes*, only these are in it. *extras* are files of its host, by path, and *carried* is what mirrors have that
+    is to be in it. *progress* is told how many projects
     are done, and how many there are. With *full*, nothing is taken over from what the folder remembers.
 
     Raises:
@@ -116,7 +121,9 @@ def render(
     folder.begin()
     memory = SiteMemory(out / MARKER)
     try:
-        rendering = _Rendering(snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects)
+        rendering = _Rendering(
+            snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects, carried=carried
+        )
         return rendering.run(extras, progress, full=full)
     finally:
         memory.close()
@@ -135,7 +142,9 @@ class _Rendering:
         wanted: Collection[IndexName],
         past: Past | None,
         lfs_objects: Path | None,
+        carried: Carried,
     ) -> None:
+        self._carried = carried
         self._snapshot = snapshot
         self._folder = folder
         self._memory = memory
@@ -157,17 +166,20 @@ class _Rendering:
         made, self._known = self._memory.recall()
         plan = None
         if made and not full and self._past and (made.renderer, made.options) == (renderer, options):
-            if made.revision == revision and not extras:
+            now = (self._carried.identities, self._carried.files)
+            if made.revision == revision and not extras and self._memory.recall_carried() == now:
                 return Report(0, 0, 0, 0, made.revision)
             plan = self._update(made.revision)
         if plan is None:
             plan = self._whole()
+        for path in self._carried.files:
+            self._folder.place(path)
         lists = self._write(plan, progress)
         self._write_others(plan, lists)
         for path, data in extras.items():
             self._folder.write(path, data)
         removed = self._folder.remove_others() if plan.old is None else self._remove(plan)
-        self._memory.finish(renderer, options, revision, lists)
+        self._memory.finish(renderer, options, revision, lists, self._carried)
         projects = len({name for work in plan.stages for name in work.names})
         return Report(self._folder.written, self._folder.unchanged, removed, projects, plan.since)
 
@@ -183,7 +195,8 @@ class _Rendering:
         if self._past and self._past.head:
             self._memory.record(self._past.between(None, self._past.head) or (), self._past.head)
         stages, mirrors = _open_indexes(self._snapshot, self._wanted)
-        return _Plan([whole(self._snapshot, served) for served in stages], mirrors)
+        works = [whole(self._snapshot, served, self._carried.of(served.name)) for served in stages]
+        return _Plan(works, mirrors)
 
     def _update(self, since: str) -> _Plan | None:
         """Return what has to be written where the site of the commit *since* is there; ``None``: all of it."""
@@ -200,19 +213,21 @@ class _Rendering:
         if events is None:
             return None
         found = differences(old, self._snapshot)
+        identities, copies = self._memory.recall_carried()
+        found.add_carried(identities, self._carried.identities)
         happened = list(events)
         for event in happened:
             found.projects[event.entry.index].add(event.project)
         stages, mirrors = _open_indexes(self._snapshot, self._wanted)
         try:
-            works = list(stage_work(old, self._snapshot, stages, found, self._known))
+            works = list(stage_work(old, self._snapshot, stages, found, self._known, carried=self._carried))
             files = self._files_of(old, {name for work in works for name in work.names} | _gone(old, found, works))
         except CannotRunError:  # the old revision cannot be shown any more, so what it had is not known
             return None
         self._memory.begin(afresh=False)
         self._memory.record(happened, past.head)
         mirrors = [mirror for mirror in mirrors if mirror.name in found.definitions]
-        return _Plan(works, mirrors, since, old, found, files)
+        return _Plan(works, mirrors, since, old, found, files, copies)
 
     def _files_of(self, snapshot: Snapshot, names: Collection[ProjectName]) -> dict[ProjectName, set[str]]:
         """Return the stored files that the site of a snapshot has of some projects."""
@@ -294,13 +309,16 @@ class _Rendering:
             for project in work.names:
                 if not any(index.has_project(project) for index in work.served.order):
                     removed += folder.remove_folder(f"{work.name}/project/{project}")
-                    if project not in reserved:
+                    if project not in reserved and project not in work.carried:
                         removed += folder.remove_folder(f"{work.name}/simple/{project}")
         return removed + self._remove_files(plan)
 
     def _remove_files(self, plan: _Plan) -> int:
         now = self._files_of(self._snapshot, [name for name, paths in plan.old_files.items() if paths])
         gone = {path for name, paths in now.items() for path in plan.old_files[name] - paths}
+        # What is ours too is stored, and a page of ours may link to it.
+        gone |= {path for path in plan.old_copies if self._store is None or not self._store.has(path)}
+        gone -= self._carried.files
         return sum(self._folder.remove(path) for path in sorted(gone))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitindex import layout
+from gitindex.carried import Carried, Identities
 from gitindex.differences import differing, differs_at, folder_of, stored_differences
 from gitindex.errors import CannotRunError
 from gitindex.names import IndexName, ProjectName, UserName, parse_filename
@@ -39,6 +40,13 @@ class Differences:
     """Projects whose folders differ, by index."""
     stored: set[ProjectName] = field(default_factory=set)
     """Projects of which a stored file, or what lies beside it, came, went or differs."""
+    carried: defaultdict[IndexName, set[ProjectName]] = field(default_factory=lambda: defaultdict(set))
+    """Projects of which mirrors have something else, by stage."""
+
+    def add_carried(self, old: Identities, new: Identities) -> None:
+        """Note what mirrors have that they did not have, and the other way round."""
+        for stage, project in dict([*(old.items() ^ new.items())]):
+            self.carried[stage].add(project)
 
 
 def differences(old: Snapshot, new: Snapshot) -> Differences:
@@ -77,20 +85,24 @@ def stage_work(
     stages: Iterable[ServedIndex],
     found: Differences,
     known: Mapping[IndexName, Listed],
+    *,
+    carried: Carried,
 ) -> Iterator[StageWork]:
     """Yield the stages that differ, with the projects that are looked at anew in each."""
     for served in stages:
         before = open_index(old, served.name)
         places = {index.name for index in served.order}
         if before is None or served.name not in known or found.definitions & places or _order(before) != _order(served):
-            yield whole(new, served)
+            yield whole(new, served, carried.of(served.name))
             continue
         touched = {name for place in places for name in found.projects.get(place, ())}
         touched |= {name for name in found.stored if any(index.has_project(name) for index in served.order)}
+        touched |= found.carried.get(served.name, set())
         if touched:
             listed = known[served.name]
             names = frozenset(touched)
-            yield StageWork(served, names, is_whole=False, known=listed, gathered=gathering(listed))
+            theirs = carried.of(served.name)
+            yield StageWork(served, names, is_whole=False, known=listed, gathered=gathering(listed), carried=theirs)
 
 
 def _order(served: ServedIndex) -> list[IndexName]:
