@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from gitindex.hosts import apache, caddy, nginx
+from gitindex.hosts import apache, caddy, github_pages, nginx
 from gitindex.hosts.rules import HostSite
 from gitindex.hosts.site import host_site
 
@@ -21,11 +21,14 @@ class Host(NamedTuple):
     """What it cannot do, in sentences."""
     cannot_proxy: tuple[str, ...] | None = None
     """What it cannot do beside that as a proxy; ``None``: it can be none."""
+    carries: bool = False
+    """Whether the site has the pages of mirrors in it, since the host can send nobody to them."""
 
 
 HOSTS: Mapping[str, Host] = {
     "nginx": Host(nginx.files, nginx.CANNOT, nginx.CANNOT_PROXY),
     "apache": Host(apache.files, apache.CANNOT, apache.CANNOT_PROXY),
     "caddy": Host(caddy.files, caddy.CANNOT, caddy.CANNOT_PROXY),
+    "github-pages": Host(github_pages.files, github_pages.CANNOT, carries=True),
 }
 """By name, in the order of the documentation."""

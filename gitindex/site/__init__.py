@@ -106,9 +106,9 @@ def render(
 ) -> Report:
     """Write the site of *snapshot* to the folder *out*.
 
-    With *indexes*, only these are in it. *extras* are files of its host, by path, and *carried* is what mirrors have that
-    is to be in it. *progress* is told how many projects
-    are done, and how many there are. With *full*, nothing is taken over from what the folder remembers.
+    With *indexes*, only these are in it. *extras* are files of its host, by path, and *carried* is what mirrors have
+    that is to be in it. *progress* is told how many projects are done, and how many there are. With *full*, nothing is
+    taken over from what the folder remembers.
 
     Raises:
         CannotRunError: *out* was not made by gitindex, the content cannot be shown, or the disk fails.

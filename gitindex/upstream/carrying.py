@@ -34,6 +34,7 @@ class Fetched(NamedTuple):
 
     carried: Carried
     notes: tuple[str, ...]
+    mirrors: tuple[Upstream, ...]
 
 
 class _Question(NamedTuple):
@@ -72,7 +73,8 @@ def fetch(
         stage: {name: page for name, question in each.items() if (page := shown[question]) is not None}
         for stage, each in asked_for.items()
     }
-    return Fetched(Carried(carried), tuple(_notes(stages, shown, pages)))
+    mirrors = mirrors_of(stages)
+    return Fetched(Carried(carried), tuple(_notes(mirrors, shown, pages)), mirrors)
 
 
 def mirrors_of(stages: Iterable[ServedIndex]) -> tuple[Upstream, ...]:
@@ -93,7 +95,7 @@ def _questions(snapshot: Snapshot, served: ServedIndex) -> Iterator[tuple[Projec
         status = status_of(steps)
         if status is not None and status.status == "quarantined":
             continue
-        # One without a list, which comes first, would answer alone if it has the project: what comes after is not shown.
+        # One without a list would answer alone if it has the project: what comes after it is not shown.
         upstreams = tuple(asked(steps))
         known = tuple(upstream for upstream in upstreams if upstream.name in listed)
         if known and (merges or known == upstreams[: len(known)]):
@@ -132,19 +134,18 @@ def _shown(
 
 
 def _notes(
-    stages: Iterable[ServedIndex],
+    mirrors: Iterable[Upstream],
     shown: dict[_Question, ProjectPage | None],
     pages: dict[tuple[Upstream, ProjectName], UpstreamPage | None],
 ) -> Iterator[str]:
-    for upstream in mirrors_of(stages):
+    for upstream in mirrors:
         if upstream.mirror.allow is None:
             yield (
                 f"{upstream.name} has no list of what it allows, so nothing of it is in the site; "
                 f"write one: gitindex mirror lock {upstream.name} --from pylock.toml"
             )
-        stale = sum(
-            1 for (asked_, _), page in pages.items() if asked_ == upstream and page is not None and page.is_stale
-        )
+        answers = (page for (answering, _), page in pages.items() if answering == upstream)
+        stale = sum(1 for page in answers if page is not None and page.is_stale)
         if stale:
             yield f"{upstream.name} does not answer: {stale:,} of its pages are as they were when it did last"
     if missing := sorted({question.project for question, page in shown.items() if page is None}):
