@@ -22,7 +22,6 @@ from gitindex.hosts.rules import (
     OWNER_NAME,
     PAGES_CACHE,
     PEOPLE_HEADERS,
-    STALE_SECONDS,
     STORED_FILE,
     UPSTREAM_HEADERS,
     VENDOR_HTML,
