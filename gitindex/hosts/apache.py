@@ -40,7 +40,7 @@ _LONGEST = 30000
 """Characters of an expression."""
 _ANY = f"(?:{OWNER_NAME}/{OWNER_NAME})"
 _THROUGH = ".gitindex/"
-"""Below the site's path: what is asked of an upstream. A client that asks for it itself is told that it is not there."""
+"""Below the site's path: what is asked of an upstream. To a client that asks for it itself it is hidden."""
 
 
 def files(site: HostSite) -> Mapping[str, bytes]:
@@ -134,7 +134,8 @@ def _answers(base: str) -> Iterator[str]:
         rf'<LocationMatch "^{base}{_ANY}/simple/(?:[^/]+/)?index\.json$">' + f"\n    ForceType {JSON}\n</LocationMatch>"
     )
     yield f'<LocationMatch "^{base}{STORED_FILE}$">\n    # Whatever its name looks like, nothing is done with it.'
-    yield f"    SetHandler default-handler\n    ForceType {BYTES}\n    RemoveEncoding .gz .tgz .bz2 .xz .Z\n    SetEnv no-gzip 1"
+    yield f"    SetHandler default-handler\n    ForceType {BYTES}\n    RemoveEncoding .gz .tgz .bz2 .xz .Z"
+    yield "    SetEnv no-gzip 1"
     yield "</LocationMatch>"
     for extension, kind in FILE_TYPES.items():
         yield rf'<LocationMatch "^{base}{STORED_FILE}\.{extension}$">' + f'\n    ForceType "{kind}"\n</LocationMatch>'
@@ -147,5 +148,6 @@ def _answers(base: str) -> Iterator[str]:
     for name, value in MACHINE_HEADERS.items():
         yield f'Header always set {name} "{value}" "expr={machine} || {stored}"'
     yield f"<IfModule deflate_module>\n    AddOutputFilterByType DEFLATE {JSON} {VENDOR_HTML} {HTML}"
-    yield "    AddOutputFilterByType DEFLATE text/css text/javascript application/json application/atom+xml image/svg+xml"
+    yield "    AddOutputFilterByType DEFLATE text/css text/javascript application/json"
+    yield "    AddOutputFilterByType DEFLATE application/atom+xml image/svg+xml"
     yield "</IfModule>"

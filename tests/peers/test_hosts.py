@@ -101,7 +101,14 @@ def fill(upstream: Host) -> None:
     for name in UPSTREAM:
         filename, data = wheel(name, "9.0", origin="world")
         file = upstream.on(f"/files/{filename}", data)
-        entry = {"filename": filename, "url": file, "hashes": {"sha256": hashlib.sha256(data).hexdigest()}}
+        core = metadata(name, "9.0")
+        upstream.on(f"/files/{filename}.metadata", core)
+        entry = {
+            "filename": filename,
+            "url": file,
+            "hashes": {"sha256": hashlib.sha256(data).hexdigest()},
+            "core-metadata": {"sha256": hashlib.sha256(core).hexdigest()},
+        }
         page = {
             "meta": {"api-version": "1.4"},
             "name": name,

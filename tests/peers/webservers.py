@@ -65,7 +65,7 @@ def _caddy(folder: Path, root: Path, base: Path, port: int) -> list[str]:
             "root * /srv/www": f"root * {root}",
         },
     )
-    (folder / "Caddyfile").write_text(f"{{\n    admin off\n    persist_config off\n}}\n{example}")
+    (folder / "Caddyfile").write_text(f"{{\n    admin off\n}}\n{example}")
     return [tool("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
 
 
