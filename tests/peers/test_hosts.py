@@ -22,7 +22,7 @@ from tests.builders import metadata
 from tests.hosts import Host, content, status
 from tests.peers.serving import Got, pip, target, uv
 from tests.peers.tools import Tools, done, origin, wheel
-from tests.peers.webservers import SERVERS, webserver
+from tests.peers.webservers import SERVERS, open_folder, webserver
 from tests.repositories import Content, small_content
 
 pytestmark = pytest.mark.peers
@@ -134,13 +134,12 @@ def web(name: str, folder: Path, base_path: str, upstream: Host, *, is_proxy: bo
 
 
 @pytest.fixture(scope="module", params=[(name, way) for name in SERVERS for way in ("redirect", "proxy")], ids="-".join)
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+def served(request: pytest.FixtureRequest) -> Iterator[Web]:
     """Serve a site by each server, in each way: redirecting at the root, as a proxy below a path."""
     name, way = request.param
-    with Host() as upstream:
+    with Host() as upstream, open_folder() as folder:
         fill(upstream)
         base_path = "/" if way == "redirect" else "/py/packages/"
-        folder = tmp_path_factory.mktemp(name)
         with web(name, folder, base_path, upstream, is_proxy=way == "proxy") as running:
             yield running
 
@@ -401,10 +400,10 @@ def test_nothing_but_reading_is_done(served: Web) -> None:
 
 @pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.parametrize("way", ["redirect", "proxy"])
-def test_ours_stays_when_the_upstream_is_lost(tmp_path: Path, tools: Tools, name: str, way: str) -> None:
-    with Host() as upstream:
+def test_ours_stays_when_the_upstream_is_lost(tools: Tools, name: str, way: str) -> None:
+    with Host() as upstream, open_folder() as folder:
         fill(upstream)
-        with web(name, tmp_path, "/", upstream, is_proxy=way == "proxy") as served:
+        with web(name, folder, "/", upstream, is_proxy=way == "proxy") as served:
             done(pip(tools, served.simple, "popular"))
             upstream.__exit__(None, None, None)
             time.sleep(1.1)  # what is kept is not fresh any more
@@ -426,7 +425,7 @@ def test_a_refusal_of_the_upstream_is_no_absence(shared_refusals: dict[str, Web]
 
 
 @pytest.fixture(scope="module")
-def shared_refusals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Web]]:
+def shared_refusals() -> Iterator[dict[str, Web]]:
     """Run a proxy of each kind before an upstream that refuses."""
     with ExitStack() as stack:
         upstream = stack.enter_context(Host())
@@ -434,6 +433,6 @@ def shared_refusals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
             upstream.on(f"/simple/refused-{code}/", status(code))
         running = {}
         for name in SERVERS:
-            folder = tmp_path_factory.mktemp(name)
+            folder = stack.enter_context(open_folder())
             running[name] = stack.enter_context(web(name, folder, "/", upstream, is_proxy=True))
         yield running

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.peers.doors import ROOT
 from tests.peers.foreign import free_port, listens
@@ -15,7 +16,6 @@ from tests.peers.nginx import tool
 from tests.peers.serving import WAIT, eventually
 
 TEXT = (ROOT / "docs/hosts.md").read_text(encoding="utf-8")
-PORT = "127.0.0.1:{port}"
 IS_ROOT = os.geteuid() == 0
 
 
@@ -84,8 +84,9 @@ def _apache(folder: Path, root: Path, base: Path, port: int) -> list[str]:
     )
     modules = Path("/usr/lib/apache2/modules")
     loaded = "".join(f"LoadModule {name}_module {modules}/mod_{name}.so\n" for name in _APACHE_MODULES)
-    user = "User root\nGroup root\n" if IS_ROOT else ""
+    user = "User #65534\nGroup #65534\n" if IS_ROOT else ""  # it refuses to work as root
     (folder / "cache").mkdir()
+    (folder / "cache").chmod(0o777)
     (folder / "server.conf").write_text(
         f"{loaded}ServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\nListen 127.0.0.1:{port}\n"
         f"ServerName 127.0.0.1\nMutex file:{folder}\nDefaultRuntimeDir {folder}\nTypesConfig /etc/mime.types\n"
@@ -104,6 +105,14 @@ SERVERS: Mapping[str, Callable[[Path, Path, Path, int], list[str]]] = {
     "caddy": _caddy,
     "apache": _apache,
 }
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a folder that all may enter, and remove it: those of pytest are closed to a server that gives up its rights."""
+    with TemporaryDirectory(prefix="gitindex-hosts-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @contextmanager
