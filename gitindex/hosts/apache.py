@@ -107,7 +107,7 @@ def _case(site: HostSite, case: Case, base: str, number: int) -> Iterator[str]:
 
 def _proxy(site: HostSite, upstream: str, place: str) -> Iterator[str]:
     yield "\nSSLProxyEngine On\nSSLProxyVerify require\nSSLProxyCACertificatePath /etc/ssl/certs"
-    yield "CacheQuickHandler off\nCacheStaleOnError on\nCacheLock on"
+    yield "CacheQuickHandler off\nCacheIgnoreCacheControl On\nCacheLock on"
     yield f'<Location "{place}">'
     yield f'    ProxyPass "{upstream}" connectiontimeout=5 timeout=30'
     for media_type, form in FORMS.items():
@@ -118,8 +118,7 @@ def _proxy(site: HostSite, upstream: str, place: str) -> Iterator[str]:
     yield from (f"    Header unset {name}" for name in UPSTREAM_HEADERS)
     yield "    # A refusal says nothing about the project: it must not be taken for its absence."
     yield "    ProxyErrorOverride On 404"
-    yield "    CacheEnable disk"
-    yield "    CacheIgnoreCacheControl On"
+    yield "    CacheEnable disk\n    CacheStaleOnError On"
     yield f"    CacheDefaultExpire {site.fresh_seconds}\n    CacheMaxExpire {site.fresh_seconds}"
     yield f"    CacheMinExpire {site.fresh_seconds}"
     yield "</Location>"
@@ -135,11 +134,11 @@ def _answers(base: str) -> Iterator[str]:
     )
     yield f'<LocationMatch "^{base}{STORED_FILE}$">\n    # Whatever its name looks like, nothing is done with it.'
     yield f"    SetHandler default-handler\n    ForceType {BYTES}\n    RemoveEncoding .gz .tgz .bz2 .xz .Z"
-    yield "    SetEnv no-gzip 1"
     yield "</LocationMatch>"
     for extension, kind in FILE_TYPES.items():
         yield rf'<LocationMatch "^{base}{STORED_FILE}\.{extension}$">' + f'\n    ForceType "{kind}"\n</LocationMatch>'
     machine, stored = f"%{{REQUEST_URI}} =~ m#^{base}{_ANY}/simple/#", f"%{{REQUEST_URI}} =~ m#^{base}files/#"
+    yield f'SetEnvIf Request_URI "^{base}files/" no-gzip'
     yield f'Header set Cache-Control "{PAGES_CACHE}"'
     yield f'Header set Cache-Control "{FILES_CACHE}" "expr={stored}"'
     yield 'Header always set Cache-Control "no-store" env=gitindex_sent'

@@ -109,7 +109,7 @@ SERVERS: Mapping[str, Callable[[Path, Path, Path, int], list[str]]] = {
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """Make a folder that all may enter, and remove it: those of pytest are closed to a server that gives up its rights."""
+    """Make a folder that all may enter, and remove it: those of pytest are closed to who is no root any more."""
     with TemporaryDirectory(prefix="gitindex-hosts-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
