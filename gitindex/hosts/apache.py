@@ -127,16 +127,18 @@ def _answers(site: HostSite, base: str) -> Iterator[str]:
     """Yield types and headers."""
     yield f'<LocationMatch "^{base}">\n    Options -Indexes\n    AddDefaultCharset utf-8\n    DirectoryIndex index.html'
     yield from (f'    AddType "{kind.partition(";")[0]}" .{extension}' for extension, kind in CONTENT_TYPES.items())
-    yield "</LocationMatch>"
+    in_utf_8 = " ".join(f".{extension}" for extension, kind in CONTENT_TYPES.items() if "utf-8" in kind)
+    yield f"    AddCharset utf-8 {in_utf_8}\n</LocationMatch>"
     yield (
         rf'<LocationMatch "^{base}{_ANY}/simple/(?:[^/]+/)?index\.json$">' + f"\n    ForceType {JSON}\n</LocationMatch>"
     )
     yield f'<LocationMatch "^{base}{STORED_FILE}$">\n    # Whatever its name looks like, nothing is done with it.'
-    yield f"    SetHandler default-handler\n    ForceType {BYTES}\n    RemoveEncoding .gz .tgz .bz2 .xz .Z"
+    yield f"    SetHandler default-handler\n    ForceType {BYTES}"
     yield "</LocationMatch>"
     for extension, kind in FILE_TYPES.items():
         yield rf'<LocationMatch "^{base}{STORED_FILE}\.{extension}$">' + f'\n    ForceType "{kind}"\n</LocationMatch>'
     machine, stored = f"%{{REQUEST_URI}} =~ m#^{base}{_ANY}/simple/#", f"%{{REQUEST_URI}} =~ m#^{base}files/#"
+    yield "# A client would unpack what it downloads.\nRemoveEncoding .gz .tgz .bz2 .xz .Z"
     yield f'SetEnvIf Request_URI "^{base}files/" no-gzip'
     yield f'Header set Cache-Control "{PAGES_CACHE}"'
     yield f'Header set Cache-Control "{FILES_CACHE}" "expr={stored}"'
