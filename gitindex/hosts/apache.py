@@ -35,7 +35,10 @@ from gitindex.hosts.rules import (
 )
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES)
-CANNOT_PROXY = (ABSOLUTE_LINKS,)
+CANNOT_PROXY = (
+    ABSOLUTE_LINKS,
+    "A client may keep an upstream's page for as long as mirror_cache_expiry says.",
+)
 _LONGEST = 30000
 """Characters of an expression."""
 _ANY = f"(?:{OWNER_NAME}/{OWNER_NAME})"
@@ -115,8 +118,9 @@ def _proxy(site: HostSite, base: str) -> Iterator[str]:
     yield from (f"RequestHeader unset {name} env=gitindex_sent" for name in hidden)
     yield from (f"Header unset {name} env=gitindex_sent" for name in UPSTREAM_HEADERS)
     yield "# Pages of an upstream are kept, and shown while it does not answer; pages of ours (no-cache) are not."
-    yield "CacheQuickHandler off\nCacheIgnoreCacheControl On\nCacheLock on"
-    yield f'<LocationMatch "^{base}{_ANY}/simple/">\n    CacheEnable disk\n    CacheStaleOnError On'
+    yield "CacheQuickHandler off\nCacheIgnoreCacheControl On\nCacheIgnoreHeaders Set-Cookie\nCacheLock on"
+    yield f'<LocationMatch "^{base}{_ANY}/simple/">\n    CacheEnable disk'
+    yield "    CacheStaleOnError On\n    CacheIgnoreNoLastMod On"
     seconds = site.fresh_seconds
     yield f"    CacheDefaultExpire {seconds}\n    CacheMinExpire {seconds}\n    CacheMaxExpire {seconds}"
     yield "    # A refusal says nothing about the project: it must not be taken for its absence."
@@ -142,7 +146,9 @@ def _answers(site: HostSite, base: str) -> Iterator[str]:
     yield f'SetEnvIf Request_URI "^{base}files/" no-gzip'
     yield f'Header set Cache-Control "{PAGES_CACHE}"'
     yield f'Header set Cache-Control "{FILES_CACHE}" "expr={stored}"'
-    if not site.is_proxy:
+    if site.is_proxy:  # the Age that comes with it says how much of that is over
+        yield f'Header set Cache-Control "max-age={site.fresh_seconds}" env=gitindex_sent'
+    else:
         yield 'Header always set Cache-Control "no-store" env=gitindex_sent'
     yield f'Header always merge Vary Accept "expr={machine}"'
     yield from (f'Header always set {name} "{value}"' for name, value in {**HEADERS, **PEOPLE_HEADERS}.items())
