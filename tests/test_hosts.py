@@ -15,10 +15,12 @@ from hypothesis import given, strategies as st
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.hosts import HOSTS, host_site
 from gitindex.hosts.rules import HTML, Fallback, HostSite, accepted, cases, chunks, glob_pattern
+from gitindex.model import Mirror
 from gitindex.names import ProjectName
 from gitindex.rendering import run
 from gitindex.server.negotiation import negotiate
-from tests.repositories import DEV, PROD, Content, files_below, make_repository, small_content
+from gitindex.upstream.filters import Filters
+from tests.repositories import DEV, PROD, PYPI, Content, files_below, make_repository, small_content
 
 FIRST, SECOND = "https://first.example.org/simple/", "https://second.example.org/py/simple/"
 
@@ -119,6 +121,32 @@ def test_cases_say_what_the_rules_say() -> None:
     for name in ("django", "flask", "numpy", "bad", "other"):
         first = next(case for case in cases(site) if not case.projects or name in case.projects)
         assert first.upstream == site.upstream(PROD, ProjectName(name))
+
+
+entries = st.lists(st.sampled_from(["a", "A", "b", "b<2", "b>=3", "c.d", "c-d==1", "e ; x", "!"]), max_size=4)
+
+
+@given(st.none() | entries, entries, st.sampled_from([None, "7d"]), st.lists(st.sampled_from(["a", "B"]), max_size=2))
+def test_what_is_said_of_one_project_is_what_all_say(
+    allow: list[str] | None, deny: list[str], age: str | None, exempt: list[str]
+) -> None:
+    mirror = Mirror.model_validate(
+        {"type": "mirror", "allow": allow, "deny": deny, "mirror_min_age": age, "mirror_min_age_exempt": exempt}
+    )
+    filters = Filters(PYPI, mirror)
+    apart = filters.apart()
+
+    def answers(asked: Filters, name: str) -> list[object]:
+        found: list[object] = []
+        for question in (asked.shows_project, asked.shows_all_of, asked.is_delayed):
+            try:
+                found.append(question(ProjectName(name)))
+            except CannotRunError as error:
+                found.append(error.message)
+        return found
+
+    for name in ("a", "b", "c-d", "e", "other"):
+        assert answers(apart.get(ProjectName(name), apart[ProjectName("")]), name) == answers(filters, name)
 
 
 names = st.from_regex(r"[ab]{1,8}(-[ab]{1,8}){0,3}", fullmatch=True)

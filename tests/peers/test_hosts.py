@@ -68,12 +68,15 @@ class Web:
         return f"{self.url}emilie/prod/simple/"
 
     def falls_through(self, path: str) -> bool:
-        """Ask for a path, and tell whether the upstream answers, or the client is sent there."""
+        """Ask for a path, and tell whether the upstream is asked, or answers, or the client is sent there.
+
+        That a proxy asks anew for a page which it showed before does not count.
+        """
         before = len(self.upstream.requests)
         got = self.get(path, Accept=PIP)
         location = got.headers.get("location", "")
         return (
-            len(self.upstream.requests) > before
+            bool(set(self.upstream.paths[before:]) - {"/simple/popular/"})
             or self.upstream.netloc in location
             or self.upstream.netloc.encode() in got.body
         )
@@ -162,9 +165,8 @@ def test_ours_and_what_falls_through_are_installed(served: Web, tools: Tools, in
 def test_what_must_not_fall_through_is_not_installed(
     served: Web, tools: Tools, install: Callable[..., Any], name: str
 ) -> None:
-    before = len(served.upstream.requests)
     assert install(tools, served.simple, name).returncode
-    assert len(served.upstream.requests) == before
+    assert f"/simple/{name}/" not in served.upstream.paths
 
 
 def test_no_upstream_is_asked_for_an_index_without_mirrors(served: Web) -> None:
@@ -441,7 +443,7 @@ def test_ours_stays_when_the_upstream_is_lost(tools: Tools, name: str, way: str)
 def test_a_refusal_of_the_upstream_is_no_absence(shared_refusals: dict[str, Web], name: str, code: int) -> None:
     got = shared_refusals[name].get(f"emilie/prod/simple/refused-{code}/", Accept=PIP)
     assert got.status in ({code, 502} if code < 500 else {code, 502, 503, 504})
-    assert "www-authenticate" not in got.headers
+    assert got.status != 401 or "www-authenticate" not in got.headers  # nobody sends a password meant for it
 
 
 @pytest.fixture(scope="module")
