@@ -52,9 +52,10 @@ def files(site: HostSite) -> Mapping[str, bytes]:
 
 
 _IN_UTF_8 = sorted(
-    {kind.partition(";")[0] for kind in (*CONTENT_TYPES.values(), *FILE_TYPES.values()) if "utf-8" in kind}
+    {kind.partition(";")[0] for kind in (*CONTENT_TYPES.values(), *FILE_TYPES.values()) if "utf-8" in kind} - {HTML}
     | {VENDOR_HTML}
 )
+"""Content types whose charset is said, beside HTML, of which nginx knows it."""
 
 
 def _http(site: HostSite) -> Iterator[str]:

@@ -7,6 +7,8 @@ import http.client
 import itertools
 import json
 import shutil
+import ssl
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,9 +23,10 @@ from gitindex.hosts import HOSTS, host_site
 from gitindex.site import render
 from tests.builders import metadata
 from tests.hosts import Host, content, status
+from tests.peers.nginx import tool
 from tests.peers.serving import Got, pip, target, uv
 from tests.peers.tools import Tools, done, origin, wheel
-from tests.peers.webservers import SERVERS, open_folder, webserver
+from tests.peers.webservers import SERVERS, SYSTEM_CERTIFICATES, open_folder, webserver
 from tests.repositories import Content, small_content
 
 pytestmark = pytest.mark.peers
@@ -128,17 +131,30 @@ def fill(upstream: Host) -> None:
 
 
 @contextmanager
-def web(name: str, folder: Path, base_path: str, upstream: Host, *, is_proxy: bool) -> Iterator[Web]:
-    """Serve a site."""
+def web(
+    name: str,
+    folder: Path,
+    base_path: str,
+    upstream: Host,
+    *,
+    is_proxy: bool,
+    url: str = "",
+    trusted: Path = SYSTEM_CERTIFICATES,
+    **mirror: Any,
+) -> Iterator[Web]:
+    """Serve a site above an upstream (at its own URL, or another one that leads there)."""
     root = folder / "www"
     site = root / base_path.strip("/")
     site.parent.mkdir(parents=True, exist_ok=True)
-    snapshot = ours(f"{upstream.url}/simple/", site={"url": f"https://packages.example.org{base_path}"}).snapshot()
+    repository = ours(f"{url or upstream.url}/simple/", site={"url": f"https://packages.example.org{base_path}"})
+    if mirror:
+        repository.mirror("root/pypi", mirror_url=f"{upstream.url}/simple/", **mirror)
+    snapshot = repository.snapshot()
     render(snapshot, site, extras=HOSTS[name].files(host_site(snapshot, is_proxy=is_proxy)))
     if not (site / "404.html").exists():
         (site / "404.html").write_text("<!DOCTYPE html><title>Nothing here</title>")
-    with webserver(name, folder / name, root, base_path) as url:
-        yield Web(url, upstream, is_proxy, site)
+    with webserver(name, folder / name, root, base_path, trusted=trusted) as address:
+        yield Web(address, upstream, is_proxy, site)
 
 
 @pytest.fixture(scope="module", params=[(name, way) for name in SERVERS for way in ("redirect", "proxy")], ids="-".join)
@@ -403,6 +419,64 @@ def test_configurations_are_hidden(served: Web) -> None:
 def test_nothing_but_reading_is_done(served: Web) -> None:
     for method in ("POST", "PUT", "DELETE"):
         assert served.get("emilie/prod/", method, Content_Length="0").status in {403, 404, 405, 501}
+
+
+OPENSSL = """\
+[req]
+prompt = no
+distinguished_name = name
+x509_extensions = extensions
+[name]
+commonName = localhost
+[extensions]
+subjectAltName = DNS:localhost
+basicConstraints = critical,CA:TRUE
+"""
+
+
+@pytest.fixture(scope="module")
+def secure() -> Iterator[tuple[Host, str, Path]]:
+    """Run an upstream with TLS; return it, its URL and the certificate that vouches for it."""
+    with open_folder() as folder:
+        certificate, key = folder / "certificate.pem", folder / "key.pem"
+        (folder / "openssl.cnf").write_text(OPENSSL)
+        making = [tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        making += ["-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2"]
+        making += ["-config", str(folder / "openssl.cnf")]
+        subprocess.run(making, check=True, capture_output=True, timeout=60)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        with Host(context) as upstream:
+            fill(upstream)
+            yield upstream, f"https://localhost:{upstream.netloc.rpartition(':')[2]}", certificate
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_an_upstream_is_believed_only_with_its_certificate(secure: tuple[Host, str, Path], name: str) -> None:
+    upstream, url, certificate = secure
+    with open_folder() as folder, web(name, folder, "/", upstream, is_proxy=True, url=url) as served:
+        before = len(upstream.requests)
+        assert served.get("emilie/prod/simple/popular/", Accept=PIP).status in {500, 502, 503}
+        assert len(upstream.requests) == before
+    with (
+        open_folder() as folder,
+        web(name, folder, "/", upstream, is_proxy=True, url=url, trusted=certificate) as served,
+    ):
+        got = served.get("emilie/prod/simple/popular/", Accept=PIP)
+        assert (got.status, json.loads(got.body)["name"]) == (200, "popular")
+        assert upstream.requests[-1].headers["Host"] == url.removeprefix("https://")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_long_lists_are_held(name: str) -> None:
+    allow = ["popular", *(f"allowed-{number}" for number in range(3000)), f"long-{'x' * 150}"]
+    with Host() as upstream, open_folder() as folder:
+        fill(upstream)
+        with web(name, folder, "/", upstream, is_proxy=False, allow=allow) as served:
+            for project in ("popular", "allowed-2999", allow[-1]):
+                assert served.falls_through(f"emilie/prod/simple/{project}/")
+            for project in ("dependent", "allowed-3000", "allowed", "denied", "acme-secret", allow[-1][:-1]):
+                assert not served.falls_through(f"emilie/prod/simple/{project}/")
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -17,6 +17,7 @@ from tests.peers.serving import WAIT, eventually
 
 TEXT = (ROOT / "docs/hosts.md").read_text(encoding="utf-8")
 IS_ROOT = os.geteuid() == 0
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def _block(kind: str, replaced: Mapping[str, str]) -> str:
@@ -29,26 +30,23 @@ def _block(kind: str, replaced: Mapping[str, str]) -> str:
     return text
 
 
-def _nginx(folder: Path, root: Path, base: Path, port: int) -> list[str]:
+def _nginx(folder: Path, root: Path, port: int) -> list[str]:
     example = _block(
         "nginx",
         {
             "listen 443 ssl;": f"listen 127.0.0.1:{port};",
             "    ssl_certificate /etc/nginx/packages.example.org.pem;\n": "",
             "    ssl_certificate_key /etc/nginx/packages.example.org.key;\n": "",
-            "/srv/www/.host": f"{base}/.host",
+            "/srv/www/.host/nginx": str(folder / "host"),
             "root /srv/www;": f"root {root};",
         },
     )
-    tables = base / ".host/nginx/http.conf"
-    mine = folder / "http.conf"
-    mine.write_text(tables.read_text().replace("/var/cache/gitindex-pages", str(folder / "cache")))
     temporary = "".join(f"{name}_temp_path {folder}/{name};\n" for name in _NGINX_TEMPORARY)
     (folder / "server.conf").write_text(
         # As root it would give its work to a user who may not enter the folders of tests.
         f"{'user root;' if IS_ROOT else ''}\ndaemon off;\nworker_processes 1;\npid {folder}/pid;\n"
         f"error_log {folder}/error.log warn;\nevents {{ worker_connections 256; }}\nhttp {{\naccess_log off;\n"
-        f"{temporary}{example.replace(str(tables), str(mine))}}}\n"
+        f"{temporary}{example}}}\n"
     )
     return [tool("nginx"), "-p", str(folder), "-c", str(folder / "server.conf"), "-e", str(folder / "error.log")]
 
@@ -56,12 +54,12 @@ def _nginx(folder: Path, root: Path, base: Path, port: int) -> list[str]:
 _NGINX_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def _caddy(folder: Path, root: Path, base: Path, port: int) -> list[str]:
+def _caddy(folder: Path, root: Path, port: int) -> list[str]:
     example = _block(
         "caddy",
         {
             "packages.example.org": f"http://127.0.0.1:{port}",
-            "/srv/www/.host": f"{base}/.host",
+            "/srv/www/.host/caddy": str(folder / "host"),
             "root * /srv/www": f"root * {root}",
         },
     )
@@ -69,7 +67,7 @@ def _caddy(folder: Path, root: Path, base: Path, port: int) -> list[str]:
     return [tool("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
 
 
-def _apache(folder: Path, root: Path, base: Path, port: int) -> list[str]:
+def _apache(folder: Path, root: Path, port: int) -> list[str]:
     example = _block(
         "apache",
         {
@@ -78,7 +76,7 @@ def _apache(folder: Path, root: Path, base: Path, port: int) -> list[str]:
             "    SSLEngine on\n": "",
             "    SSLCertificateFile /etc/apache2/packages.example.org.pem\n": "",
             "    SSLCertificateKeyFile /etc/apache2/packages.example.org.key\n": "",
-            "/srv/www/.host": f"{base}/.host",
+            "/srv/www/.host/apache": str(folder / "host"),
             "/srv/www": str(root),
         },
     )
@@ -100,7 +98,7 @@ _APACHE_MODULES = (
     *("mpm_event", "authz_core", "mime", "dir", "alias", "headers", "rewrite", "setenvif", "filter", "deflate"),
     *("ssl", "socache_shmcb", "proxy", "proxy_http", "cache", "cache_disk"),
 )
-SERVERS: Mapping[str, Callable[[Path, Path, Path, int], list[str]]] = {
+SERVERS: Mapping[str, Callable[[Path, Path, int], list[str]]] = {
     "nginx": _nginx,
     "caddy": _caddy,
     "apache": _apache,
@@ -116,12 +114,27 @@ def open_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def webserver(name: str, folder: Path, root: Path, base_path: str) -> Iterator[str]:
-    """Run a server for a site that lies at a path below its root; yield the address of the site, ending in ``/``."""
+def webserver(
+    name: str, folder: Path, root: Path, base_path: str, *, trusted: Path = SYSTEM_CERTIFICATES
+) -> Iterator[str]:
+    """Run a server for a site that lies at a path below its root; yield the address of the site, ending in ``/``.
+
+    Upstreams are believed whose certificate *trusted* vouches for.
+    """
     folder.mkdir()
     port = free_port()
-    command = SERVERS[name](folder, root, root / base_path.strip("/"), port)
-    environment = {"HOME": str(folder), "PATH": os.environ.get("PATH", os.defpath)}
+    (folder / "host").mkdir()
+    for path in (root / base_path.strip("/") / ".host" / name).iterdir():
+        text = path.read_text(encoding="utf-8")
+        for old, new in {
+            "/var/cache/gitindex-pages": f"{folder}/cache",
+            f"trusted_certificate {SYSTEM_CERTIFICATES}": f"trusted_certificate {trusted}",
+            "CACertificatePath /etc/ssl/certs": f"CACertificateFile {trusted}",
+        }.items():
+            text = text.replace(old, new)
+        (folder / "host" / path.name).write_text(text, encoding="utf-8")
+    command = SERVERS[name](folder, root, port)
+    environment = {"HOME": str(folder), "PATH": os.environ.get("PATH", os.defpath), "SSL_CERT_FILE": str(trusted)}
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -131,6 +144,10 @@ def webserver(name: str, folder: Path, root: Path, base_path: str) -> Iterator[s
         eventually(lambda: process.poll() is not None or listens(port), f"{name} does not start")
         assert process.poll() is None, log.read_text()
         yield f"http://127.0.0.1:{port}{base_path}"
+        if (said := folder / "error.log").exists() and name == "nginx":
+            assert not re.search(r"\[(?:warn|alert|crit|emerg)\](?!.* map_hash_max_size)", said.read_text()), (
+                said.read_text()
+            )
     finally:
         process.terminate()
         process.wait(WAIT)
