@@ -22,7 +22,7 @@ from tests.conftest import Run
 from tests.hosts import Host
 from tests.repositories import IndexRepository, files_below, make_repository, small_content
 from tests.test_site_update import STAGES, Commits, anew, site, start, touch
-from tests.upstream.pages import page as upstream_page, sent
+from tests.upstream.pages import JSON, page as upstream_page, sent
 
 PYPI = IndexName(UserName("root"), "pypi")
 
@@ -149,6 +149,10 @@ def upstream() -> Any:
         yield host
 
 
+def etag_of(data: bytes) -> str:
+    return f'"{hashlib.sha256(data).hexdigest()}"'
+
+
 def offer(host: Host, name: str, *versions: str, **stated: Any) -> list[dict[str, Any]]:
     """Let the upstream have wheels of a project; *stated* is what its page says of each beside the usual."""
     files = []
@@ -163,11 +167,9 @@ def offer(host: Host, name: str, *versions: str, **stated: Any) -> list[dict[str
             "core-metadata": {"sha256": "0" * 64},
         }
         files.append({key: value for key, value in {**known, **stated}.items() if value is not None})
-    host.on(f"/simple/{name}/", hosts.validated(upstream_page(*files, name=name), f'"{name}"', Content_Type=JSON))
+    data = upstream_page(*files, name=name)
+    host.on(f"/simple/{name}/", hosts.validated(data, etag_of(data), Content_Type=JSON))
     return files
-
-
-JSON = "application/vnd.pypi.simple.v1+json"
 
 
 def curated(tmp_path: Path, host: Host, *allow: str, **more: Any) -> IndexRepository:
@@ -226,7 +228,7 @@ def test_pages_that_did_not_change_are_not_sent_again_nor_written(run: Run, tmp_
     repository, out = curated(tmp_path, upstream, "django"), tmp_path / "site"
     rendered(run, repository, out, "--host", "github-pages")
     assert rendered(run, repository, out, "--host", "github-pages")["written"] == 0
-    assert upstream.requests[-1].headers["If-None-Match"] == '"django"'
+    assert "If-None-Match" in upstream.requests[-1].headers
     offer(upstream, "django", "1.0", "1.1")
     assert rendered(run, repository, out, "--host", "github-pages")["written"] == 4
 

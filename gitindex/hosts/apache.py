@@ -22,7 +22,6 @@ from gitindex.hosts.rules import (
     OWNER_NAME,
     PAGES_CACHE,
     PEOPLE_HEADERS,
-    STALE_SECONDS,
     STORED_FILE,
     UPSTREAM_HEADERS,
     VENDOR_HTML,
@@ -36,12 +35,13 @@ from gitindex.hosts.rules import (
 )
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES)
-CANNOT_PROXY = (ABSOLUTE_LINKS,)
+CANNOT_PROXY = (
+    ABSOLUTE_LINKS,
+    "A client may keep an upstream's page for as long as mirror_cache_expiry says.",
+)
 _LONGEST = 30000
 """Characters of an expression."""
 _ANY = f"(?:{OWNER_NAME}/{OWNER_NAME})"
-_THROUGH = ".gitindex/"
-"""Below the site's path: what is asked of an upstream. A client that asks for it itself is told that it is not there."""
 
 
 def files(site: HostSite) -> Mapping[str, bytes]:
@@ -59,6 +59,8 @@ def _site(site: HostSite) -> Iterator[str]:
     for row in reversed(tuple(accepted())):
         yield f'SetEnvIfNoCase Accept "{row.pattern}" gitindex_form={FORMS[row.media_type]}'
     yield ""
+    yield 'RewriteCond "%{REQUEST_METHOD}" "!^(?:GET|HEAD)$"'
+    yield f'RewriteRule "^{base}" - [R=405,L]'
     yield r'RewriteRule "/\.(?!well-known/)" - [R=404,L]'
     yield from _pages(base)
     yield from _missing(site, base)
@@ -68,7 +70,7 @@ def _site(site: HostSite) -> Iterator[str]:
     yield "\n# A folder without a page is not listed."
     yield 'RewriteCond "%{DOCUMENT_ROOT}$1" -d\nRewriteCond "%{DOCUMENT_ROOT}$1index.html" !-f'
     yield f'RewriteRule "^({base}.*/|{base})$" - [R=404,L]\n'
-    yield from _answers(base)
+    yield from _answers(site, base)
 
 
 def _pages(base: str) -> Iterator[str]:
@@ -77,7 +79,7 @@ def _pages(base: str) -> Iterator[str]:
         if media_type != HTML:
             yield f'RewriteCond "%{{ENV:gitindex_form}}" "={FORMS[media_type]}"'
         yield f'RewriteCond "%{{DOCUMENT_ROOT}}$1{file}" -f'
-        yield f'RewriteRule "^({base}{_ANY}/simple/(?:{NORMAL_NAME}/)?)$" "$1{file}" [PT,L,T={media_type}]'
+        yield f'RewriteRule "^({base}{_ANY}/simple/(?:{NORMAL_NAME}/)?)$" "$1{file}" [PT,L,T={media_type},E=no-cache:1]'
 
 
 def _missing(site: HostSite, base: str) -> Iterator[str]:
@@ -86,67 +88,74 @@ def _missing(site: HostSite, base: str) -> Iterator[str]:
     for names in chunks([glob_pattern(glob) for glob in site.reserved], _LONGEST):
         yield f'RewriteRule "^{base}{_ANY}/simple/(?:{names})/$" - [R=404,L]'
     yield "\n# Where a project is asked for that has no page here."
-    numbers = {upstream: number for number, upstream in enumerate(site.upstreams(), 1)}
     for case in cases(site):
-        yield from _case(site, case, base, numbers.get(case.upstream or "", 0))
+        yield from _case(site, case, base)
     yield f'RewriteRule "^{base}{_ANY}/simple/(?:{NORMAL_NAME})/$" - [R=404,L]'
-    for upstream, number in numbers.items() if site.is_proxy else ():
-        yield from _proxy(site, upstream, f"{site.base_path}{_THROUGH}{number}/")
+    if site.is_proxy:
+        yield from _proxy(site, base)
 
 
-def _case(site: HostSite, case: Case, base: str, number: int) -> Iterator[str]:
+def _case(site: HostSite, case: Case, base: str) -> Iterator[str]:
     owners = "|".join(re.escape(str(index)) for index in case.indexes)
     for names in chunks(case.projects, _LONGEST) if case.projects else (NORMAL_NAME,):
         where = f'RewriteRule "^{base}(?:{owners})/simple/({names})/$"'
         if case.upstream is None:
             yield f"{where} - [R=404,L]"
-        elif site.is_proxy:
-            yield f'{where} "{site.base_path}{_THROUGH}{number}/$1/" [PT,L,QSD]'
         else:
-            yield f'{where} "{case.upstream}$1/" [R=302,L,QSD,E=gitindex_sent:1]'
+            flags = "P" if site.is_proxy else "R=302,L"
+            yield f'{where} "{case.upstream}$1/" [{flags},QSD,E=gitindex_sent:1]'
 
 
-def _proxy(site: HostSite, upstream: str, place: str) -> Iterator[str]:
+def _proxy(site: HostSite, base: str) -> Iterator[str]:
+    """Yield how an upstream is asked, and for how long its pages are kept."""
     yield "\nSSLProxyEngine On\nSSLProxyVerify require\nSSLProxyCACertificatePath /etc/ssl/certs"
-    yield "CacheQuickHandler off\nCacheStaleOnError on\nCacheLock on"
-    yield f'<Location "{place}">'
-    yield f'    ProxyPass "{upstream}" connectiontimeout=5 timeout=30'
+    yield "ProxyTimeout 30\nProxyAddHeaders Off"
     for media_type, form in FORMS.items():
-        yield f'    RequestHeader set Accept "{WANTED[media_type]}" env=gitindex_{form}'
-    yield "    # Who the client is, and what it may see here, is none of the upstream's business."
-    yield "    ProxyAddHeaders Off"
-    yield from (f"    RequestHeader unset {name}" for name in ("Accept-Encoding", "Authorization", "Cookie", "Referer"))
-    yield from (f"    Header unset {name}" for name in UPSTREAM_HEADERS)
+        condition = f"env('gitindex_sent') == '1' && env('gitindex_form') == '{form}'"
+        yield f'RequestHeader set Accept "{WANTED[media_type]}" "expr={condition}"'
+    yield "# Who the client is, and what it may see here, is none of the upstream's business."
+    hidden = ("Accept-Encoding", "Authorization", "Cookie", "Referer")
+    yield from (f"RequestHeader unset {name} env=gitindex_sent" for name in hidden)
+    yield from (f"Header unset {name} env=gitindex_sent" for name in UPSTREAM_HEADERS)
+    yield "# Pages of an upstream are kept, and shown while it does not answer; pages of ours (no-cache) are not."
+    yield "CacheQuickHandler off\nCacheIgnoreCacheControl On\nCacheIgnoreHeaders Set-Cookie\nCacheLock on"
+    yield f'<LocationMatch "^{base}{_ANY}/simple/">\n    CacheEnable disk'
+    yield "    CacheStaleOnError On\n    CacheIgnoreNoLastMod On"
+    seconds = site.fresh_seconds
+    yield f"    CacheDefaultExpire {seconds}\n    CacheMinExpire {seconds}\n    CacheMaxExpire {seconds}"
     yield "    # A refusal says nothing about the project: it must not be taken for its absence."
-    yield "    ProxyErrorOverride On 404"
-    yield "    CacheEnable disk"
-    yield "    CacheIgnoreCacheControl On"
-    yield f"    CacheDefaultExpire {site.fresh_seconds}\n    CacheMaxExpire {site.fresh_seconds}"
-    yield f"    CacheMinExpire {site.fresh_seconds}"
-    yield "</Location>"
+    yield "    ProxyErrorOverride On 404\n</LocationMatch>"
 
 
-def _answers(base: str) -> Iterator[str]:
+def _answers(site: HostSite, base: str) -> Iterator[str]:
     """Yield types and headers."""
     yield f'<LocationMatch "^{base}">\n    Options -Indexes\n    AddDefaultCharset utf-8\n    DirectoryIndex index.html'
     yield from (f'    AddType "{kind.partition(";")[0]}" .{extension}' for extension, kind in CONTENT_TYPES.items())
-    yield "</LocationMatch>"
+    in_utf_8 = " ".join(f".{extension}" for extension, kind in CONTENT_TYPES.items() if "utf-8" in kind)
+    yield f"    AddCharset utf-8 {in_utf_8}\n</LocationMatch>"
     yield (
         rf'<LocationMatch "^{base}{_ANY}/simple/(?:[^/]+/)?index\.json$">' + f"\n    ForceType {JSON}\n</LocationMatch>"
     )
     yield f'<LocationMatch "^{base}{STORED_FILE}$">\n    # Whatever its name looks like, nothing is done with it.'
-    yield f"    SetHandler default-handler\n    ForceType {BYTES}\n    RemoveEncoding .gz .tgz .bz2 .xz .Z\n    SetEnv no-gzip 1"
+    yield f"    SetHandler default-handler\n    ForceType {BYTES}"
     yield "</LocationMatch>"
     for extension, kind in FILE_TYPES.items():
         yield rf'<LocationMatch "^{base}{STORED_FILE}\.{extension}$">' + f'\n    ForceType "{kind}"\n</LocationMatch>'
     machine, stored = f"%{{REQUEST_URI}} =~ m#^{base}{_ANY}/simple/#", f"%{{REQUEST_URI}} =~ m#^{base}files/#"
+    yield "# A client would unpack what it downloads.\nRemoveEncoding .gz .tgz .bz2 .xz .Z"
+    yield f'SetEnvIf Request_URI "^{base}files/" no-gzip'
     yield f'Header set Cache-Control "{PAGES_CACHE}"'
     yield f'Header set Cache-Control "{FILES_CACHE}" "expr={stored}"'
-    yield 'Header always set Cache-Control "no-store" env=gitindex_sent'
+    if site.is_proxy:  # the Age that comes with it says how much of that is over
+        yield f'Header set Cache-Control "max-age={site.fresh_seconds}" env=gitindex_sent'
+    else:
+        yield 'Header always set Cache-Control "no-store" env=gitindex_sent'
     yield f'Header always merge Vary Accept "expr={machine}"'
     yield from (f'Header always set {name} "{value}"' for name, value in {**HEADERS, **PEOPLE_HEADERS}.items())
     for name, value in MACHINE_HEADERS.items():
         yield f'Header always set {name} "{value}" "expr={machine} || {stored}"'
     yield f"<IfModule deflate_module>\n    AddOutputFilterByType DEFLATE {JSON} {VENDOR_HTML} {HTML}"
-    yield "    AddOutputFilterByType DEFLATE text/css text/javascript application/json application/atom+xml image/svg+xml"
-    yield "</IfModule>"
+    yield "    AddOutputFilterByType DEFLATE text/css text/javascript application/json"
+    yield "    AddOutputFilterByType DEFLATE application/atom+xml image/svg+xml"
+    yield "    # It says -gzip in the ETag of what it compressed, and does not know that again."
+    yield """    RequestHeader edit If-None-Match '^"(.*)-gzip"$' '"$1-gzip", "$1"'\n</IfModule>"""

@@ -62,20 +62,24 @@ def _site(site: HostSite) -> Iterator[str]:
         "route",
         *_block("@hidden", 'path_regexp "/\\."', 'not path_regexp "^/\\.well-known/"'),
         "error @hidden 404",
+        "@writing not method GET HEAD",
+        "error @writing 405",
         *_block("header", *(f'{name} "{value}"' for name, value in HEADERS.items())),
         "",
         "# A page in the form that is asked for.",
         *_handle("page", f"{page}$", *_page(place), *_missing(site, base)),
         "",
         "# A page without its slash, and one by its file; any other spelling is nobody's.",
-        *_handle("slash", f"^{base}({_ANY}/simple(?:/{NORMAL_NAME})?)$", f"redir {site.base_path}{{re.slash.1}}/ 301"),
+        *_handle(
+            "slash", f"^{base}({_ANY}/simple(?:/{NORMAL_NAME})?)$", f"redir * {site.base_path}{{re.slash.1}}/ 301"
+        ),
         *_handle("file", f"{page}index\\.(html|json)$", *_file(site)),
         *_handle("other", f"^{base}{_ANY}/simple/", "error 404"),
         "",
         *_handle("stored", f"^{base}{STORED_FILE}$", *_stored()),
-        *_block("handle", *_people()),
+        *_block("handle", *_route(*_people())),
     )
-    yield from _block("handle_errors", f"rewrite * {site.base_path}404.html", *_people())
+    yield from _block("handle_errors", *_route(f"rewrite * {site.base_path}404.html", *_people()))
 
 
 def _page(place: str) -> Iterator[str]:
@@ -83,7 +87,7 @@ def _page(place: str) -> Iterator[str]:
         form = FORMS[media_type]
         conditions = () if media_type == HTML else (f"vars {{gitindex_form}} {form}",)
         yield from _block(f"@{form}", *conditions, f"file {place}{file}")
-        yield from _block(f"handle @{form}", f"rewrite * {place}{file}", *_as(media_type), "file_server")
+        yield from _block(f"handle @{form}", *_route(f"rewrite * {place}{file}", *_as(media_type), "file_server"))
 
 
 def _as(media_type: str) -> Iterator[str]:
@@ -110,13 +114,14 @@ def _missing(site: HostSite, base: str) -> Iterator[str]:
             elif site.is_proxy:
                 yield from _handle(name, pattern, *_proxy(name, upstream))
             else:
-                redirect = f"redir {upstream}{{re.{name}.1}}/ 302"
+                redirect = f"redir * {upstream}{{re.{name}.1}}/ 302"
                 yield from _handle(name, pattern, *_block("header", "Cache-Control no-store", "+Vary Accept"), redirect)
     yield "error 404"
 
 
 def _proxy(name: str, upstream: str) -> Iterator[str]:
     parts = urlsplit(upstream)
+    said = {**HEADERS, **MACHINE_HEADERS, "Cache-Control": PAGES_CACHE, "Vary": "Accept"}
     yield f"rewrite * {parts.path}{{re.{name}.1}}/?"
     yield from _encoded(JSON, VENDOR_HTML, HTML)
     yield from _block(
@@ -126,10 +131,8 @@ def _proxy(name: str, upstream: str) -> Iterator[str]:
         "# Who the client is, and what it may see here, is none of the upstream's business.",
         *(f"header_up -{header}" for header in ("Accept-Encoding", "Authorization", "Cookie", "Referer")),
         *(f"header_up -{header}" for header in ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")),
-        *(f"header_down -{header}" for header in UPSTREAM_HEADERS),
-        *(f'header_down {header} "{value}"' for header, value in {**HEADERS, **MACHINE_HEADERS}.items()),
-        f'header_down Cache-Control "{PAGES_CACHE}"',
-        "header_down Vary Accept",
+        *(f"header_down -{header}" for header in UPSTREAM_HEADERS if header not in said),
+        *(f'header_down {header} "{value}"' for header, value in said.items()),
         *_block("transport http", "dial_timeout 5s", "response_header_timeout 30s"),
         "# A refusal says nothing about the project: it must not be taken for its absence.",
         "@refused status 401 403 407 429",
@@ -142,8 +145,8 @@ def _proxy(name: str, upstream: str) -> Iterator[str]:
 def _file(site: HostSite) -> Iterator[str]:
     place = f"{site.base_path}{{re.file.1}}/simple/{{re.file.2}}index.{{re.file.3}}"
     yield from _block("@asjson", "vars {re.file.3} json")
-    yield from _block("handle @asjson", f"rewrite * {place}", *_as(JSON), "file_server")
-    yield from _block("handle", f"rewrite * {place}", *_as(HTML), "file_server")
+    yield from _block("handle @asjson", *_route(f"rewrite * {place}", *_as(JSON), "file_server"))
+    yield from _block("handle", *_route(f"rewrite * {place}", *_as(HTML), "file_server"))
 
 
 def _stored() -> Iterator[str]:
@@ -176,7 +179,12 @@ def _headers(cache: str, others: Mapping[str, str]) -> Iterator[str]:
 def _handle(name: str, pattern: str, *lines: str) -> Iterator[str]:
     """Yield a block for the paths that fit; *name* is that of the groups in the pattern."""
     yield f'@{name} path_regexp {name} "{pattern}"'
-    yield from _block(f"handle @{name}", *lines)
+    yield from _block(f"handle @{name}", *_route(*lines))
+
+
+def _route(*lines: str) -> Iterator[str]:
+    """Yield a block whose lines are done in this order: elsewhere Caddy has an order of its own."""
+    yield from _block("route", *lines)
 
 
 def _block(head: str, *lines: str) -> Iterator[str]:

@@ -51,6 +51,13 @@ def files(site: HostSite) -> Mapping[str, bytes]:
     }
 
 
+_IN_UTF_8 = sorted(
+    {kind.partition(";")[0] for kind in (*CONTENT_TYPES.values(), *FILE_TYPES.values()) if "utf-8" in kind} - {HTML}
+    | {VENDOR_HTML}
+)
+"""Content types whose charset is said, beside HTML, of which nginx knows it."""
+
+
 def _http(site: HostSite) -> Iterator[str]:
     yield "# Include this in http { }. It is written by gitindex render --host nginx."
     forms = [(f"~*{row.pattern}", FORMS[row.media_type]) for row in accepted()]
@@ -107,10 +114,11 @@ def _server(site: HostSite) -> Iterator[str]:
     yield "# Include this in server { }. It is written by gitindex render --host nginx."
     yield f"# The root is the folder below which this one is {site.base_path}"
     yield f"absolute_redirect off;\n{not_found}"
+    yield f"charset utf-8;\ncharset_types {' '.join(_IN_UTF_8)};"
     yield from _location(r'~ "/\.(?!well-known/)"', "return 404;")
     yield from _location(f'~ "^{project}$"', *_negotiated("@gitindex_missing"), not_found)
     yield from _location(f'~ "^{index}$"', *_negotiated("=404"), not_found)
-    vendor = ("types { }", f'default_type "{VENDOR_HTML}; charset=utf-8";')
+    vendor = ("types { }", f"default_type {VENDOR_HTML};")
     yield from _location("@gitindex_vendor", *vendor, "try_files ${uri}index.html @gitindex_missing;", *_PAGE)
     yield from _location("@gitindex_missing", *(_proxy(site) if site.is_proxy else _REDIRECT))
     if site.is_proxy:
@@ -176,9 +184,9 @@ def _location(where: str, *lines: str) -> Iterator[str]:
 
 
 def _types(types: Mapping[str, str]) -> Iterator[str]:
-    """Yield content types by extension; of what has none of these, HTML is all that there is."""
+    """Yield content types by extension; the charset is said apart, for nginx compresses by the type alone."""
     yield "types {"
-    yield from (f'    "{kind}" {extension};' for extension, kind in types.items())
+    yield from (f"    {kind.partition(';')[0]} {extension};" for extension, kind in types.items())
     yield "}"
 
 
@@ -188,7 +196,7 @@ def _headers(cache: str, *groups: Mapping[str, str]) -> Iterator[str]:
         yield f'add_header {name} "{value}" always;'
 
 
-_SIMPLE = (*_types({"json": JSON}), f'default_type "{HTML}; charset=utf-8";')
+_SIMPLE = (*_types({"json": JSON}), f"default_type {HTML};")
 _PAGE = (
     "add_header Vary Accept always;",
     *_headers(PAGES_CACHE, MACHINE_HEADERS),
@@ -202,7 +210,7 @@ _PEOPLE = (
     "gzip on;",
     "gzip_vary on;",
     "gzip_proxied any;",
-    "gzip_types text/css text/javascript application/json application/atom+xml image/svg+xml;",
+    "gzip_types text/css text/javascript text/plain application/json application/atom+xml image/svg+xml;",
 )
 _REDIRECT = (
     'if ($gitindex_upstream = "") { return 404; }',

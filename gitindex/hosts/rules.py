@@ -81,6 +81,7 @@ UPSTREAM_HEADERS = (
     "Set-Cookie",
     "Strict-Transport-Security",
     "Vary",
+    "WWW-Authenticate",
     "X-Content-Type-Options",
     "X-Frame-Options",
 )
