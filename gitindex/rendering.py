@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from gitindex.carried import NOTHING, Carried
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.names import IndexName, parse_index_name
+from gitindex.output import MARKER
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import Report, render
@@ -21,6 +22,7 @@ from gitindex.words import Option
 
 if TYPE_CHECKING:
     from gitindex.hosts import Host
+    from gitindex.hosts.rules import Limits
 
 OPTIONS = (
     Option(
@@ -35,6 +37,11 @@ OPTIONS = (
     Option("index", "--index", "Only this index; may be given several times.", "USER/INDEX", is_repeated=True),
     Option("host", "--host", "Write what this host needs too: nginx, …, as docs/hosts.md lists them.", "NAME"),
     Option("fallback", "--fallback", "How the host falls back to a mirror: redirect (the default) or proxy.", "HOW"),
+    Option(
+        "carry",
+        "--carry",
+        "Write the pages of what mirrors allow into the site, as github-pages always has them.",
+    ),
     Option(
         "vendor_files",
         "--vendor-files",
@@ -62,6 +69,7 @@ def run(
     index: list[str] | None = None,
     host: str | None = None,
     fallback: str | None = None,
+    carry: bool = False,
     vendor_files: bool = False,
     cache: Path | None = None,
     full: bool = False,
@@ -83,7 +91,7 @@ def run(
     _check_place(repository, out)
     extras, notes = _of_host(snapshot, names, host, fallback)
     carried = NOTHING
-    if vendor_files or (host is not None and _hosts()[host].carries):
+    if carry or vendor_files or (host is not None and _hosts()[host].carries):
         place = cache or cache_folder(repository.git_directory, repository.folder)
         carried, said = _carried(snapshot, names, out, place, copies=vendor_files)
         notes = (*notes, *said)
@@ -101,6 +109,8 @@ def run(
             past=past,
             full=full,
         )
+    if host is not None and (limits := _hosts()[host].limits) is not None:
+        notes = (*notes, *_beyond(out, host, limits))
     if as_json:
         print(json.dumps({"revision": snapshot.name, **report._asdict(), "notes": notes}, indent=2))
     else:
@@ -139,7 +149,12 @@ def _of_host(
     for path in files:
         if snapshot.user_folder(path.partition("/")[0]) is not None:
             raise CannotRunError(f"{path}: {name} needs this file, and a user has its name", help="rename the user")
-    notes = (*host.cannot, *(host.cannot_proxy or () if is_proxy else ()), *(() if host.carries else site.notes))
+    notes = (
+        *host.cannot,
+        *(host.cannot_proxy or () if is_proxy else ()),
+        *host.notes(site),
+        *(() if host.carries else site.notes),
+    )
     return files, notes
 
 
@@ -147,6 +162,19 @@ def _hosts() -> Mapping[str, Host]:
     from gitindex.hosts import HOSTS
 
     return HOSTS
+
+
+def _beyond(out: Path, host: str, limits: Limits) -> Iterator[str]:
+    """Yield what of the site the host will not take."""
+    sizes = {path: path.stat().st_size for path in out.rglob("*") if path.is_file() and path.name != MARKER}
+    if limits.files is not None and len(sizes) > limits.files:
+        yield f"the site has {len(sizes):,} files, and {host} takes {limits.files:,}"
+    if limits.whole is not None and sum(sizes.values()) > limits.whole:
+        yield f"the site has {sum(sizes.values()):,} bytes, and {host} takes {limits.whole:,}"
+    largest = max(sizes, key=lambda path: sizes[path])
+    if limits.largest is not None and sizes[largest] > limits.largest:
+        name = largest.relative_to(out)
+        yield f"{name} has {sizes[largest]:,} bytes, and {host} takes files of {limits.largest:,}: keep it elsewhere"
 
 
 def _carried(

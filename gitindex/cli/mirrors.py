@@ -45,6 +45,7 @@ def lock(
             help="An address of ours, beside site.url, under which locks name what the mirror shows.",
         ),
     ] = None,
+    names: Annotated[bool, typer.Option("--names", help="Allow every version of what they name.")] = False,
     add: Annotated[bool, typer.Option("--add", help="Keep what the mirror allows already.")] = False,
     commit: CommitOption = False,
     as_json: JsonOption = False,
@@ -65,7 +66,7 @@ def lock(
         registries.append(Upstream(index_name(name), definition).url)
     if worktree.settings.site.url:
         registries.append(worktree.settings.site.url)
-    locked = lock_mirror(worktree, index_name(name), contents, registries, add=add)
+    locked = lock_mirror(worktree, index_name(name), contents, registries, add=add, by_name=names)
     if not as_json:
         for left in locked.left_out:
             note(f"left out: {left.what} {left.why}")

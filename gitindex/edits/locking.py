@@ -25,12 +25,18 @@ class Lock(NamedTuple):
 
 
 def lock_mirror(
-    snapshot: Snapshot, name: IndexName, contents: Sequence[Contents], registries: Collection[str], *, add: bool = False
+    snapshot: Snapshot,
+    name: IndexName,
+    contents: Sequence[Contents],
+    registries: Collection[str],
+    *,
+    add: bool = False,
+    by_name: bool = False,
 ) -> Lock:
     """Plan that a mirror allows what locks name: an entry for each version, so that several locks have what each wants.
 
     *registries* are the URLs of indexes whose packages the mirror has: its upstream, and ours, which shows the mirror.
-    With *add*, the entries that it has stay. Names of ours are left out: the mirror must not be asked for them.
+    With *add*, the entries that it has stay; with *by_name*, all versions of what locks name are allowed. Names of ours are left out: the mirror must not be asked for them.
 
     Raises:
         UsageError: it is no mirror, or nothing in the locks is for it.
@@ -50,7 +56,7 @@ def lock_mirror(
         elif locked.registry is not None and not _is_below(locked.registry, known):
             left_out.append(LeftOut(locked.entry, f"is of another index, {without_login(locked.registry)}"))
         else:
-            entries[locked.entry] = None
+            entries[locked.project if by_name else locked.entry] = None
     if not entries:
         raise UsageError(
             f"nothing in the locks is for {name}: of what they name, {_told(left_out)}",

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gitindex.hosts.rules import HostSite
+from gitindex.hosts.rules import NO_JSON, HostSite, Limits
 
 CANNOT = (
+    NO_JSON,
     (
-        "it chooses nothing by Accept: every simple page is HTML, which has upload times for uv and none for pip; the "
-        "JSON is beside it, as index.json, with a content type that installers refuse"
+        "It sends nobody to an upstream: of a mirror, the site has the projects that its list `allow` names, as they "
+        "were when it was rendered; render it again to see what is new."
     ),
-    (
-        "it sends nobody to an upstream: of a mirror, the site has the projects that its list `allow` names, as they "
-        "were when it was rendered; render it again to see what is new"
-    ),
-    "it says for itself how long a page may be kept (ten minutes), and sends no header of ours",
+    "It says for itself how long a page may be kept (ten minutes), and sends no header of ours.",
 )
+
+
+LIMITS = Limits(whole=1 << 30)
 
 
 def files(site: HostSite) -> Mapping[str, bytes]:
