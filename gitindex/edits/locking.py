@@ -36,7 +36,8 @@ def lock_mirror(
     """Plan that a mirror allows what locks name: an entry for each version, so that several locks have what each wants.
 
     *registries* are the URLs of indexes whose packages the mirror has: its upstream, and ours, which shows the mirror.
-    With *add*, the entries that it has stay; with *by_name*, all versions of what locks name are allowed. Names of ours are left out: the mirror must not be asked for them.
+    With *add*, the entries that it has stay; with *by_name*, all versions of what locks name are allowed. Names of ours
+    are left out: the mirror must not be asked for them.
 
     Raises:
         UsageError: it is no mirror, or nothing in the locks is for it.

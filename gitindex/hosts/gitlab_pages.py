@@ -1,4 +1,4 @@
-"""GitLab Pages: a file of redirects, which files override; it sends no header of ours, and chooses nothing by Accept."""
+"""GitLab Pages: a file of redirects, which pages override."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ def cases(site: HostSite) -> Iterator[Case]:
 class Single(NamedTuple):
     """A project of a stage that falls through, by its name alone."""
 
-    index: IndexName
+    stage: IndexName
     project: ProjectName
     upstream: str
 
@@ -267,8 +267,8 @@ def open_notes(site: HostSite) -> Iterator[str]:
     """Yield what is said of fallbacks that :func:`singles` leaves out."""
     if any(fallback.otherwise for fallback in site.fallbacks):
         yield (
-            "a mirror without a list `allow` does not fall through on this host: its rules know no patterns of names, so "
-            "they could not keep yours apart; write a list (gitindex mirror lock --names), or add --carry"
+            "a mirror without a list `allow` does not fall through on this host: its rules know no patterns of names, "
+            "so they could not keep yours apart; write a list (gitindex mirror lock --names), or add --carry"
         )
 
 

@@ -47,7 +47,8 @@ def _rule(base: str, index: str, project: str, upstream: str) -> Mapping[str, ob
         "Redirect": {
             "Protocol": parts.scheme,
             "HostName": parts.netloc,
-            "ReplaceKeyPrefixWith": f"{parts.path[1:]}{project}/",
+            # Not the prefix alone: what follows it could lead to another project (`..`).
+            "ReplaceKeyWith": f"{parts.path[1:]}{project}/",
             "HttpRedirectCode": "302",
         },
     }
