@@ -147,7 +147,7 @@ def test_a_site_below_a_path_is_refused_where_the_host_knows_none(host: str) -> 
         HOSTS[host].files(host_site(ours(UPSTREAM, site={"url": "https://www.example.org/packages/"}).snapshot()))
 
 
-def test_rules_begin_with_the_path_of_the_site(tmp_path: Path) -> None:
+def test_rules_begin_with_the_path_of_the_site() -> None:
     content = ours(UPSTREAM, site={"url": "https://group.example.org/packages/"})
     content.mirror("root/pypi", mirror_url=UPSTREAM, allow=["popular"])
     site = host_site(content.snapshot())
