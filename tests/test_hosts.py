@@ -197,7 +197,7 @@ def test_files_do_not_grow_with_the_repository(name: str) -> None:
     assert size(2) == size(20)
 
 
-@pytest.mark.parametrize("name", HOSTS)
+@pytest.mark.parametrize("name", ["nginx", "apache", "caddy"])
 def test_no_line_is_too_long_for_a_server(name: str) -> None:
     reserved = [f"pattern-{number}-*" for number in range(2000)]
     allow = [f"allowed-{number}" for number in range(2000)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from gitindex.errors import CannotRunError
@@ -187,7 +188,7 @@ class HostSite:
 
     def upstream(self, index: IndexName, project: ProjectName) -> str | None:
         """Return the simple index that is asked for a project of which there is no page; ``None``: none is."""
-        if any(re.fullmatch(glob_pattern(reserved), project) for reserved in self.reserved):
+        if self.reserved and _any_of(self.reserved).fullmatch(project):
             return None
         return next((fallback.upstream(project) for fallback in self.fallbacks if fallback.index == index), None)
 
@@ -199,6 +200,12 @@ class HostSite:
         """Return the simple indexes that are asked for something, each once."""
         found = (url for rules in self.rules() for url in (rules.otherwise, *dict(rules.named).values()))
         return tuple(dict.fromkeys(filter(None, found)))
+
+
+@lru_cache(maxsize=8)
+def _any_of(globs: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what recognises a name that is reserved: thousands of names are asked about, by hosts with a rule each."""
+    return re.compile("|".join(map(glob_pattern, globs)))
 
 
 def glob_pattern(glob: str, *, is_atomic: bool = True) -> str:
