@@ -26,7 +26,7 @@ PYPROJECT = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.11"\
 
 @pytest.fixture
 def simple(server: SiteServer) -> str:
-    return server.simple("emilie/prod")
+    return f"{server.url}/emilie/prod/simple/"
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def of(tool: str, snippets: tuple[Snippet, ...], *, file: bool = False) -> str:
 
 def run(tools: Tools, text: str) -> None:
     """Run lines as a shell would that has the tools on its path."""
-    paths = {"pip": [sys.executable, "-m", "pip"], "uv": [find_uv_bin()]}
+    paths: dict[str, list[str | Path]] = {"pip": [sys.executable, "-m", "pip"], "uv": [find_uv_bin()]}
     for line in text.splitlines():
         tool, *arguments = shlex.split(line)
         done(tools.run(*(paths.get(tool) or [peer(tool)]), *arguments))
@@ -92,7 +92,8 @@ def test_uv_adds_a_project_by_its_line_and_keeps_the_index_as_its_only_one(there
     assert installed(site_packages(there)).items() >= {"demo": "1.0", "helper": "1.0"}.items()
     written = tomllib.loads(pyproject.read_text())
     assert written["project"]["dependencies"] == ["demo==1.0"]
-    assert written["tool"] == tomllib.loads(of("uv", for_index(simple, PROD), file=True))["tool"]
+    lines = tomllib.loads(of("uv", for_index(simple, PROD), file=True))
+    assert written["tool"]["uv"]["index"] == lines["tool"]["uv"]["index"]
 
 
 def test_uv_syncs_by_its_lines_for_an_index(there: Tools, simple: str) -> None:
