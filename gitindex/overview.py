@@ -30,6 +30,7 @@ from gitindex.views import (
     HistoryEntry,
     IndexCard,
     IndexView,
+    Inheritance,
     LandingView,
     ProjectRow,
     ProjectView,
@@ -174,6 +175,7 @@ def index_view(
         newest[:NEWEST],
         _index_url(snapshot, index.name),
         serves_mirror,
+        tuple(Inheritance(i.name, "mirror" if i.is_mirror else "stage", i.is_volatile, i.bases) for i in order),
     )
 
 

@@ -65,6 +65,16 @@ class FeedEntry:
     """The reasons (which may be empty) of the files that are yanked, each once."""
 
 
+class Inheritance(NamedTuple):
+    """An index, and what it inherits."""
+
+    name: IndexName
+    kind: str
+    """``stage`` or ``mirror``."""
+    volatile: bool
+    bases: tuple[IndexName, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class IndexView:
     """The page at ``/<user>/<index>/``."""
@@ -89,6 +99,8 @@ class IndexView:
     """The absolute URL of the simple index, for the lines that people copy; empty where the site's is not known."""
     serves_mirror: bool = False
     """Whether a mirror has simple pages of its own here; a site of files leaves them to its host's fallback."""
+    inherits: tuple[Inheritance, ...] = ()
+    """The indexes of the resolution order, each with what it inherits itself."""
 
 
 class HistoryEntry(NamedTuple):

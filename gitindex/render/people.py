@@ -1,4 +1,4 @@
-"""The pages for people, and their stylesheet. Links are relative, so that a site works under any address.
+"""The pages for people, and what these load. Links are relative, so that a site works under any address.
 
 Nothing here knows how an index is resolved or where a page is written.
 """
@@ -9,17 +9,21 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import groupby
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup
 
 from gitindex.names import IndexName, ProjectName
 from gitindex.pages import FilePage, Status
+from gitindex.render import policy
+from gitindex.render.graph import graph
 from gitindex.render.machine import offered
 from gitindex.render.text import carried, escaped, escaped_often, is_link, is_secure
-from gitindex.snippets import for_index, for_project
+from gitindex.snippets import Snippet, for_index, for_project
 from gitindex.views import IndexView, LandingView, ProjectRow, ProjectView
 
 if TYPE_CHECKING:
@@ -42,21 +46,54 @@ _MEANINGS = {
 }
 
 
+class Letter(NamedTuple):
+    """A letter that projects of an index begin with, and where their rows are."""
+
+    text: str
+    anchor: str
+
+
 def landing(view: LandingView) -> bytes:
     """Return the page at ``/``."""
-    return _page("landing.html", view, root="./")
+    indexes = sum(len(cards) for _, _, cards in view.users)
+    return _page("landing.html", view.title, view=view, root="./", indexes=indexes)
+
+
+def missing(site_title: str, root: str) -> bytes:
+    """Return the page for what is not there; it is shown at any path, so *root* says where the landing page is."""
+    return _page("missing.html", site_title, root=root)
+
+
+def root_of(site_url: str) -> str:
+    """Return the path of a site's landing page, as it is known from its URL; ``/`` where that is not stated."""
+    path = urlsplit(site_url).path.strip("/")
+    return f"/{path}/" if path else "/"
 
 
 def index(view: IndexView, rows: Mapping[ProjectName, str]) -> bytes:
     """Return the page at ``/<user>/<index>/``, with the rows of its projects in their order."""
+    letters, body = _by_letter(rows)
     return _page(
         "index.html",
-        view,
+        view.site_title,
+        view=view,
         root="../../",
         is_served=view.kind != "mirror" or view.serves_mirror,
         snippets=for_index(view.index_url, view.name),
-        rows=Markup("".join(rows.values())),  # noqa: S704 - made of escaped fragments
+        graph=graph(view.inherits),
+        letters=letters,
+        rows=Markup(body),  # noqa: S704 - made of escaped fragments
     )
+
+
+def _by_letter(rows: Mapping[ProjectName, str]) -> tuple[list[Letter], str]:
+    """Return the letters that there are, and the rows under each: who has no script can jump there."""
+    letters, parts = [], []
+    for start, names in groupby(rows, key=lambda name: "0" if name[0].isdecimal() else name[0]):
+        letter = Letter("0–9" if start == "0" else start.upper(), f"letter-{start}")  # noqa: RUF001 - from 0 to 9
+        letters.append(letter)
+        parts += [f'<tbody id="{letter.anchor}">\n', *(rows[name] for name in names), "</tbody>\n"]
+    return letters, "".join(parts)
 
 
 _ROW = re.compile(r'<tr><th scope="row"><a href="project/([^/"]+)/">.*\n')
@@ -79,7 +116,8 @@ def project(view: ProjectView) -> bytes:
         return "".join([values[part] if at % 2 else part for at, part in enumerate(shell)]).encode()
     return _page(
         "project.html",
-        view,
+        view.site_title,
+        view=view,
         root="../../../../",
         banner=banner,
         pip=for_project(view.index_url, view.index, view.page.name, None)[0].text,
@@ -102,7 +140,15 @@ def _project_shell(site_title: str, index: IndexName, *, has_url: bool) -> tuple
         display_name=_hole("display_name"),
         latest=_hole("latest"),
     )
-    html = _page("project.html", view, root="../../../../", banner=None, pip=_hole("pip"), rows=_hole("rows"))
+    html = _page(
+        "project.html",
+        site_title,
+        view=view,
+        root="../../../../",
+        banner=None,
+        pip=_hole("pip"),
+        rows=_hole("rows"),
+    )
     return tuple(_HOLE.split(html.decode()))
 
 
@@ -113,10 +159,14 @@ def _hole(name: str) -> Markup:
     return Markup(f"\0{name}\0")  # noqa: S704 - no text that is carried has a NUL
 
 
+STATICS = ("style.css", "script.js", "icon.svg")
+"""What these pages load, from the folder ``+site/`` at the root of the site: nothing else."""
+
+
 @cache
-def stylesheet() -> bytes:
-    """Return the stylesheet of these pages, which link to it as ``/+site/style.css``."""
-    return files(__package__).joinpath("static", "style.css").read_bytes()
+def static(name: str) -> bytes:
+    """Return one of :data:`STATICS`."""
+    return files(__package__).joinpath("static", name).read_bytes()
 
 
 @cache
@@ -132,7 +182,7 @@ def _environment() -> Environment:
         auto_reload=False,
         finalize=_carried_output,
     )
-    environment.globals["link"] = is_link
+    environment.globals.update(link=is_link, number=_number, by_tool=_by_tool, policy=policy.IN_PAGE)
     return environment
 
 
@@ -140,8 +190,17 @@ def _carried_output(value: Any) -> Any:
     return value if hasattr(value, "__html__") else carried(str(value))
 
 
-def _page(template: str, view: object, **parts: object) -> bytes:
-    return _environment().get_template(template).render(view=view, **parts).encode()
+def _page(template: str, site_title: str, **parts: object) -> bytes:
+    return _environment().get_template(template).render(site_title=site_title, **parts).encode()
+
+
+def _number(amount: int, one: str, many: str) -> str:
+    return f"{amount:,} {one if amount == 1 else many}"
+
+
+def _by_tool(snippets: Iterable[Snippet]) -> list[tuple[str, list[Snippet]]]:
+    """Return lines by their tool, in their order."""
+    return [(tool, list(its)) for tool, its in groupby(snippets, key=attrgetter("tool"))]
 
 
 def _banner(status: Status | None) -> Banner | None:
