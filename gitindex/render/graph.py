@@ -24,6 +24,11 @@ _LONGEST = 30
 _LANE = 10.0
 """Width that a line takes which passes a layer."""
 
+_ARROW = (
+    '<marker id="graph-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+    '<path d="M0 0L8 4L0 8z"/></marker>'
+)
+
 
 class _Slot(NamedTuple):
     """A place in a layer: of an index, or of a line that passes on its way to a deeper layer."""
@@ -56,13 +61,12 @@ def graph(indexes: Sequence[Inheritance]) -> Markup:
     boxes, wide = _places(_layers(depth, edges))
     high = max(depth.values()) * _DOWN + _HEIGHT
     drawn = [(place, index) for place, index in enumerate(indexes, 1) if index.name in depth]
+    size = f'viewBox="-2 -2 {wide + 4:.0f} {high + 4}" width="{wide + 4:.0f}" height="{high + 4}"'
     lines = [
-        f'<svg class="graph" role="img" aria-labelledby="graph-title graph-text" viewBox="-2 -2 {wide + 4:.0f} {high + 4}"'
-        f' width="{wide + 4:.0f}" height="{high + 4}">',
+        f'<svg class="graph" role="img" aria-labelledby="graph-title graph-text" {size}>',
         f'<title id="graph-title">What {escaped(str(indexes[0].name))} inherits</title>',
         f'<desc id="graph-text">{escaped(_told(indexes))}</desc>',
-        '<defs><marker id="graph-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"'
-        ' orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>',
+        f"<defs>{_ARROW}</defs>",
         *(_line(above, below, depth, boxes) for above, below in edges),
         *(_node(index, place, boxes[_Slot(depth[index.name], index.name)]) for place, index in drawn),
         "</svg>",
