@@ -5,9 +5,7 @@ Nothing here knows how an index is resolved or where a page is written.
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -21,6 +19,7 @@ from gitindex.names import IndexName, ProjectName
 from gitindex.pages import FilePage, Status
 from gitindex.render.machine import offered
 from gitindex.render.text import carried, escaped, escaped_often, is_link, is_secure
+from gitindex.snippets import for_index, for_project
 from gitindex.views import IndexView, LandingView, ProjectRow, ProjectView
 
 if TYPE_CHECKING:
@@ -41,8 +40,6 @@ _MEANINGS = {
     "deprecated": ("Deprecated.", "Its owners advise against using it."),
     "quarantined": ("Quarantined.", "It is considered unsafe, so its files are not offered."),
 }
-_UNKNOWN_URL = "URL"
-"""Stands where the settings do not say where the site is served; the pages explain it."""
 
 
 def landing(view: LandingView) -> bytes:
@@ -57,8 +54,7 @@ def index(view: IndexView, rows: Mapping[ProjectName, str]) -> bytes:
         view,
         root="../../",
         is_served=view.kind != "mirror" or view.serves_mirror,
-        pip=_pip_line(view.index_url, "NAME"),
-        uv=_uv_lines(view.name, view.index_url),
+        snippets=for_index(view.index_url, view.name),
         rows=Markup("".join(rows.values())),  # noqa: S704 - made of escaped fragments
     )
 
@@ -76,7 +72,7 @@ def project(view: ProjectView) -> bytes:
     rows = "".join(_releases(view))
     banner = _banner(view.page.status)
     if rows and view.latest and banner is None:
-        pip = escaped(_pip_line(view.index_url, view.page.name))
+        pip = escaped(for_project(view.index_url, view.index, view.page.name, None)[0].text)
         name, title = escaped(view.page.name), escaped(view.display_name)
         values = {"name": name, "display_name": title, "latest": escaped(view.latest), "pip": pip, "rows": rows}
         shell = _project_shell(view.site_title, view.index, has_url=bool(view.index_url))
@@ -86,7 +82,7 @@ def project(view: ProjectView) -> bytes:
         view,
         root="../../../../",
         banner=banner,
-        pip=_pip_line(view.index_url, view.page.name),
+        pip=for_project(view.index_url, view.index, view.page.name, None)[0].text,
         rows=Markup(rows),  # noqa: S704 - made of escaped fragments
     )
 
@@ -146,16 +142,6 @@ def _carried_output(value: Any) -> Any:
 
 def _page(template: str, view: object, **parts: object) -> bytes:
     return _environment().get_template(template).render(view=view, **parts).encode()
-
-
-def _pip_line(index_url: str, name: str) -> str:
-    return f"pip install --index-url {shlex.quote(index_url or _UNKNOWN_URL)} {shlex.quote(name)}"
-
-
-def _uv_lines(name: IndexName, index_url: str) -> str:
-    # A JSON string is a TOML string once nothing is left in it that TOML forbids.
-    url = json.dumps(carried(index_url or _UNKNOWN_URL), ensure_ascii=False)
-    return f'[[tool.uv.index]]\nname = "{name.user}-{name.name}"\nurl = {url}\ndefault = true'
 
 
 def _banner(status: Status | None) -> Banner | None:
