@@ -60,8 +60,8 @@ def _documents(change: Change, subject: Subject) -> Iterator[object]:
         case ProjectChange():
             for release in subject.releases:
                 yield release.after
-            for version in subject.tested_versions if subject.after else ():
-                yield subject.after.results(version)
+            if subject.after:
+                yield from map(subject.after.results, subject.tested_versions)
             if subject.after and subject.touches(layout.PROJECT):
                 yield subject.after.statements
         case _:
