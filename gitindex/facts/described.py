@@ -204,9 +204,7 @@ def _links(raw: RawMetadata) -> Iterable[Link]:
 _EXTRA = re.compile(r'(?:(?P<rest>.+) and )?extra == "(?P<extra>[^"]+)"')
 
 
-def _dependencies(
-    requirements: list[str], extras: tuple[str, ...]
-) -> tuple[tuple[str, tuple[Dependency, ...]], ...]:
+def _dependencies(requirements: list[str], extras: tuple[str, ...]) -> tuple[tuple[str, tuple[Dependency, ...]], ...]:
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
 
     groups: dict[str, list[Dependency]] = {"": [], **{extra: [] for extra in extras}}
@@ -224,7 +222,9 @@ def _dependencies(
             if marker.startswith("(") and marker.endswith(")") and "(" not in marker[1:]:
                 marker = marker[1:-1]
         name = normalize(requirement.name)
-        shown = f"{requirement.name}[{','.join(sorted(requirement.extras))}]" if requirement.extras else requirement.name
+        shown = (
+            f"{requirement.name}[{','.join(sorted(requirement.extras))}]" if requirement.extras else requirement.name
+        )
         origin = f"@ {requirement.url}" if requirement.url else ", ".join(sorted(map(str, requirement.specifier)))
         dependency = Dependency(name if is_project_name(name) else None, shown, origin, marker)
         groups.setdefault(extra, []).append(dependency)

@@ -86,8 +86,48 @@ _FIRST_LEVEL = 3
 _VOID = frozenset({"br", "hr", "img", "input", "col"})
 _OTHER_NAMES = {"tt": "code", "acronym": "abbr", "nav": "div", "aside": "div", "section": "div", "picture": "div"}
 _SAME_NAMES = frozenset(
-    "a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure hr i kbd li ol"
-    " p pre s span strong sub summary sup table tbody td th thead tr ul var".split()
+    [
+        "a",
+        "abbr",
+        "b",
+        "blockquote",
+        "br",
+        "caption",
+        "cite",
+        "code",
+        "col",
+        "colgroup",
+        "dd",
+        "del",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "figcaption",
+        "figure",
+        "hr",
+        "i",
+        "kbd",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "s",
+        "span",
+        "strong",
+        "sub",
+        "summary",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+        "var",
+    ]
 )
 _TOKEN = re.compile(r"[a-z][a-z0-9]{0,2}")
 """A short class name of Pygments; no class of our own is one."""

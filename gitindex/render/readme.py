@@ -71,7 +71,7 @@ class _Worker:
 
     def _start(self) -> subprocess.Popen[str]:
         # Neither the folder we are in nor a file in it may have a say: it can be a repository that others write to.
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", "gitindex.render.markup"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -128,7 +128,7 @@ class _Worker:
         """Leave the process to the one that we were forked from."""
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for
-        self.__init__()  # type: ignore[misc] # noqa: PLC2801 - as if it were new
+        self.__init__()  # type: ignore[misc]
 
 
 _worker = _Worker()

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gitindex.details import read_details
 from gitindex.names import ProjectName, is_project_name
-from gitindex.overview import Gathered, feed_view, index_view, landing_view, project_view
+from gitindex.overview import Gathered, feed_view, index_view, landing_view, newest_version, project_view
 from gitindex.pages import project_page
-from gitindex.render import feed as atom, people
+from gitindex.render import feed as atom, people, project as project_html
 from gitindex.resolve import project_names, walk
 from gitindex.served import ServedIndex, is_known
 from gitindex.server.revision import Made, MayRead, Revision
+from gitindex.storage import EmbeddedStore
 
 if TYPE_CHECKING:
     from gitindex.resolve import Step
 
 
-def project(revision: Revision, served: ServedIndex, name: ProjectName) -> Made | None:
+def project_identity(revision: Revision, served: ServedIndex, name: ProjectName) -> str:
+    """Return what the page of a project is made of: it links to other projects of the index where these are there."""
+    return f"{revision.list_identity(served)} {name}"
+
+
+def project(revision: Revision, served: ServedIndex, name: ProjectName, lfs_objects: Path) -> Made | None:
     """Return the page of a project; ``None`` where the stages do not have it.
 
     Raises:
@@ -28,8 +36,13 @@ def project(revision: Revision, served: ServedIndex, name: ProjectName) -> Made 
     if not is_known(steps) or not is_project_name(name):
         return None
     page = project_page(name, steps, revision.links)
-    body = people.project(project_view(revision.snapshot, served.name, page, steps))
-    return revision.made(body, revision.project_identity(served, name), page, steps)
+    is_embedded = revision.snapshot.settings.storage.is_embedded
+    store = EmbeddedStore(revision.snapshot.root, lfs_objects) if is_embedded else None
+    details = read_details(page, newest_version(page), steps, store)
+    body = project_html.project(project_view(revision.snapshot, served, page, steps, (), details))
+    made = revision.made(body, hashlib.blake2b(body, digest_size=16).hexdigest(), page, steps)
+    # A wheel that is stored later brings its metadata along.
+    return made._replace(lacks_files=True) if details.described is None and page.files else made
 
 
 def landing(revision: Revision, may_read: MayRead) -> Made:
