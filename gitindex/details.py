@@ -95,12 +95,10 @@ def _tested(page: ProjectPage, steps: Iterable[Step]) -> dict[str, tuple[Tested,
             runs = list(_runs(results, shown.get(version, set()), step))
             if runs:
                 found.setdefault(version, []).extend(runs)
-    return {
-        version: tuple(
-            sorted(sorted(runs, key=attrgetter("environment")), key=attrgetter("time"), reverse=True)[:_MOST]
-        )
-        for version, runs in sorted(found.items())
-    }
+    for runs in found.values():
+        runs.sort(key=attrgetter("environment"))
+        runs.sort(key=attrgetter("time"), reverse=True)
+    return {version: tuple(runs[:_MOST]) for version, runs in found.items()}
 
 
 def _runs(results: TestResults | Unreadable | None, shown: set[str], step: Step) -> Iterator[Tested]:

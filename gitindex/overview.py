@@ -133,6 +133,7 @@ def project_view(
     served: ServedIndex,
     page: ProjectPage,
     steps: tuple[Step, ...],
+    *,
     history: tuple[HistoryEntry, ...] = (),
     details: Details = NO_DETAILS,
 ) -> ProjectView:

@@ -86,48 +86,11 @@ _FIRST_LEVEL = 3
 _VOID = frozenset({"br", "hr", "img", "input", "col"})
 _OTHER_NAMES = {"tt": "code", "acronym": "abbr", "nav": "div", "aside": "div", "section": "div", "picture": "div"}
 _SAME_NAMES = frozenset(
-    [
-        "a",
-        "abbr",
-        "b",
-        "blockquote",
-        "br",
-        "caption",
-        "cite",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "del",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "figcaption",
-        "figure",
-        "hr",
-        "i",
-        "kbd",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "s",
-        "span",
-        "strong",
-        "sub",
-        "summary",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-        "var",
-    ]
+    re.findall(
+        "[a-z]+",
+        "a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure hr i kbd li"
+        " ol p pre s span strong sub summary sup table tbody td th thead tr ul var",
+    )
 )
 _TOKEN = re.compile(r"[a-z][a-z0-9]{0,2}")
 """A short class name of Pygments; no class of our own is one."""
@@ -284,18 +247,22 @@ def _classes(tag: str, given: dict[str, str]) -> Sequence[str]:
     return found
 
 
+def _limit(what: int, most: int) -> None:
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 def main() -> None:
     """Answer READMEs, a line of JSON each, until there is none; one that takes too much ends the process."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    _limit(resource.RLIMIT_AS, _MEMORY)
     import readme_renderer.markdown  # noqa: PLC0415
     import readme_renderer.rst  # noqa: F401, PLC0415 - whether all is there is said before the first README
 
     print("ready", flush=True)  # noqa: T201
     for line in sys.stdin:
         text, content_type = json.loads(line)
-        limit = math.ceil(time.process_time()) + CPU_SECONDS
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+        _limit(resource.RLIMIT_CPU, math.ceil(time.process_time()) + CPU_SECONDS)
         try:
             made = render(text, content_type)
         except Exception:  # noqa: BLE001 - docutils and lexers raise all kinds of errors; the text is shown as it is

@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitindex.details import read_details
-from gitindex.names import ProjectName, is_project_name
+from gitindex.names import ProjectName
 from gitindex.overview import Gathered, feed_view, index_view, landing_view, newest_version, project_view
 from gitindex.pages import project_page
 from gitindex.render import feed as atom, people, project as project_html
 from gitindex.resolve import project_names, walk
-from gitindex.served import ServedIndex, is_known
+from gitindex.served import ServedIndex
 from gitindex.server.revision import Made, MayRead, Revision
-from gitindex.storage import EmbeddedStore
+from gitindex.views import HISTORY_LENGTH
 
 if TYPE_CHECKING:
-    from gitindex.resolve import Step
+    from gitindex.git import Past
 
 
-def project_identity(revision: Revision, served: ServedIndex, name: ProjectName) -> str:
-    """Return what the page of a project is made of: it links to other projects of the index where these are there."""
-    return f"{revision.list_identity(served)} {name}"
-
-
-def project(revision: Revision, served: ServedIndex, name: ProjectName, lfs_objects: Path) -> Made | None:
-    """Return the page of a project; ``None`` where the stages do not have it.
+def project(revision: Revision, past: Past, served: ServedIndex, name: ProjectName) -> Made:
+    """Return the page of a project that the stages have.
 
     Raises:
         CannotRunError: it cannot be made.
 
     """
-    steps: tuple[Step, ...] = tuple(walk(revision.snapshot, served.order, name))
-    if not is_known(steps) or not is_project_name(name):
-        return None
+    steps = tuple(walk(revision.snapshot, served.order, name))
     page = project_page(name, steps, revision.links)
-    is_embedded = revision.snapshot.settings.storage.is_embedded
-    store = EmbeddedStore(revision.snapshot.root, lfs_objects) if is_embedded else None
-    details = read_details(page, newest_version(page), steps, store)
-    body = project_html.project(project_view(revision.snapshot, served, page, steps, (), details))
-    made = revision.made(body, hashlib.blake2b(body, digest_size=16).hexdigest(), page, steps)
+    places = tuple(index.name for index in served.order if not index.is_mirror)
+    history = past.newest(revision.commit, places, name, HISTORY_LENGTH)
+    details = read_details(page, newest_version(page), steps, revision.store)
+    view = project_view(revision.snapshot, served, page, steps, history=tuple(history), details=details)
+    body = project_html.project(view)
+    # It shows which other projects are there, so what it is made of is told by what it became.
+    identity = hashlib.blake2b(body, digest_size=16).hexdigest()
+    made = revision.made(body, identity, page, steps)
     # A wheel that is stored later brings its metadata along.
-    return made._replace(lacks_files=True) if details.described is None and page.files else made
+    return made._replace(lacks_files=made.lacks_files or (details.described is None and bool(page.files)))
 
 
 def landing(revision: Revision, may_read: MayRead) -> Made:

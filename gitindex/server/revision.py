@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import __version__, layout
 from gitindex.differences import differing
 from gitindex.model import Mirror, Stage
-from gitindex.names import IndexName, ProjectName, parse_filename
+from gitindex.names import IndexName, ProjectName, is_project_name, parse_filename
 from gitindex.pages import Links, ProjectList, ProjectPage, project_page, status_of
 from gitindex.render import machine
 from gitindex.resolve import Step, project_names, resolved_releases, walk
 from gitindex.served import ServedIndex, is_known, open_index
 from gitindex.server.negotiation import Format
+from gitindex.storage import EmbeddedStore
 from gitindex.upstream.mirror import Upstream, asked
 
 if TYPE_CHECKING:
@@ -50,8 +52,11 @@ class Outside(NamedTuple):
 class Revision:
     """The indexes of a snapshot as they are served; for one thread at a time."""
 
-    def __init__(self, snapshot: Snapshot, *, until: datetime | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, *, until: datetime | None = None, lfs_objects: Path | None = None) -> None:
         self.snapshot = snapshot
+        is_embedded = snapshot.settings.storage.is_embedded
+        self.store = EmbeddedStore(snapshot.root, lfs_objects) if is_embedded else None
+        """Its stored files, ``None`` where they are elsewhere."""
         self.until = until
         """Where the revision is asked for by a date: mirrors show what there was until then."""
         self.commit = str(snapshot.name)
@@ -75,6 +80,10 @@ class Revision:
             found = self.index(name) if may_read(name) else None
             if found is not None:
                 yield found
+
+    def has_project(self, served: ServedIndex, name: ProjectName) -> bool:
+        """Tell whether the stages of an index have a project."""
+        return is_project_name(name) and is_known(tuple(walk(self.snapshot, served.order, name)))
 
     def project_identity(self, served: ServedIndex, name: ProjectName) -> str:
         """Return what the page of a project is made of, as far as manifests and settings say it."""

@@ -113,7 +113,9 @@ class ProjectWriter:
             needs = set(needs_of(details))
             if needs:
                 self.needs.setdefault(name, set()).update(needs)
-            view = project_view(self._snapshot, served, page, steps, self._history(places, name), details)
+            view = project_view(
+                self._snapshot, served, page, steps, history=self._history(places, name), details=details
+            )
             self._folder.write(f"{index}/project/{name}/index.html", project_html.project(view))
             work.gathered.add_project(name, page, index)
 
