@@ -88,8 +88,8 @@ _OTHER_NAMES = {"tt": "code", "acronym": "abbr", "nav": "div", "aside": "div", "
 _SAME_NAMES = frozenset(
     re.findall(
         "[a-z]+",
-        "a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure hr i kbd li"
-        " ol p pre s span strong sub summary sup table tbody td th thead tr ul var",
+        "a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure hr i kbd"
+        " li ol p pre s span strong sub summary sup table tbody td th thead tr ul var",
     )
 )
 _TOKEN = re.compile(r"[a-z][a-z0-9]{0,2}")
