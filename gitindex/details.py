@@ -13,7 +13,7 @@ from gitindex import layout
 from gitindex.documents import Unreadable
 from gitindex.errors import CannotRunError, DistributionError
 from gitindex.facts.archive import MAX_METADATA
-from gitindex.views import Tested
+from gitindex.views import RunOfTests
 
 if TYPE_CHECKING:
     from gitindex.facts.described import Described
@@ -31,7 +31,7 @@ class Details(NamedTuple):
 
     described: Described | None
     """What the metadata of its newest release tells, ``None`` where none is in the repository."""
-    tested: Mapping[str, tuple[Tested, ...]]
+    tested: Mapping[str, tuple[RunOfTests, ...]]
     """Results of tests by version, newest first; only those of files that are shown."""
 
 
@@ -81,8 +81,8 @@ def _metadata(file: FilePage, store: EmbeddedStore) -> bytes | None:
         return None
 
 
-def _tested(page: ProjectPage, steps: Iterable[Step]) -> dict[str, tuple[Tested, ...]]:
-    found: dict[str, list[Tested]] = {}
+def _tested(page: ProjectPage, steps: Iterable[Step]) -> dict[str, tuple[RunOfTests, ...]]:
+    found: dict[str, list[RunOfTests]] = {}
     shown: dict[str, set[str]] = {}
     for step in steps:
         if step.outcome != "shown" or step.project is None:
@@ -101,14 +101,14 @@ def _tested(page: ProjectPage, steps: Iterable[Step]) -> dict[str, tuple[Tested,
     return {version: tuple(runs[:_MOST]) for version, runs in found.items()}
 
 
-def _runs(results: TestResults | Unreadable | None, shown: set[str], step: Step) -> Iterator[Tested]:
+def _runs(results: TestResults | Unreadable | None, shown: set[str], step: Step) -> Iterator[RunOfTests]:
     match results:
         case None:
             return
         case Unreadable():
             if shown:
-                yield Tested("", "unreadable", 0, "", step.index.name)
+                yield RunOfTests("", "unreadable", 0, "", step.index.name)
         case _:
             for run in results.root:
                 if not shown.isdisjoint(run.files):
-                    yield Tested(run.environment, run.outcome, run.duration, run.time, step.index.name)
+                    yield RunOfTests(run.environment, run.outcome, run.duration, run.time, step.index.name)

@@ -125,7 +125,7 @@ class ProjectEvent(NamedTuple):
     entry: HistoryEntry
 
 
-class Tested(NamedTuple):
+class RunOfTests(NamedTuple):
     """A result of the tests of a release."""
 
     environment: str
@@ -155,7 +155,7 @@ class ProjectView:
     """What the metadata of the newest release tells, ``None`` where it is not known."""
     here: frozenset[ProjectName] = frozenset()
     """Those of its dependencies that this index has pages of."""
-    tested: Mapping[str, tuple[Tested, ...]] = field(default_factory=dict)
+    tested: Mapping[str, tuple[RunOfTests, ...]] = field(default_factory=dict)
     """Results of tests by version, newest first."""
 
 

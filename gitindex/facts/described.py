@@ -128,9 +128,11 @@ def read_described(data: bytes) -> Described | None:
 
 
 def _unparsed_description(unparsed: Mapping[str, list[str]]) -> str:
-    """Return a description that stands both among the fields and below them: the last is meant."""
-    found = unparsed.get("description")
-    return found[-1] if found else ""
+    """Return a description that is not UTF-8, or that stands both among the fields and below them: the last is meant."""
+    found: list[str | bytes] = [*unparsed.get("description", [])]
+    if not found:
+        return ""
+    return found[-1].decode("utf-8", "replace") if isinstance(found[-1], bytes) else found[-1]
 
 
 def _line(text: str | None) -> str:

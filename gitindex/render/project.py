@@ -14,7 +14,7 @@ from gitindex.render.machine import offered
 from gitindex.render.people import HOLE, badge, environment, hole, index_link, laid_out
 from gitindex.render.text import carried, escaped, escaped_often, is_link, is_secure
 from gitindex.snippets import for_project
-from gitindex.views import HistoryEntry, ProjectView, Tested
+from gitindex.views import HistoryEntry, ProjectView, RunOfTests
 
 if TYPE_CHECKING:
     from gitindex.facts.described import Described
@@ -111,9 +111,9 @@ def _about_frame() -> str:
     return _part("about", SimpleNamespace(page=SimpleNamespace(name=_STAND_IN)), None, ())
 
 
-def _newest_of_each(runs: Iterable[Tested]) -> list[Tested]:
+def _newest_of_each(runs: Iterable[RunOfTests]) -> list[RunOfTests]:
     """Return the newest result of each environment, sorted by environment."""
-    newest: dict[str, Tested] = {}
+    newest: dict[str, RunOfTests] = {}
     for run in runs:
         newest.setdefault(run.environment, run)
     return [newest[environment] for environment in sorted(newest)]
@@ -169,7 +169,7 @@ def _releases(view: ProjectView) -> Iterable[str]:
 
 
 def _release(
-    version: str, its_files: list[FilePage], runs: tuple[Tested, ...], *, is_latest: bool, is_open: bool
+    version: str, its_files: list[FilePage], runs: tuple[RunOfTests, ...], *, is_latest: bool, is_open: bool
 ) -> str:
     """Return one release: what all its files share stands above them, the rest beside the file."""
     start, heading = _release_heading(version, is_open=is_open)
@@ -251,19 +251,19 @@ def _yank_note(reason: str, *, with_badge: bool = False) -> str:
     return f'<p class="yank text">{start}{escaped(reason)}</p>\n'
 
 
-def _tests_badge(runs: tuple[Tested, ...]) -> str:
+def _tests_badge(runs: tuple[RunOfTests, ...]) -> str:
     newest = _newest_of_each(runs)
     if all(run.outcome == "passed" for run in newest):
         return '<span class="badge passed">tests passed</span>'
     return '<span class="badge failed">tests not passed</span>'
 
 
-def _tests(runs: tuple[Tested, ...]) -> str:
+def _tests(runs: tuple[RunOfTests, ...]) -> str:
     rows = "".join(map(_test_row, runs))
     return f'<p class="aside">Tests, newest first</p>\n<ul class="runs">\n{rows}</ul>\n'
 
 
-def _test_row(run: Tested) -> str:
+def _test_row(run: RunOfTests) -> str:
     if run.outcome == "unreadable":
         return f"<li>The results in {index_link(run.index, _ROOT)} cannot be read.</li>\n"
     facts = [f"{run.duration:,.1f} s", _day(run.time), f"recorded in {index_link(run.index, _ROOT)}"]
