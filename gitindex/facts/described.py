@@ -128,7 +128,7 @@ def read_described(data: bytes) -> Described | None:
 
 
 def _unparsed_description(unparsed: Mapping[str, list[str]]) -> str:
-    """Return a description that is not UTF-8, or that stands both among the fields and below them: the last is meant."""
+    """Return a description that is not UTF-8, or stands both among the fields and below them: the last is meant."""
     found: list[str | bytes] = [*unparsed.get("description", [])]
     if not found:
         return ""
