@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex.names import IndexName, ProjectName
 from gitindex.pages import ProjectPage
+
+if TYPE_CHECKING:
+    from gitindex.facts.described import Described
 
 FEED_LENGTH = 50
 """Releases that a feed shows: the newest."""
@@ -36,6 +40,11 @@ class LandingView:
     title: str
     users: tuple[tuple[str, str, tuple[IndexCard, ...]], ...]
     """Name, title and indexes of each user."""
+
+    @property
+    def site_title(self) -> str:
+        """What each page calls the site."""
+        return self.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,20 @@ class ProjectEvent(NamedTuple):
     entry: HistoryEntry
 
 
+class RunOfTests(NamedTuple):
+    """A result of the tests of a release."""
+
+    environment: str
+    outcome: str
+    """``passed``, ``failed`` or ``error``; ``unreadable`` where there are results that cannot be read."""
+    duration: float
+    """Seconds."""
+    time: str
+    """UTC, with ``Z``."""
+    index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
+    """Where the result is recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectView:
     """The page at ``/<user>/<index>/project/<project>/``."""
@@ -145,6 +168,12 @@ class ProjectView:
     index_url: str
     history: tuple[HistoryEntry, ...] = ()
     """Newest first."""
+    described: Described | None = None
+    """What the metadata of the newest release tells, ``None`` where it is not known."""
+    here: frozenset[ProjectName] = frozenset()
+    """Those of its dependencies that this index has pages of."""
+    tested: Mapping[str, tuple[RunOfTests, ...]] = field(default_factory=dict)
+    """Results of tests by version, newest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def _paths_to_commit(repository: Repository, worktree: Snapshot, plan: Plan) -> 
 def _needed(plan: Plan) -> Iterator[str]:
     """Yield the stored files that the manifests of a plan name."""
     for path, change in plan.changes.items():
-        if isinstance(change, bytes) and path.endswith(layout.MANIFEST_SUFFIX):
+        if isinstance(change, bytes) and layout.is_manifest(path):
             manifest = read_manifest(path, change)
             for file in manifest.files if isinstance(manifest, Manifest) else ():
                 if file.url is None:

@@ -132,6 +132,8 @@ def remove(snapshot: Snapshot, name: IndexName, project: ProjectName, version: s
         plan.changes.update(dict.fromkeys(paths_below(snapshot, opened.path)))
     else:
         plan.changes.update({opened.manifest_path(spelled): None for spelled in gone})
+        tested = set(opened.tested_versions()).intersection(gone)
+        plan.changes.update({layout.results_path(name, project, spelled): None for spelled in tested})
         _drop_yanks(snapshot, opened, gone, plan)
     drop_unused_files(snapshot, plan, list(stored_files(opened, gone)))
     return plan

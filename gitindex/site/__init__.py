@@ -200,6 +200,7 @@ class _Rendering:
         happened = list(events)
         for event in happened:
             found.projects[event.entry.index].add(event.project)
+        found.linking = self._memory.needing(found.moved)
         stages, mirrors = _open_indexes(self._snapshot, self._wanted)
         try:
             works = list(stage_work(old, self._snapshot, stages, found, self._known))
@@ -237,10 +238,11 @@ class _Rendering:
                     if name in work.names:
                         writer.write(work, name)
             gathered = [work.gathered for work in plan.stages]
-            return _Done(gathered, folder.produced, folder.folders, folder.written, folder.unchanged)
+            return _Done(gathered, folder.produced, folder.folders, folder.written, folder.unchanged, writer.needs)
 
         for done in in_shares(write_share, shares_for(len(names))):
             done.put_into(plan.stages, folder)
+            self._memory.note_needs(done.needs)
         kept = {served.name for served in _open_indexes(self._snapshot, self._wanted)[0]} if plan.old else set()
         lists = {name: listed for name, listed in self._known.items() if name in kept}
         for work in plan.stages:
@@ -312,6 +314,7 @@ class _Done(NamedTuple):
     folders: set[str]
     written: int
     unchanged: int
+    needs: dict[ProjectName, set[ProjectName]]
 
     def put_into(self, stages: Sequence[StageWork], folder: OutputFolder) -> None:
         """Add it to what is known of the whole."""

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gitindex import layout
+from gitindex.details import Details, read_details
 from gitindex.names import IndexName, ProjectName
 from gitindex.output import OutputFolder
-from gitindex.overview import Gathered, entry_rank, feed_view, index_view, project_view
+from gitindex.overview import (
+    Gathered,
+    entry_rank,
+    feed_view,
+    index_view,
+    needs_of,
+    newest_version,
+    project_view,
+)
 from gitindex.pages import Links, ProjectList, ProjectPage, project_page
-from gitindex.render import feed, machine, people
+from gitindex.render import feed, machine, people, project as project_html
 from gitindex.resolve import Step, project_names, walk
 from gitindex.served import ServedIndex, is_known, reserved_names
 from gitindex.site.memory import Listed
@@ -59,6 +68,7 @@ class _Shared(NamedTuple):
     """A page that several indexes show."""
 
     page: ProjectPage
+    details: Details
     html: bytes
     json: bytes
 
@@ -76,6 +86,8 @@ class ProjectWriter:
         self._history = history
         self._reserved = frozenset(reserved_names(snapshot))
         self._name = ""
+        self.needs: dict[ProjectName, set[ProjectName]] = {}
+        """The projects that pages link to where these are there, by the project of the page."""
         self._shared: dict[tuple[tuple[IndexName, str, ObjectId], ...], _Shared] = {}
 
     def write(self, work: StageWork, name: ProjectName) -> None:
@@ -90,7 +102,7 @@ class ProjectWriter:
         known = is_known(steps)
         if not known and name not in self._reserved:
             return
-        page, html, json = self._page(name, steps)
+        page, details, html, json = self._page(name, steps)
         if self._store is not None:
             self._write_files(page, self._store)
         index = served.name
@@ -98,8 +110,13 @@ class ProjectWriter:
         self._folder.write(f"{index}/simple/{name}/index.json", json)
         if known:
             places = tuple(step.name for step in served.order if not step.is_mirror)
-            view = project_view(self._snapshot, index, page, steps, self._history(places, name))
-            self._folder.write(f"{index}/project/{name}/index.html", people.project(view))
+            needs = set(needs_of(details))
+            if needs:
+                self.needs.setdefault(name, set()).update(needs)
+            view = project_view(
+                self._snapshot, served, page, steps, history=self._history(places, name), details=details
+            )
+            self._folder.write(f"{index}/project/{name}/index.html", project_html.project(view))
             work.gathered.add_project(name, page, index)
 
     def _page(self, name: ProjectName, steps: tuple[Step, ...]) -> _Shared:
@@ -110,7 +127,8 @@ class ProjectWriter:
         made = self._shared.get(key)
         if made is None or any(identity is None for _, _, identity in key):
             page = project_page(name, steps, self._links)
-            made = self._shared[key] = _Shared(page, machine.project_html(page), machine.project_json(page))
+            details = read_details(page, newest_version(page), steps, self._store)
+            made = self._shared[key] = _Shared(page, details, machine.project_html(page), machine.project_json(page))
         return made
 
     def _write_files(self, page: ProjectPage, store: EmbeddedStore) -> None:

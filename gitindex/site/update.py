@@ -39,6 +39,10 @@ class Differences:
     """Projects whose folders differ, by index."""
     stored: set[ProjectName] = field(default_factory=set)
     """Projects of which a stored file, or what lies beside it, came, went or differs."""
+    moved: set[ProjectName] = field(default_factory=set)
+    """Projects that came into an index, or went."""
+    linking: set[ProjectName] = field(default_factory=set)
+    """Projects whose pages may link to these."""
 
 
 def differences(old: Snapshot, new: Snapshot) -> Differences:
@@ -61,7 +65,14 @@ def differences(old: Snapshot, new: Snapshot) -> Differences:
 def _add_index(found: Differences, name: IndexName, before: Folder | None, after: Folder | None) -> None:
     if differs_at(before, after, layout.INDEX):
         found.definitions.add(name)
-    found.projects[name].update(ProjectName(entry) for entry in differing(before, after) if entry != layout.INDEX)
+    names = [ProjectName(entry) for entry in differing(before, after) if entry != layout.INDEX]
+    found.projects[name].update(names)
+    found.moved.update(entry for entry in names if _has(before, entry) != _has(after, entry))
+
+
+def _has(index: Folder | None, name: str) -> bool:
+    entry = index.entries().get(name) if index is not None else None
+    return entry is not None and entry.kind == "folder"
 
 
 def _project_of(filename: str) -> ProjectName | None:
@@ -86,7 +97,9 @@ def stage_work(
             yield whole(new, served)
             continue
         touched = {name for place in places for name in found.projects.get(place, ())}
-        touched |= {name for name in found.stored if any(index.has_project(name) for index in served.order)}
+        touched |= {
+            name for name in found.stored | found.linking if any(index.has_project(name) for index in served.order)
+        }
         if touched:
             listed = known[served.name]
             names = frozenset(touched)
