@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from http import HTTPStatus
@@ -51,8 +52,8 @@ _METHODS = frozenset({"GET", "HEAD"})
 _EMPTY = {"type": "http.response.body", "body": b""}
 _LATER = (b"retry-after", b"5")
 _LONGEST_QUERY = 1000
-_DEEPEST = 20
-"""Slashes that a path may have for which a page says that nothing is there."""
+_TYPED = re.compile(rb"(?:/(?!(?:simple|files)/)[a-z0-9][a-z0-9._-]*){1,5}/?", re.IGNORECASE)
+"""A path that somebody may have typed, or followed a link to: of what is not there, a page says so."""
 
 
 class _Said(NamedTuple):
@@ -210,7 +211,8 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
         said = said._replace(format=Format.JSON)
     match target:
         case None:
-            return await _missing(state, said) if said.is_browser else not_there("nothing is here")
+            is_page = said.is_browser and _TYPED.fullmatch(said.raw_path)
+            return await _missing(state, said) if is_page else not_there("nothing is here")
         case Redirect(location):
             return answers.redirect(location, scope["query_string"])
         case Own(name) if asked.revision is None:
@@ -278,15 +280,12 @@ def _is_for_people(asked: Asked) -> bool:
 
 
 async def _missing(state: State, said: _Said) -> Answer:
-    """Return a 404 as a page; of a path that is too deep for any page, in one line."""
+    """Return a 404 as a page."""
     from gitindex.server import peoples  # noqa: PLC0415 - installers never ask for it
 
-    depth = said.raw_path.count(b"/") - 1
-    if depth > _DEEPEST:
-        return not_there("nothing is here")
     title = await state.read(lambda: state.reading.current.snapshot.settings.site.title)
     headers = [(b"content-type", answers.HTML), (b"cache-control", answers.NOT_AT_ALL), *answers.FOR_PEOPLE]
-    return Answer(HTTPStatus.NOT_FOUND, headers, peoples.missing(title, depth))
+    return Answer(HTTPStatus.NOT_FOUND, headers, peoples.missing(title, said.raw_path.count(b"/") - 1))
 
 
 def _wanted(asked: Asked, said: _Said) -> Wanted:
