@@ -31,6 +31,7 @@ from gitindex.views import (
     HistoryEntry,
     IndexCard,
     IndexView,
+    Inheritance,
     LandingView,
     ProjectRow,
     ProjectView,
@@ -194,6 +195,7 @@ def index_view(
         newest[:NEWEST],
         _index_url(snapshot, index.name),
         serves_mirror,
+        tuple(Inheritance(i.name, "mirror" if i.is_mirror else "stage", i.is_volatile, i.bases) for i in order),
     )
 
 

@@ -41,6 +41,11 @@ class LandingView:
     users: tuple[tuple[str, str, tuple[IndexCard, ...]], ...]
     """Name, title and indexes of each user."""
 
+    @property
+    def site_title(self) -> str:
+        """What each page calls the site."""
+        return self.title
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectRow:
@@ -71,6 +76,16 @@ class FeedEntry:
     """The reasons (which may be empty) of the files that are yanked, each once."""
 
 
+class Inheritance(NamedTuple):
+    """An index, and what it inherits."""
+
+    name: IndexName
+    kind: str
+    """``stage`` or ``mirror``."""
+    volatile: bool
+    bases: tuple[IndexName, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class IndexView:
     """The page at ``/<user>/<index>/``."""
@@ -95,6 +110,8 @@ class IndexView:
     """The absolute URL of the simple index, for the lines that people copy; empty where the site's is not known."""
     serves_mirror: bool = False
     """Whether a mirror has simple pages of its own here; a site of files leaves them to its host's fallback."""
+    inherits: tuple[Inheritance, ...] = ()
+    """The indexes of the resolution order, each with what it inherits itself."""
 
 
 class HistoryEntry(NamedTuple):

@@ -1,4 +1,4 @@
-"""The pages for people, and their stylesheet. Links are relative, so that a site works under any address.
+"""The pages for people, and what these load. Links are relative, so that a site works under any address.
 
 Nothing here knows how an index is resolved or where a page is written.
 """
@@ -6,37 +6,75 @@ Nothing here knows how an index is resolved or where a page is written.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
 from gitindex.names import IndexName, ProjectName
+from gitindex.render import policy
+from gitindex.render.graph import graph
 from gitindex.render.text import carried, escaped, is_link, is_outside
-from gitindex.snippets import for_index
+from gitindex.snippets import Snippet, for_index
 from gitindex.views import IndexView, LandingView, ProjectRow
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+class Letter(NamedTuple):
+    """A letter that projects of an index begin with, and where their rows are."""
+
+    text: str
+    anchor: str
+
+
 def landing(view: LandingView) -> bytes:
     """Return the page at ``/``."""
-    return laid_out("landing.html", view, root="./")
+    indexes = sum(len(cards) for _, _, cards in view.users)
+    return laid_out("landing.html", view, root="./", indexes=indexes)
+
+
+def missing(site_title: str, root: str) -> bytes:
+    """Return the page for what is not there; it is shown at any path, so *root* says where the landing page is."""
+    return laid_out("missing.html", SimpleNamespace(site_title=site_title), root=root)
+
+
+def root_of(site_url: str) -> str:
+    """Return the path of a site's landing page, as it is known from its URL; ``/`` where that is not stated."""
+    path = urlsplit(site_url).path.strip("/")
+    return f"/{path}/" if path else "/"
 
 
 def index(view: IndexView, rows: Mapping[ProjectName, str]) -> bytes:
     """Return the page at ``/<user>/<index>/``, with the rows of its projects in their order."""
+    letters, body = _by_letter(rows)
     return laid_out(
         "index.html",
         view,
         root="../../",
         is_served=view.kind != "mirror" or view.serves_mirror,
         snippets=for_index(view.index_url, view.name),
-        rows=Markup("".join(rows.values())),  # noqa: S704 - made of escaped fragments
+        graph=graph(view.inherits),
+        letters=letters,
+        rows=Markup(body),  # noqa: S704 - made of escaped fragments
     )
+
+
+def _by_letter(rows: Mapping[ProjectName, str]) -> tuple[list[Letter], str]:
+    """Return the letters that there are, and the rows under each: who has no script can jump there."""
+    letters, parts = [], []
+    for start, names in groupby(rows, key=lambda name: "0" if name[0].isdecimal() else name[0]):
+        letter = Letter("0–9" if start == "0" else start.upper(), f"letter-{start}")  # noqa: RUF001 - from 0 to 9
+        letters.append(letter)
+        parts += [f'<tbody id="{letter.anchor}">\n', *(rows[name] for name in names), "</tbody>\n"]
+    return letters, "".join(parts)
 
 
 _ROW = re.compile(r'<tr><th scope="row"><a href="project/([^/"]+)/">.*\n')
@@ -56,10 +94,14 @@ def hole(name: str) -> Markup:
     return Markup(f"\0{name}\0")  # noqa: S704
 
 
+STATICS = ("style.css", "script.js", "icon.svg")
+"""What these pages load, from the folder ``+site/`` at the root of the site: nothing else."""
+
+
 @cache
-def stylesheet() -> bytes:
-    """Return the stylesheet of these pages, which link to it as ``/+site/style.css``."""
-    return files(__package__).joinpath("static", "style.css").read_bytes()
+def static(name: str) -> bytes:
+    """Return one of :data:`STATICS`."""
+    return files(__package__).joinpath("static", name).read_bytes()
 
 
 @cache
@@ -76,8 +118,7 @@ def environment() -> Environment:
         auto_reload=False,
         finalize=_carried_output,
     )
-    made.globals["link"] = is_link
-    made.globals["outside"] = is_outside
+    made.globals.update(link=is_link, outside=is_outside, number=_number, by_tool=_by_tool, policy=policy.IN_PAGE)
     return made
 
 
@@ -88,6 +129,15 @@ def _carried_output(value: Any) -> Any:
 def laid_out(template: str, view: object, **parts: object) -> bytes:
     """Return a template with its holes filled."""
     return environment().get_template(template).render(view=view, **parts).encode()
+
+
+def _number(amount: int, one: str, many: str) -> str:
+    return f"{amount:,} {one if amount == 1 else many}"
+
+
+def _by_tool(snippets: Iterable[Snippet]) -> list[tuple[str, list[Snippet]]]:
+    """Return lines by their tool, in their order."""
+    return [(tool, list(its)) for tool, its in groupby(snippets, key=attrgetter("tool"))]
 
 
 def project_row(row: ProjectRow) -> str:

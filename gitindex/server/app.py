@@ -251,8 +251,9 @@ async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
     reader = said.reader
     assert reader is not None  # noqa: S101 - refused before
     match name:
-        case "+site/style.css":
-            answer = peoples_page(peoples.stylesheet(), _wanted(Asked(None), said), name, content_type=answers.CSS)
+        case _ if name in answers.STATICS:
+            made = peoples.static(name.rpartition("/")[2])
+            answer = peoples_page(made, _wanted(Asked(None), said), name, content_type=answers.STATICS[name])
             answer.generation = answers.ALWAYS
             state.cache.put(said.place, answer)
             return answer

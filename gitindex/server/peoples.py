@@ -73,7 +73,7 @@ def feed(revision: Revision, served: ServedIndex, gathered: Gathered) -> Made:
     return Made(atom.feed(view), revision.list_identity(served))
 
 
-def stylesheet() -> Made:
-    """Return the stylesheet, whose name stays the same over versions."""
-    body = people.stylesheet()
+def static(name: str) -> Made:
+    """Return what people's pages load, whose name stays the same over versions."""
+    body = people.static(name)
     return Made(body, hashlib.sha256(body).hexdigest()[:32])

@@ -274,7 +274,10 @@ class _Rendering:
             stages, mirrors = _open_indexes(snapshot, self._wanted)
             folder.write("index.html", people.landing(landing_view(snapshot, [*stages, *mirrors], counts)))
         if plan.old is None:
-            folder.write("+site/style.css", people.stylesheet())
+            for name in people.STATICS:
+                folder.write(f"+site/{name}", people.static(name))
+            settings = snapshot.settings.site
+            folder.write("404.html", people.missing(settings.title, people.root_of(settings.url)))
 
     def _remove(self, plan: _Plan) -> int:
         """Remove what is gone since the old revision, and return how many files were."""
