@@ -78,7 +78,7 @@ def test_restructuredtext_is_understood_and_the_default() -> None:
         Title
         =====
 
-        .. note:: Mind *this*.
+        .. note:: Mind *this* ``word``.
 
         .. code-block:: python
 
@@ -86,7 +86,7 @@ def test_restructuredtext_is_understood_and_the_default() -> None:
     """
     expected = (
         '<div id="readme-title">\n<h3>Title</h3>\n<div class="note">\n<p class="note-title">Note</p>\n'
-        '<p>Mind <em>this</em>.</p>\n</div>\n<pre tabindex="0"><code><span class="hl-n">x</span> '
+        '<p>Mind <em>this</em> <code>word</code>.</p>\n</div>\n<pre tabindex="0"><code><span class="hl-n">x</span> '
         '<span class="hl-o">=</span> <span class="hl-mi">1</span></code></pre>\n</div>'
     )
     assert html(text, RST) == expected

@@ -203,6 +203,11 @@ def _links(raw: RawMetadata) -> Iterable[Link]:
             yield Link(kind, _line(label) or address, address)
 
 
+def _bounds(specifier: str) -> tuple[bool, str]:
+    """Return what puts a lower bound before an upper one; a set of specifiers has no order of its own."""
+    return specifier.startswith(("<", "!")), specifier
+
+
 _EXTRA = re.compile(r'(?:(?P<rest>.+) and )?extra == "(?P<extra>[^"]+)"')
 
 
@@ -227,7 +232,11 @@ def _dependencies(requirements: list[str], extras: tuple[str, ...]) -> tuple[tup
         shown = (
             f"{requirement.name}[{','.join(sorted(requirement.extras))}]" if requirement.extras else requirement.name
         )
-        origin = f"@ {requirement.url}" if requirement.url else ", ".join(sorted(map(str, requirement.specifier)))
+        origin = (
+            f"@ {requirement.url}"
+            if requirement.url
+            else ", ".join(sorted(map(str, requirement.specifier), key=_bounds))
+        )
         dependency = Dependency(name if is_project_name(name) else None, shown, origin, marker)
         groups.setdefault(extra, []).append(dependency)
     return tuple((extra, tuple(needs)) for extra, needs in groups.items() if needs)

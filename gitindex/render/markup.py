@@ -160,6 +160,8 @@ class _Fitting(HTMLParser):
         if len(self._open) >= _DEEPEST:
             raise _TooDeepError
         name = self._names.get(tag, "")
+        if tag == "span" and "literal" in given.get("class", "").split():  # what docutils makes of ``text``
+            name = "code"
         attributes = self._attributes(tag, given) if name else {}
         before = after = ""
         if name == "a":
