@@ -63,7 +63,8 @@ def test_markdown_of_github_is_understood() -> None:
         '<h3 id="readme-title">Title</h3>\n'
         '<p>A <del>bad</del> <strong>good</strong> <code>word</code>, <a href="https://a.example.org/" rel="nofollow">'
         "https://a.example.org/</a>.</p>\n"
-        '<div class="scroll" tabindex="0"><table>\n<thead>\n<tr>\n<th>a</th>\n<th class="to-right">b</th>\n</tr>\n</thead>\n'
+        '<div class="scroll" tabindex="0"><table>\n<thead>\n<tr>\n<th>a</th>\n<th class="to-right">b</th>\n</tr>\n'
+        "</thead>\n"
         '<tbody>\n<tr>\n<td>1</td>\n<td class="to-right">2</td>\n</tr>\n</tbody>\n</table></div>'
     )
 
@@ -77,7 +78,7 @@ def test_restructuredtext_is_understood_and_the_default() -> None:
         Title
         =====
 
-        .. note:: Mind *this*.
+        .. note:: Mind *this* ``word``.
 
         .. code-block:: python
 
@@ -85,7 +86,7 @@ def test_restructuredtext_is_understood_and_the_default() -> None:
     """
     expected = (
         '<div id="readme-title">\n<h3>Title</h3>\n<div class="note">\n<p class="note-title">Note</p>\n'
-        '<p>Mind <em>this</em>.</p>\n</div>\n<pre tabindex="0"><code><span class="hl-n">x</span> '
+        '<p>Mind <em>this</em> <code>word</code>.</p>\n</div>\n<pre tabindex="0"><code><span class="hl-n">x</span> '
         '<span class="hl-o">=</span> <span class="hl-mi">1</span></code></pre>\n</div>'
     )
     assert html(text, RST) == expected
@@ -118,11 +119,11 @@ def test_headings_go_below_those_of_the_page_without_a_gap() -> None:
 
 
 def test_ids_get_a_prefix_and_links_to_them_follow() -> None:
-    text = html('<a id="content"></a><p id="releases">x</p>\n\n[a](#content) [b](#Über) [c](#gone)\n\n# Über\n')
+    text = html('<a id="content"></a><p id="releases">x</p>\n\n[a](#content) [b](#%C3%BCber) [c](#gone)\n\n# Über\n')
     assert 'href="#readme-content"' in text
     assert '<span id="readme-content">' in text
     assert '<p id="readme-releases">' in text
-    assert 'href="#readme-über"' in text.lower()
+    assert '<a href="#readme-über">b</a>' in text
     assert "<span>c</span>" in text
     assert_harmless(text)
 
@@ -190,8 +191,8 @@ def test_hostile_markup_is_harmless(text: str, content_type: str) -> None:
 
 _PIECES = st.sampled_from(
     [
-        "<", ">", "&", '"', "'", "=", "/", "a", " ", "\n", "#", "*", "`", "[", "](", ")", "![", "|", "-", "1. ", "> ", "http://a",
-        "javascript:", "<a href=", "<img src=", "<b id=", "<table><td>", "</", "<!--", "-->", "]]>", "&#x3c;", "\t", "é", "\0",
+        *"<>&\"'=/a #*`[)|-\n\té\0", "](", "![", "1. ", "> ", "http://a", "javascript:", "<a href=", "<img src=",
+        "<b id=", "<table><td>", "</", "<!--", "-->", "]]>", "&#x3c;",
     ]
 )  # fmt: skip
 
@@ -200,7 +201,8 @@ _PIECES = st.sampled_from(
 @given(st.lists(_PIECES, max_size=30).map("".join))
 def test_any_markdown_is_harmless(text: str) -> None:
     made = render(text, MARKDOWN)
-    assert made is None or not assert_harmless(made.html)
+    if made is not None:
+        assert_harmless(made.html)
 
 
 @settings(max_examples=200, deadline=None)
@@ -290,9 +292,12 @@ def test_a_fork_renders_in_a_process_of_its_own() -> None:
 
 
 def test_the_command_line_does_not_import_what_renders() -> None:
-    code = "import sys, gitindex.render.project, gitindex.site; print([n for n in sys.modules if n.startswith(('readme', 'docutils', 'nh3'))])"
+    code = "import sys, gitindex.render.project, gitindex.site; print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "[]\n"
+    assert "gitindex.render.people" in done.stdout
+    assert not [
+        name for name in ("readme_renderer", "docutils", "nh3", "gitindex.facts.described") if name in done.stdout
+    ]
 
 
 def test_the_depth_of_a_page_is_bounded() -> None:

@@ -19,8 +19,8 @@ MAX_DESCRIPTION = 256 * 1024
 _MAX_LINE = 1000
 _MAX_LICENSE = 300
 """A longer licence is the text of one, not its name."""
-_MOST = 200
-"""Of classifiers, dependencies, links, keywords and people."""
+_MOST = 1000
+"""Of classifiers, dependencies, links, keywords and people: more than anybody has."""
 
 WELL_KNOWN: Mapping[str, str] = {
     label: kind
@@ -194,13 +194,18 @@ def _grouped(classifiers: list[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def _links(raw: RawMetadata) -> Iterable[Link]:
     urls = [("Homepage", raw.get("home_page")), *raw.get("project_urls", {}).items()]
     urls.append(("Download", raw.get("download_url")))
-    seen = set()
-    for label, url in urls[:_MOST]:
+    seen = {""}
+    for label, url in urls:
         address = _line(url)
-        if address and address not in seen:
+        if address not in seen and len(seen) <= _MOST:
             seen.add(address)
             kind = WELL_KNOWN.get(re.sub(r"[\W_]", "", label).lower(), "")
             yield Link(kind, _line(label) or address, address)
+
+
+def _bounds(specifier: str) -> tuple[bool, str]:
+    """Return what puts a lower bound before an upper one; a set of specifiers has no order of its own."""
+    return specifier.startswith(("<", "!")), specifier
 
 
 _EXTRA = re.compile(r'(?:(?P<rest>.+) and )?extra == "(?P<extra>[^"]+)"')
@@ -227,7 +232,11 @@ def _dependencies(requirements: list[str], extras: tuple[str, ...]) -> tuple[tup
         shown = (
             f"{requirement.name}[{','.join(sorted(requirement.extras))}]" if requirement.extras else requirement.name
         )
-        origin = f"@ {requirement.url}" if requirement.url else ", ".join(sorted(map(str, requirement.specifier)))
+        origin = (
+            f"@ {requirement.url}"
+            if requirement.url
+            else ", ".join(sorted(map(str, requirement.specifier), key=_bounds))
+        )
         dependency = Dependency(name if is_project_name(name) else None, shown, origin, marker)
         groups.setdefault(extra, []).append(dependency)
     return tuple((extra, tuple(needs)) for extra, needs in groups.items() if needs)

@@ -160,6 +160,8 @@ class _Fitting(HTMLParser):
         if len(self._open) >= _DEEPEST:
             raise _TooDeepError
         name = self._names.get(tag, "")
+        if tag == "span" and "literal" in given.get("class", "").split():  # what docutils makes of ``text``
+            name = "code"
         attributes = self._attributes(tag, given) if name else {}
         before = after = ""
         if name == "a":
@@ -212,7 +214,7 @@ class _Fitting(HTMLParser):
     def _image(self, given: dict[str, str]) -> None:
         source = given.get("src", "")
         self.has_images = True
-        name = given.get("alt", "").strip() or (urlsplit(source).path.rpartition("/")[2] if source else "") or "image"
+        name = given.get("alt", "").strip() or re.split("[?#]", source)[0].rpartition("/")[2] or "image"
         text = str(escape(carried(" ".join(name.split())[:200])))
         is_linked = any(opened == "a" and close == "</a>" for opened, close, _ in self._open)
         if is_linked or not _is_outside(source) or source.lower().startswith("mailto:"):
