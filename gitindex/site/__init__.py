@@ -37,9 +37,10 @@ from gitindex.site.stage import (
     whole,
     write_lists,
 )
-from gitindex.site.update import Differences, StoredFiles, differences, stage_work
+from gitindex.site.update import StoredFiles, stage_work
 from gitindex.snapshot import Snapshot
 from gitindex.storage import EmbeddedStore
+from gitindex.touched import Touched, touched
 from gitindex.views import HistoryEntry, ProjectEvent
 
 HISTORY_LENGTH = 20
@@ -84,7 +85,7 @@ class _Plan:
     mirrors: list[ServedIndex]
     since: str | None = None
     old: Snapshot | None = None
-    found: Differences | None = None
+    found: Touched | None = None
     old_files: Mapping[ProjectName, set[str]] = field(default_factory=dict)
     """The stored files that the site had, of the projects that are looked at."""
 
@@ -199,7 +200,7 @@ class _Rendering:
         events = past.between(tip, past.head)
         if events is None:
             return None
-        found = differences(old, self._snapshot)
+        found = touched(old, self._snapshot)
         happened = list(events)
         for event in happened:
             found.projects[event.entry.index].add(event.project)
@@ -325,7 +326,7 @@ class _Done(NamedTuple):
         folder.unchanged += self.unchanged
 
 
-def _gone(old: Snapshot, found: Differences, works: Sequence[StageWork]) -> set[ProjectName]:
+def _gone(old: Snapshot, found: Touched, works: Sequence[StageWork]) -> set[ProjectName]:
     """Return the projects that an index had which is gone, or is written whole."""
     names = found.definitions | {work.name for work in works if work.is_whole}
     opened = (open_index(old, name) for name in names)
