@@ -214,17 +214,18 @@ def _refused_by_mirror(index: Index, name: ProjectName) -> str | None:
     definition = index.definition
     if not isinstance(definition, Mirror):
         return None
-    if definition.allow is not None and name not in {_project_of(entry) for entry in definition.allow}:
+    if definition.allow is not None and name not in {named_in(entry) for entry in definition.allow}:
         return "allow does not name it"
-    if any(_project_of(entry) == name and _is_bare(entry) for entry in definition.deny):
+    if any(named_in(entry) == name and _is_bare(entry) for entry in definition.deny):
         return "deny names it"
     return None
 
 
-def _project_of(requirement: str) -> ProjectName:
+def named_in(requirement: str) -> ProjectName:
+    """Return the project that an entry of a mirror's list names."""
     end = next((at for at, character in enumerate(requirement) if character in " <>=!~;[("), len(requirement))
     return normalize(requirement[:end])
 
 
 def _is_bare(requirement: str) -> bool:
-    return normalize(requirement.strip()) == _project_of(requirement)
+    return normalize(requirement.strip()) == named_in(requirement)
