@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitindex import layout
 from gitindex.errors import UsageError
@@ -13,6 +14,10 @@ from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import Report, render
 from gitindex.words import Option
+
+if TYPE_CHECKING:
+    from gitindex.site.notices import Notices
+    from gitindex.snapshot import Snapshot
 
 OPTIONS = (
     Option(
@@ -26,6 +31,13 @@ OPTIONS = (
     Option("rev", "--rev", "The revision; by default the working tree.", "REV"),
     Option("index", "--index", "Only this index; may be given several times.", "USER/INDEX", is_repeated=True),
     Option("full", "--full", "Render everything, whatever the folder remembers."),
+    Option(
+        "preview",
+        "--preview",
+        "Render HEAD, and mark on the pages for people what changes since BASE.",
+        "BASE HEAD",
+        is_pair=True,
+    ),
     Option("as_json", "--json", "Answer in JSON."),
 )
 
@@ -38,6 +50,7 @@ def run(
     rev: str | None = None,
     index: list[str] | None = None,
     full: bool = False,
+    preview: tuple[str, str] | None = None,
     as_json: bool = False,
 ) -> int:
     """Write the site, say what was done, and return the exit code.
@@ -49,6 +62,9 @@ def run(
 
     """
     repository = Repository.open(directory, folder)
+    if preview is not None and rev is not None:
+        raise UsageError("--preview and --rev exclude each other", help="the second word of --preview is the revision")
+    base, rev = (repository.at(preview[0]), preview[1]) if preview is not None else (None, rev)
     is_revision = rev is not None or repository.is_bare
     snapshot = repository.at(rev or "HEAD") if is_revision else repository.worktree()
     _ = snapshot.settings
@@ -57,12 +73,23 @@ def run(
     lfs = repository.git_directory / "lfs" / "objects"
     past = Past(repository, snapshot.name if is_revision else repository.head())
     with progress_of("projects") as progress:
-        report = render(snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, past=past, full=full)
+        notices = _notices(base, snapshot) if base is not None else None
+        report = render(
+            snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, past=past, full=full, notices=notices
+        )
     if as_json:
-        print(json.dumps({"revision": snapshot.name, **report._asdict()}, indent=2))
+        since = {"preview_of": base.name} if base is not None else {}
+        print(json.dumps({"revision": snapshot.name, **since, **report._asdict()}, indent=2))
     else:
         print(printable(_told(report, out)))
     return 0
+
+
+def _notices(base: Snapshot, head: Snapshot) -> Notices:
+    from gitindex.preview import preview
+    from gitindex.site.notices import Notices
+
+    return Notices(preview(base, head))
 
 
 def _told(report: Report, out: Path) -> str:

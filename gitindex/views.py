@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gitindex.names import IndexName, ProjectName
@@ -12,6 +13,30 @@ FEED_LENGTH = 50
 """Releases that a feed shows: the newest."""
 NEWEST = 5
 """Those of them that the page of an index shows."""
+
+
+class NoticeLine(NamedTuple):
+    """One thing that a change does, on a page that previews it."""
+
+    mark: str
+    """``new``, ``gone``, ``changed`` or ``warning``."""
+    subject: str
+    """What it is about; may be empty."""
+    text: str
+    links: tuple[tuple[str, str], ...] = ()
+    """The pages where it is seen: text and relative address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a page says of the change that it previews."""
+
+    title: str
+    lines: tuple[NoticeLine, ...]
+    more: int = 0
+    """How many lines are left out."""
+    marks: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Marks of releases, by version: one of those of a line, and a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +59,7 @@ class LandingView:
     title: str
     users: tuple[tuple[str, str, tuple[IndexCard, ...]], ...]
     """Name, title and indexes of each user."""
+    notice: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +115,7 @@ class IndexView:
     """The absolute URL of the simple index, for the lines that people copy; empty where the site's is not known."""
     serves_mirror: bool = False
     """Whether a mirror has simple pages of its own here; a site of files leaves them to its host's fallback."""
+    notice: Notice | None = None
 
 
 class HistoryEntry(NamedTuple):
@@ -131,6 +158,7 @@ class ProjectView:
     index_url: str
     history: tuple[HistoryEntry, ...] = ()
     """Newest first."""
+    notice: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,25 +34,33 @@ class Line(NamedTuple):
 
 
 def headline(preview: Preview) -> str:
-    """Return what changes in one sentence."""
+    """Return what changes, and for whom, in a sentence or two."""
+    compared = f"from {_revision(preview.base)} to {_revision(preview.head)}"
     if preview.is_empty:
-        return "Installers see nothing change"
+        return f"Nothing that installers see changes {compared}."
     versions: dict[str, set[tuple[str, str]]] = {}
     for project in preview.projects:
         for release in project.releases:
             versions.setdefault(release.kind, set()).add((project.name, release.version))
     parts = [f"{_count(len(found), 'release')} {_KINDS[kind]}" for kind in _KINDS if (found := versions.get(kind))]
     opened = {project.name for project in preview.projects if _opens(project)}
+    others = {project.name for project in preview.projects if not project.releases} - opened
     if opened:
         parts.append(f"{_count(len(opened), 'name')} opened to mirrors")
+    if others:
+        parts.append(f"{_count(len(others), 'other project')} changed")
     if preview.indexes:
-        parts.append(f"{_count(len(preview.indexes), 'index')} defined otherwise")
+        parts.append(f"{_count(len(preview.indexes), 'index')} changed")
     if preview.settings:
         parts.append(f"{_count(len(preview.settings), 'setting')} changed")
-    what = ", ".join(parts) or _count(len({project.name for project in preview.projects}), "project") + " changed"
     affected = preview.affected
-    whom = f"; this concerns the users of {listed(affected)}" if affected else ""
-    return f"Installers see: {what}{whom}"
+    whom = f" It concerns the users of {listed(affected)}." if affected else ""
+    return f"What installers see changes {compared}: {', '.join(parts)}.{whom}"
+
+
+def _revision(name: str | None) -> str:
+    names = {"worktree": "the working tree", "index": "what is staged", None: "nothing"}
+    return names.get(name) or (name or "")[:12]
 
 
 _KINDS = {
@@ -119,6 +127,8 @@ def index_lines(difference: IndexDifference) -> Iterator[Line]:
                 yield Line("changed", key, _membership(before, after, verb, f"no longer {verb}", nothing="no list"))
             case "problem" if after is not None:
                 yield Line("warning", key, f"the definition cannot be read: {after}")
+            case "type" if is_new and after == "stage":
+                pass  # most are
             case _ if is_new:
                 yield Line("new", key, _said(after))
             case _:
@@ -129,8 +139,8 @@ def _promise(key: str, *, after: Value) -> Line:
     if after is None:
         return Line("changed", key, "nobody releases here")
     if after:
-        return Line("changed", key, "volatile: releases may be replaced or removed")
-    return Line("changed", key, "non-volatile: nothing that is released is ever removed or changed")
+        return Line("changed", key, "yes: releases may be replaced or removed")
+    return Line("changed", key, "no: nothing that is released there is ever removed or changed")
 
 
 def _order(before: Value, after: Value, mirrors: set[str], *, is_new: bool) -> Iterator[Line]:
@@ -210,6 +220,7 @@ def release_line(release: ReleaseDifference) -> Line:
     """Return what becomes of a release."""
     origin = f" from {release.origin}" if release.origin else ""
     files = f" ({_count(len(release.files), 'file')})" if release.files else ""
+    still = f", though {release.origin} has it" if release.origin else ""
     match release.kind:
         case "new":
             return Line("new", release.version, f"is new{origin}{files}")
@@ -218,7 +229,7 @@ def release_line(release: ReleaseDifference) -> Line:
         case "removed":
             return Line("gone", release.version, f"is removed{origin}{files}")
         case "hidden":
-            return Line("gone", release.version, f"is not visible any more{origin}, which still has it{files}")
+            return Line("gone", release.version, f"is not visible any more{files}{still}")
         case "yanked":
             reasons = dict.fromkeys(file.yanked or "no reason given" for file in release.files)
             return Line("gone", release.version, f"is yanked: {'; '.join(reasons)}")

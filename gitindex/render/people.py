@@ -75,7 +75,7 @@ def project(view: ProjectView) -> bytes:
     """Return the page at ``/<user>/<index>/project/<project>/``."""
     rows = "".join(_releases(view))
     banner = _banner(view.page.status)
-    if rows and view.latest and banner is None:
+    if rows and view.latest and banner is None and view.notice is None:
         pip = escaped(_pip_line(view.index_url, view.page.name))
         name, title = escaped(view.page.name), escaped(view.display_name)
         values = {"name": name, "display_name": title, "latest": escaped(view.latest), "pip": pip, "rows": rows}
@@ -183,15 +183,18 @@ def _releases(view: ProjectView) -> Iterable[str]:
     releases = unknown | {version: [] for version in view.page.versions}
     for file in files:
         releases.setdefault(file.version, []).append(file)
+    marks = view.notice.marks if view.notice is not None else {}
     for version, its_files in reversed(releases.items()):
-        yield _release(version, its_files, is_latest=version == view.latest)
+        yield _release(version, its_files, is_latest=version == view.latest, mark=marks.get(version))
 
 
-def _release(version: str, its_files: list[FilePage], *, is_latest: bool) -> str:
+def _release(version: str, its_files: list[FilePage], *, is_latest: bool, mark: tuple[str, str] | None = None) -> str:
     """Return one release: what all its files share stands in its heading, the rest beside the file."""
     anchor, heading = _release_heading(version)
     if is_latest:
         heading += f" {_badge('latest')}"
+    if mark is not None:
+        heading += f' <span class="badge change-{escaped(mark[0])}">{escaped(mark[1])}</span>'
     if not its_files:
         return f'{anchor}{heading} <span class="aside">no files</span></th></tr>\n</tbody>\n'
     first = its_files[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gitindex.pages import Status
 from gitindex.preview import IndexDifference, Preview, ProjectDifference, ReleaseDifference, SettingDifference
@@ -37,10 +37,10 @@ _RESERVED = 400
 
 def preview_text(preview: Preview, *, colour: bool = False) -> str:
     """Return the preview for a terminal or a log: a sentence, then the indexes and the projects with their lines."""
-    sentence = f"{headline(preview)}, {_compared(preview)}."
-    lines = [f"{_BOLD}{printable(sentence)}{_OFF}" if colour else printable(sentence)]
-    for setting in preview.settings:
-        lines += ["", *_text_lines("gitindex.toml", [setting_line(setting)], colour=colour)]
+    sentence = printable(headline(preview))
+    lines = [f"{_BOLD}{sentence}{_OFF}" if colour else sentence]
+    if preview.settings:
+        lines += ["", *_text_lines("gitindex.toml says otherwise", map(setting_line, preview.settings), colour=colour)]
     for index in preview.indexes:
         whole = index_line(index)
         lines += ["", *_text_lines(f"{whole.subject} {whole.text}", index_lines(index), colour=colour)]
@@ -50,7 +50,7 @@ def preview_text(preview: Preview, *, colour: bool = False) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _text_lines(title: str, lines: Iterator[Line] | list[Line], *, colour: bool) -> Iterator[str]:
+def _text_lines(title: str, lines: Iterable[Line], *, colour: bool) -> Iterator[str]:
     title = printable(title)
     yield f"{_BOLD}{title}{_OFF}" if colour else title
     for line in lines:
@@ -64,15 +64,6 @@ def _between(line: Line) -> str:
     return " " if line.subject[:1].isdigit() and line.text.startswith(("is ", "has ")) else ": "
 
 
-def _compared(preview: Preview) -> str:
-    return f"from {_name(preview.base)} to {_name(preview.head)}"
-
-
-def _name(revision: str | None) -> str:
-    names = {"worktree": "the working tree", "index": "what is staged", None: "nothing"}
-    return names.get(revision) or (revision or "")[:12]
-
-
 # Markdown
 
 
@@ -81,7 +72,7 @@ def preview_markdown(preview: Preview, *, limit: int = COMMENT_LIMIT) -> str:
 
     Where not all of it finds room, it says how much is left out.
     """
-    report = f"### gitindex: what installers see\n\n{prose(f'{headline(preview)}, {_compared(preview)}.')}\n"
+    report = f"### gitindex: what installers see\n\n{prose(headline(preview))}\n"
     room = limit - len(report.encode())
     for table in (_index_table(preview), _project_table(preview)):
         if table.rows:
