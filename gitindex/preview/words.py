@@ -186,7 +186,7 @@ def project_lines(project: ProjectDifference) -> Iterator[Line]:
 
 
 def _mirrors(mirrors: MirrorsDifference) -> Line:
-    why = f" ({mirrors.reason})" if mirrors.reason else ""
+    why = f": {mirrors.reason}" if mirrors.reason else ""
     after = listed(mirrors.after)
     if not mirrors.before:
         if mirrors.is_ours:

@@ -95,4 +95,6 @@ def _project_line(
 
 
 def _notice(title: str, lines: Sequence[NoticeLine], marks: dict[str, tuple[str, str]] | None = None) -> Notice:
+    # What somebody should look at comes first.
+    lines = sorted(lines, key=lambda line: line.mark != "warning")
     return Notice(title, tuple(lines[:_MOST]), max(0, len(lines) - _MOST), marks or {})
