@@ -41,13 +41,10 @@ from gitindex.site.update import StoredFiles, stage_work
 from gitindex.snapshot import Snapshot
 from gitindex.storage import EmbeddedStore
 from gitindex.touched import Touched, touched
-from gitindex.views import HistoryEntry, ProjectEvent
+from gitindex.views import HISTORY_LENGTH, HistoryEntry, ProjectEvent
 
 if TYPE_CHECKING:
     from gitindex.site.notices import Notices
-
-HISTORY_LENGTH = 20
-"""Commits that the page of a project shows: the newest."""
 
 
 class Past(Protocol):
