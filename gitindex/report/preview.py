@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from gitindex.names import IndexName
 from gitindex.pages import Status
 from gitindex.preview import IndexDifference, Preview, ProjectDifference, ReleaseDifference, SettingDifference
 from gitindex.preview.words import (
@@ -151,12 +152,16 @@ def preview_json(preview: Preview) -> str:
     value = {
         "base": preview.base,
         "head": preview.head,
-        "affected": [*map(str, preview.affected)],
+        "affected": _names(preview.affected),
         "settings": [*map(_setting_json, preview.settings)],
         "indexes": [*map(_index_json, preview.indexes)],
         "projects": [*map(_project_json, preview.projects)],
     }
     return json.dumps(value, indent=2) + "\n"
+
+
+def _names(names: Iterable[IndexName]) -> list[str]:
+    return [json_text(str(name)) for name in names]
 
 
 def _setting_json(setting: SettingDifference) -> dict[str, object]:
@@ -171,10 +176,10 @@ def _value(value: object) -> object:
 
 def _index_json(index: IndexDifference) -> dict[str, object]:
     return {
-        "index": str(index.name),
+        "index": json_text(str(index.name)),
         "change": index.kind,
         "settings": [*map(_setting_json, index.settings)],
-        "inherited_by": [*map(str, index.inherited_by)],
+        "inherited_by": _names(index.inherited_by),
         "projects": index.projects,
         "told": [json_text(f"{line.subject}: {line.text}") for line in index_lines(index)],
     }
@@ -184,13 +189,13 @@ def _project_json(project: ProjectDifference) -> dict[str, object]:
     status, mirrors, problem = project.status, project.mirrors, project.problem
     return {
         "project": json_text(project.name),
-        "indexes": [*map(str, project.indexes)],
+        "indexes": _names(project.indexes),
         "page": project.page,
         "listed": project.listed,
         "mirrors": mirrors
         and {
-            "before": [*map(str, mirrors.before)],
-            "after": [*map(str, mirrors.after)],
+            "before": _names(mirrors.before),
+            "after": _names(mirrors.after),
             "reason": json_text(mirrors.reason),
             "is_ours": mirrors.is_ours,
         },
@@ -208,7 +213,7 @@ def _release_json(release: ReleaseDifference) -> dict[str, object]:
     return {
         "version": json_text(release.version),
         "change": release.kind,
-        "index": None if release.origin is None else str(release.origin),
+        "index": None if release.origin is None else json_text(str(release.origin)),
         "files": [
             {
                 "filename": json_text(file.filename),
