@@ -80,8 +80,8 @@ def test_a_preview_tells_just_the_pages_that_a_rendering_makes_otherwise(tmp_pat
         changed_kind = {index for index in STAGES if (index in old) != (index in new)}
         assert {name for name, _ in came} & set(STAGES) == changed_kind
         # What is not committed has no ids that tell equal content, and gives the same all the same.
-        contents = [commits.contents[str(commit)].snapshot() for commit in (base, commits.last)]
-        again = preview(*contents)
+        one, other = (commits.contents[str(commit)].snapshot() for commit in (base, commits.last))
+        again = preview(one, other)
         assert replace(again, base=found.base, head=found.head) == found
         if found.is_empty:
             assert before == after
@@ -132,6 +132,7 @@ def drop(content: Content, *prefixes: str) -> None:
         del content[path]
 
 
+OURS = "  ~ it is ours now: root/pypi is not asked for it any more: "
 ALL = "bob/lab, bob/team, emilie/dev and emilie/prod"
 
 
@@ -170,8 +171,7 @@ def world() -> Content:
             lambda c: c.release("bob/lab", "numbers", "1.0"),
             [
                 "numbers, in bob/lab",
-                "  ~ it is ours now: root/pypi is not asked for it any more: "
-                "bob/lab has the project, and mirror_whitelist does not admit it",
+                f"{OURS}bob/lab has the project, and mirror_whitelist does not admit it",
                 "  + 1.0 is new from bob/lab (1 file)",
             ],
             id="a name becomes ours",
@@ -208,10 +208,6 @@ def world() -> Content:
         pytest.param(
             lambda c: c.stage("emilie/dev", bases=[]),
             [
-                "bob/team inherits otherwise",
-                "  ~ order: looks in another order: bob/team, emilie/dev, emilie/prod, root/pypi",
-            ][:0]
-            + [
                 "emilie/dev is defined otherwise; inherited by bob/team",
                 "  ~ bases: no longer from: emilie/prod",
                 "  - order: does not show what emilie/prod has any more",
@@ -275,8 +271,7 @@ def world() -> Content:
                 "gitindex.toml says otherwise",
                 "  ~ names.reserved: ours without a release: omega",
                 f"omega, in {ALL}",
-                "  ~ it is ours now: root/pypi is not asked for it any more: "
-                "the name is reserved (names.reserved in gitindex.toml)",
+                f"{OURS}the name is reserved (names.reserved in gitindex.toml)",
                 "  + has a page now, with no release",
             ],
             id="a reserved name is ours before a release",
@@ -323,8 +318,7 @@ def world() -> Content:
             lambda c: c.update({"indexes/emilie/dev/beta/1.1.json": c["indexes/emilie/dev/beta/1.1.json"] + b"?"}),
             [
                 "beta, in bob/team and emilie/dev",
-                "  ! its page cannot be shown any more: indexes/emilie/dev/beta/1.1.json: is not valid JSON: "
-                "Extra data: line 16 column 1 (char 408)",
+                "  ! its page cannot be shown any more: indexes/emilie/dev/beta/1.1.json: not JSON: Extra data",
             ],
             id="a manifest that cannot be read is said to be just that",
         ),
@@ -334,7 +328,7 @@ def world() -> Content:
             id="a file more of a release",
         ),
         pytest.param(
-            lambda c: (drop(c, "indexes/emilie/dev/beta/"), c.release("emilie/dev", "beta", "1.1", text="other")),
+            lambda c: (c.pop("indexes/emilie/dev/beta/1.1.json"), c.release("emilie/dev", "beta", "1.1", text="other")),
             ["beta, in bob/team and emilie/dev", "  ! 1.1: beta-1.1-py3-none-any.whl has another sha256 and size"],
             id="other bytes under the same name",
         ),
@@ -381,7 +375,7 @@ def test_that_files_moved_is_said_once_and_not_of_each() -> None:
 def test_against_nothing_all_indexes_are_new() -> None:
     found = preview(Content().snapshot(), start().snapshot())
     assert {index.kind for index in found.indexes} == {"added"}
-    assert {release.kind for project in found.projects for release in project.releases} == {"new", "shown"}
+    assert {release.kind for project in found.projects for release in project.releases} == {"new"}
 
 
 # Its cost
@@ -591,7 +585,9 @@ def test_what_cannot_be_compared_is_one_line(changed: IndexRepository, run: Run,
     assert "no index repository" in done.err
 
 
-def test_diff_is_coloured_where_that_is_asked_for(changed: IndexRepository, run: Run, monkeypatch: Any) -> None:
+def test_diff_is_coloured_where_that_is_asked_for(
+    changed: IndexRepository, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "\x1b[" not in run("-C", changed.path, "diff").out
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("FORCE_COLOR", "1")
