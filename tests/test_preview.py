@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,12 @@ from gitindex.preview import (
     preview,
 )
 from gitindex.preview.values import Problem, StatusDifference
+from gitindex.rendering import OPTIONS
 from gitindex.report.markdown import COMMENT_LIMIT
 from gitindex.report.preview import preview_json, preview_markdown, preview_text
 from gitindex.site import render
 from gitindex.site.notices import Notices
+from gitindex.words import read_words
 from tests.conftest import Run
 from tests.repositories import Content, IndexRepository, make_repository, small_content
 from tests.strategies import checked, hostile_texts, index_names
@@ -343,10 +346,76 @@ def world() -> Content:
             id="a push to an index that inherits it changes nothing for anybody",
         ),
         pytest.param(lambda c: c.user("bob", title="Bob the builder"), [], id="a user's title"),
+        pytest.param(
+            lambda c: c.stage("bob/team", bases=["emilie/prod", "emilie/dev"]),
+            [
+                "bob/team is defined otherwise",
+                "  ~ bases: inherits from, in this order: emilie/prod, emilie/dev",
+                "  ~ order: looks in another order: bob/team, emilie/prod, emilie/dev, root/pypi",
+            ],
+            id="another order of the same bases",
+        ),
+        pytest.param(
+            lambda c: c.statements("bob/lab", "alpha", yanked={}),
+            [],
+            id="an empty folder of what the bases have",
+        ),
+        pytest.param(
+            lambda c: c.update({"indexes/bob/lab/alpha-only/project.toml": b""}),
+            [
+                "alpha-only, in bob/lab",
+                f"{OURS}bob/lab has the project, and mirror_whitelist does not admit it",
+                "  + has a page now, with no release",
+            ],
+            id="a project with statements and no release",
+        ),
+        pytest.param(
+            lambda c: c.update({"indexes/bob/lab/acme-x/project.toml": b""}),
+            ["acme-x, in bob/lab", "  + has a page now, with no release"],
+            id="a project of a reserved pattern, with no release",
+        ),
+        pytest.param(
+            lambda c: c.update({"indexes/bob/lab/index.toml": b"type = 7"}),
+            [
+                "bob/lab is defined otherwise",
+                "  ! problem: the definition cannot be read: ",
+                "alpha, in bob/lab",
+                "  ! its page cannot be shown any more: indexes/bob/lab/index.toml: ",
+                "beta, in bob/lab",
+                "  ! its page cannot be shown any more: indexes/bob/lab/index.toml: ",
+            ],
+            id="a definition that cannot be read",
+        ),
     ],
 )
 def test_what_is_told(change: Callable[[Content], object], expected: list[str]) -> None:
-    assert told(change, world()) == expected
+    lines = [line for line in told(change, world()) if "→ nothing" not in line]
+    # What a parser says of a document is its own.
+    assert [
+        line[: len(wanted)] if wanted.endswith(": ") else line for line, wanted in zip_longest(lines, expected)
+    ] == (expected)
+
+
+def test_a_page_without_a_release_goes_and_a_reserved_name_is_listed() -> None:
+    content = world().settings(names={"reserved": ["omega"]})
+    lines = told(lambda c: c.update({"indexes/bob/lab/omega/project.toml": b""}), content)
+    assert lines == ["omega, in bob/lab", "  ~ listed now among the projects"]
+    lines = told(lambda c: c.settings(), content)
+    assert lines[2:] == [
+        f"omega, in {ALL}",
+        "  ! the name falls open: root/pypi answers for it now: no stage has the project",
+        "  - has no page any more",
+    ]
+
+
+def test_progress_is_told() -> None:
+    before, after, seen = start(), start(), []
+    after.release("emilie/prod", "beta", "2.0")
+    after.release("emilie/prod", "new", "2.0")
+    preview(before.snapshot(), after.snapshot(), lambda done, of: seen.append((done, of)))
+    count = len(seen)
+    assert seen == [(done, count) for done in range(count)]
+    assert count >= 2
 
 
 def test_what_comes_back_is_told_too() -> None:
@@ -623,6 +692,28 @@ def test_a_preview_site_marks_the_changed_pages_and_leaves_the_simple_ones(
     assert "broken &lt;b&gt;" in page
 
 
+def test_an_index_page_tells_what_its_definition_and_its_bases_say(tmp_path: Path) -> None:
+    before, after = world(), world()
+    after.stage("emilie/dev", bases=["emilie/prod"], title="<b>New</b>", mirror_whitelist=["beta"])
+    after.settings(names={"reserved": ["alpha"]})
+    drop(after, "indexes/bob/lab/")
+    base, head = before.snapshot(), after.snapshot()
+    render(head, tmp_path / "site", notices=Notices(preview(base, head)))
+    own, above, landing, mirror = (
+        (tmp_path / "site" / page).read_text()
+        for page in ("emilie/dev/index.html", "bob/team/index.html", "index.html", "root/pypi/index.html")
+    )
+    assert "<b>title</b>: nothing → &lt;b&gt;New&lt;/b&gt;" in own
+    assert "<b>beta</b>: root/pypi may add files to it now" in own
+    assert '<a href="project/beta/">see its page</a>' in own
+    assert "<b>emilie/dev</b>: is defined otherwise; inherited by bob/team" in above
+    assert "<b>names.reserved</b>: not reserved any more: acme-*" in landing
+    assert '<a href="emilie/dev/">emilie/dev</a>' in landing
+    assert "<b>bob/lab</b>: is removed" in landing
+    assert 'href="bob/lab/' not in landing
+    assert "Preview of a change" not in mirror
+
+
 def test_a_plain_rendering_cleans_a_preview_and_no_update_is_made_of_one(
     changed: IndexRepository, run: Run, tmp_path: Path
 ) -> None:
@@ -667,3 +758,18 @@ def test_a_notice_is_bounded_and_says_what_it_leaves_out(tmp_path: Path) -> None
         text = (tmp_path / "site" / page).read_text()
         assert text.count('<li class="change-') == 100
         assert "50 more; <code>gitindex diff</code>" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--preview", "a", "b"], ("a", "b")),
+        (["--preview", "a", "b", "--full"], ("a", "b")),
+        (["--preview", "a"], None),
+        (["--preview", "a", "--full"], None),
+        (["--preview=a", "b"], None),
+    ],
+)
+def test_two_words_are_read_without_typer(words: list[str], expected: tuple[str, str] | None) -> None:
+    read = read_words("render", OPTIONS, ["render", "--out", "site", *words], {})
+    assert (read and read.values["preview"]) == expected

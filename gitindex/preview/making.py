@@ -6,7 +6,7 @@ A project is opened where something on its way differs: its folder, a stored fil
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ def preview(base: Snapshot, head: Snapshot, progress: Callable[[int, int], None]
     for done, (name, stages) in enumerate(sorted(concerned.items())):
         if progress is not None:
             progress(done, len(concerned))
-        projects += _compared(before, after, name, stages)
+        projects += _compared(before, after, name, stages, is_stored=name in found.stored)
     return Preview(
         base.name,
         head.name,
@@ -74,11 +74,6 @@ class _Seen(NamedTuple):
 
     page: ProjectPage | None = None
     is_listed: bool = False
-    asked: tuple[IndexName, ...] = ()
-    """The mirrors that are asked for it."""
-    mirrors: tuple[Step, ...] = ()
-    """What becomes of the mirrors on the way."""
-    is_ours: bool = False
     problem: str | None = None
     """Why the page cannot be shown."""
 
@@ -96,9 +91,18 @@ class _Way(NamedTuple):
     """Whether there is such an index."""
 
     @property
+    def asked(self) -> tuple[IndexName, ...]:
+        """The mirrors that are asked."""
+        return tuple(name for name, outcome, _ in self.mirrors if outcome == "asked")
+
+    @property
     def is_known_whole(self) -> bool:
         """Whether equal ways mean equal content."""
         return all(identity is not None for _, identity in self.folders)
+
+    def gives_same(self, other: _Way) -> bool:
+        """Tell whether both are known to give the same page, whatever mirrors are asked beside."""
+        return self.is_known_whole and self._replace(mirrors=()) == other._replace(mirrors=())
 
 
 class _Side:
@@ -135,15 +139,13 @@ class _Side:
         if stage not in self.orders:
             return _Seen()
         steps = tuple(walk(self.snapshot, self.orders[stage], name))
-        mirrors = tuple(step for step in steps if step.index.is_mirror)
-        known, asked = is_known(steps), _asked(steps)
-        is_ours = known or self.snapshot.is_reserved(name)
+        known = is_known(steps)
         if not known and name not in self.reserved:
-            return _Seen(None, False, asked, mirrors, is_ours)
+            return _Seen()
         page = self._page(name, steps)
         if isinstance(page, str):
-            return _Seen(None, known, asked, mirrors, is_ours, page)
-        return _Seen(page, known and not is_quarantined(page), asked, mirrors, is_ours)
+            return _Seen(None, known, page)
+        return _Seen(page, known and not is_quarantined(page))
 
     def _page(self, name: ProjectName, steps: tuple[Step, ...]) -> ProjectPage | str:
         if name != self._name:  # several indexes ask for one project in turn
@@ -166,10 +168,6 @@ class _Side:
 
 def _is_unreadable(index: Index) -> bool:
     return isinstance(index.definition, Unreadable)
-
-
-def _asked(steps: Iterable[Step]) -> tuple[IndexName, ...]:
-    return tuple(step.index.name for step in steps if step.outcome == "asked")
 
 
 # Which projects may differ
@@ -254,38 +252,42 @@ def _rules(index: Index) -> object:
 
 
 def _compared(
-    before: _Side, after: _Side, name: ProjectName, stages: Sequence[IndexName]
+    before: _Side, after: _Side, name: ProjectName, stages: Sequence[IndexName], *, is_stored: bool
 ) -> Iterator[ProjectDifference]:
     """Yield what differs of a project: those indexes together whose users see the same of it."""
     indexes: defaultdict[ProjectDifference, list[IndexName]] = defaultdict(list)
     made: dict[object, ProjectDifference | None] = {}
     for stage in stages:
         # Within one side, equal places mean equal folders, even where ids say nothing.
-        key = before.way(stage, name), after.way(stage, name)
+        key = was, now = before.way(stage, name), after.way(stage, name)
         if key not in made:
-            made[key] = _difference(before, after, name, stage)
+            found = _difference(before, after, name, None if was.gives_same(now) and not is_stored else stage)
+            # Of an index that came or went, its own difference says whom it asks.
+            if was.is_there and now.is_there and was.asked != now.asked:
+                is_ours = bool(now.folders) or after.snapshot.is_reserved(name)
+                found = replace(found, mirrors=_mirrors(was, now, is_ours=is_ours))
+            made[key] = found if found.alters_page or found.listed or found.mirrors else None
         difference = made[key]
         if difference is not None:
             indexes[difference].append(stage)
-    found = [replace(difference, indexes=tuple(places)) for difference, places in indexes.items()]
-    yield from sorted(found, key=lambda each: each.indexes)
+    differences = [replace(difference, indexes=tuple(places)) for difference, places in indexes.items()]
+    yield from sorted(differences, key=lambda each: each.indexes)
 
 
-def _difference(before: _Side, after: _Side, name: ProjectName, stage: IndexName) -> ProjectDifference | None:
+def _difference(before: _Side, after: _Side, name: ProjectName, stage: IndexName | None) -> ProjectDifference:
+    """Return what differs on the page of a project in a stage; nothing, where there is none to look at."""
+    if stage is None:
+        return ProjectDifference(name)
     was, now = before.seen(stage, name), after.seen(stage, name)
-    problem = Problem(was.problem, now.problem) if was.problem != now.problem else None
     is_readable = was.problem is None and now.problem is None
-    difference = ProjectDifference(
+    return ProjectDifference(
         name,
         releases=tuple(_releases(before, after, name, was.page, now.page)) if is_readable else (),
         status=_status(was.page, now.page) if is_readable else None,
         page=_came(was.page is not None, now.page is not None) if is_readable else None,
         listed=_came(was.is_listed, now.is_listed),
-        # Of an index that came or went, its own difference says whom it asks.
-        mirrors=_mirrors(was, now) if stage in before.orders and stage in after.orders else None,
-        problem=problem,
+        problem=Problem(was.problem, now.problem) if was.problem != now.problem else None,
     )
-    return difference if difference.alters_page or difference.listed or difference.mirrors else None
 
 
 def _came(was: bool, now: bool) -> Came | None:  # noqa: FBT001 - before and after, in this order
@@ -299,12 +301,10 @@ def _status(was: ProjectPage | None, now: ProjectPage | None) -> StatusDifferenc
     return StatusDifference(old, new) if old != new else None
 
 
-def _mirrors(was: _Seen, now: _Seen) -> MirrorsDifference | None:
-    if was.asked == now.asked:
-        return None
+def _mirrors(was: _Way, now: _Way, *, is_ours: bool) -> MirrorsDifference:
     wanted = "asked" if now.asked else "hidden"
-    reason = next((step.reason for step in now.mirrors if step.outcome == wanted), "")
-    return MirrorsDifference(was.asked, now.asked, reason, now.is_ours)
+    reason = next((reason for _, outcome, reason in now.mirrors if outcome == wanted), "")
+    return MirrorsDifference(was.asked, now.asked, reason, is_ours)
 
 
 def _releases(
