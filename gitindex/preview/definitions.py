@@ -95,6 +95,9 @@ def _differing(
 ) -> Iterator[SettingDifference]:
     if is_gone:
         return
+    if "problem" in old or "problem" in new:
+        yield SettingDifference("problem", old.get("problem"), new.get("problem"))
+        return
     plain = _defaults(new) if is_new else {}
     for key in [*new, *(key for key in old if key not in new)]:
         was, now = old.get(key), new.get(key)

@@ -84,8 +84,6 @@ class _Way(NamedTuple):
     folders: tuple[tuple[IndexName, ObjectId | None], ...]
     mirrors: tuple[tuple[IndexName, str, str], ...]
     """Each with what becomes of it, and why."""
-    unreadable: tuple[IndexName, ...]
-    """Those whose definitions cannot be read."""
     is_reserved: bool
     is_there: bool
     """Whether there is such an index."""
@@ -129,7 +127,6 @@ class _Side:
         return _Way(
             tuple((step.index.name, step.project.folder.id) for step in steps if step.project),
             tuple((step.index.name, step.outcome, step.reason) for step in steps if step.index.is_mirror),
-            tuple(step.index.name for step in steps if _is_unreadable(step.index)),
             is_there and name in self.reserved,
             is_there,
         )
@@ -151,7 +148,7 @@ class _Side:
         if name != self._name:  # several indexes ask for one project in turn
             self._name = name
             self._pages.clear()
-        key = tuple(step.index.name for step in steps if step.project or _is_unreadable(step.index))
+        key = tuple(step.index.name for step in steps if step.project)
         if key not in self._pages:
             try:
                 self._pages[key] = project_page(name, steps, self._links)
@@ -166,16 +163,14 @@ class _Side:
         return project is not None and version + layout.MANIFEST_SUFFIX in project.folder.entries()
 
 
-def _is_unreadable(index: Index) -> bool:
-    return isinstance(index.definition, Unreadable)
-
-
 # Which projects may differ
 
 
 def _concerned(before: _Side, after: _Side, stage: IndexName, found: Touched) -> Iterator[ProjectName]:
     """Yield the projects of which the users of a stage may get something else, each once."""
     old, new = before.orders.get(stage, ()), after.orders.get(stage, ())
+    if any(isinstance(index.definition, Unreadable) for index in (*old, *new)):
+        return  # that is told of the index: nothing of this one can be shown
     if not old or not new:
         # One that came or went: what itself has is told; what it inherits is its bases'.
         yield from (new or old)[0].project_names()
@@ -216,8 +211,8 @@ def _decided_otherwise(old: Order, new: Order) -> tuple[set[ProjectName], bool]:
     return names - {every}, every in names or _rules(old[0]) != _rules(new[0])
 
 
-def _kind(index: Index) -> tuple[IndexName, bool, bool]:
-    return index.name, index.is_mirror, _is_unreadable(index)
+def _kind(index: Index) -> tuple[IndexName, bool]:
+    return index.name, index.is_mirror
 
 
 def _listed_otherwise(old: Order, new: Order) -> set[ProjectName]:

@@ -125,8 +125,9 @@ def index_lines(difference: IndexDifference) -> Iterator[Line]:
             case "allow" | "deny":
                 verb = "shown" if key == "allow" else "refused"
                 yield Line("changed", key, _membership(before, after, verb, f"no longer {verb}", nothing="no list"))
-            case "problem" if after is not None:
-                yield Line("warning", key, f"the definition cannot be read: {after}")
+            case "problem":
+                words = "cannot be read" if after is not None else "can be read now, and could not before"
+                yield Line("changed" if after is None else "warning", key, f"the definition {words}: {after or before}")
             case "type" if is_new and after == "stage":
                 pass  # most are
             case _ if is_new:
