@@ -40,6 +40,10 @@ class OutputFolder:
         self.written = 0
         self.unchanged = 0
 
+    def has_page(self, folder: str) -> bool:
+        """Tell whether the page of a *folder*, which ends in ``/``, was produced."""
+        return f"{folder}index.html" in self.produced
+
     def begin(self) -> None:
         """Make the folder, or take the one that an earlier rendering made.
 

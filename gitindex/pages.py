@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from gitindex.model import Settings
     from gitindex.released import ReleasedFile
     from gitindex.resolve import ResolvedRelease
     from gitindex.snapshot import Snapshot
@@ -92,11 +93,12 @@ class ProjectList:
 class Links:
     """Where the files of a snapshot are downloaded from.
 
-    Whoever reads a storage that is a folder, and so *can_serve* its files, needs no public URL for it.
+    Whoever reads a storage that is a folder, and so *can_serve* its files, needs no public URL for it. With *settings*,
+    it is as if the snapshot had these.
     """
 
-    def __init__(self, snapshot: Snapshot, *, can_serve: bool = False) -> None:
-        settings = snapshot.settings
+    def __init__(self, snapshot: Snapshot, *, can_serve: bool = False, settings: Settings | None = None) -> None:
+        settings = settings or snapshot.settings
         self._snapshot = snapshot
         self._is_embedded = settings.storage.is_embedded
         public = settings.storage.public_url

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitindex import layout
 from gitindex.errors import CannotRunError, UsageError
@@ -15,6 +16,9 @@ from gitindex.report.text import count, printable
 from gitindex.site import Report, render
 from gitindex.snapshot import Snapshot
 from gitindex.words import Option
+
+if TYPE_CHECKING:
+    from gitindex.site.notices import Notices
 
 OPTIONS = (
     Option(
@@ -30,6 +34,13 @@ OPTIONS = (
     Option("host", "--host", "Write what this host needs too: nginx, …, as docs/hosts.md lists them.", "NAME"),
     Option("fallback", "--fallback", "How the host falls back to a mirror: redirect (the default) or proxy.", "HOW"),
     Option("full", "--full", "Render everything, whatever the folder remembers."),
+    Option(
+        "preview",
+        "--preview",
+        "Render HEAD, and mark on the pages for people what changes since BASE.",
+        "BASE HEAD",
+        is_pair=True,
+    ),
     Option("as_json", "--json", "Answer in JSON."),
 )
 
@@ -44,6 +55,7 @@ def run(
     host: str | None = None,
     fallback: str | None = None,
     full: bool = False,
+    preview: tuple[str, str] | None = None,
     as_json: bool = False,
 ) -> int:
     """Write the site, say what was done, and return the exit code.
@@ -55,6 +67,9 @@ def run(
 
     """
     repository = Repository.open(directory, folder)
+    if preview is not None and rev is not None:
+        raise UsageError("--preview and --rev exclude each other", help="the second word of --preview is the revision")
+    base, rev = (repository.at(preview[0]), preview[1]) if preview is not None else (None, rev)
     is_revision = rev is not None or repository.is_bare
     snapshot = repository.at(rev or "HEAD") if is_revision else repository.worktree()
     _ = snapshot.settings
@@ -64,16 +79,33 @@ def run(
     lfs = repository.git_directory / "lfs" / "objects"
     past = Past(repository, snapshot.name if is_revision else repository.head())
     with progress_of("projects") as progress:
+        notices = _notices(base, snapshot) if base is not None else None
         report = render(
-            snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, extras=extras, past=past, full=full
+            snapshot,
+            out,
+            indexes=names,
+            lfs_objects=lfs,
+            progress=progress,
+            extras=extras,
+            past=past,
+            full=full,
+            notices=notices,
         )
     if as_json:
-        print(json.dumps({"revision": snapshot.name, **report._asdict(), "notes": notes}, indent=2))
+        since = {"preview_of": base.name} if base is not None else {}
+        print(json.dumps({"revision": snapshot.name, **since, **report._asdict(), "notes": notes}, indent=2))
     else:
         print(printable(_told(report, out)))
         for note in notes:
             print(printable(f"note: {note}"))
     return 0
+
+
+def _notices(base: Snapshot, head: Snapshot) -> Notices:
+    from gitindex.preview import preview
+    from gitindex.site.notices import Notices
+
+    return Notices(preview(base, head))
 
 
 def _of_host(

@@ -20,6 +20,30 @@ HISTORY_LENGTH = 20
 """Commits that the page of a project shows: the newest."""
 
 
+class NoticeLine(NamedTuple):
+    """One thing that a change does, on a page that previews it."""
+
+    mark: str
+    """``new``, ``gone``, ``changed`` or ``warning``."""
+    subject: str
+    """What it is about; may be empty."""
+    text: str
+    links: tuple[tuple[str, str], ...] = ()
+    """The pages where it is seen: text and relative address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a page says of the change that it previews."""
+
+    title: str
+    lines: tuple[NoticeLine, ...]
+    more: int = 0
+    """How many lines are left out."""
+    marks: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Marks of releases, by version: one of those of a line, and a word."""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexCard:
     """An index as the landing page shows it."""
@@ -40,6 +64,7 @@ class LandingView:
     title: str
     users: tuple[tuple[str, str, tuple[IndexCard, ...]], ...]
     """Name, title and indexes of each user."""
+    notice: Notice | None = None
 
     @property
     def site_title(self) -> str:
@@ -112,6 +137,7 @@ class IndexView:
     """Whether a mirror has simple pages of its own here; a site of files leaves them to its host's fallback."""
     inherits: tuple[Inheritance, ...] = ()
     """The indexes of the resolution order, each with what it inherits itself."""
+    notice: Notice | None = None
 
 
 class HistoryEntry(NamedTuple):
@@ -174,6 +200,7 @@ class ProjectView:
     """Those of its dependencies that this index has pages of."""
     tested: Mapping[str, tuple[RunOfTests, ...]] = field(default_factory=dict)
     """Results of tests by version, newest first."""
+    notice: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from gitindex.render.machine import offered
 from gitindex.render.people import HOLE, badge, environment, hole, index_link, laid_out
 from gitindex.render.text import carried, escaped, escaped_often, is_link, is_secure
 from gitindex.snippets import for_project
-from gitindex.views import HistoryEntry, ProjectView, RunOfTests
+from gitindex.views import HistoryEntry, Notice, ProjectView, RunOfTests
 
 if TYPE_CHECKING:
     from gitindex.facts.described import Described
@@ -62,7 +62,7 @@ def project(view: ProjectView) -> bytes:
         "body": "".join(body),
         "about": _about(view),
     }
-    frame = _frame(view.site_title, view.index)
+    frame = _frame(view.site_title, view.index) if view.notice is None else _framed(view, view.notice)
     return "".join([values[part] if at % 2 else part for at, part in enumerate(frame)]).encode()
 
 
@@ -72,8 +72,18 @@ def _frame(site_title: str, index: IndexName) -> tuple[str, ...]:
 
     The template is laid out once for an index, not once for each of its projects: that halves the cost of a page.
     """
+    return _framed(SimpleNamespace(site_title=site_title, index=index), None)
+
+
+def _framed(of: Any, notice: Notice | None) -> tuple[str, ...]:
     names = ("version", "lead", "banner", "install", "body", "about")
-    view = SimpleNamespace(site_title=site_title, index=index, name=hole("name"), display_name=hole("display_name"))
+    view = SimpleNamespace(
+        site_title=of.site_title,
+        index=of.index,
+        name=hole("name"),
+        display_name=hole("display_name"),
+        notice=notice,
+    )
     html = laid_out("project.html", view=view, root=_ROOT, **{name: hole(name) for name in names})
     return tuple(HOLE.split(html.decode()))
 
@@ -163,18 +173,28 @@ def _releases(view: ProjectView) -> Iterable[str]:
     for file in files:
         releases.setdefault(file.version, []).append(file)
     shown = view.latest or next(reversed(releases), "")
+    marks = view.notice.marks if view.notice is not None else {}
     for version, its_files in reversed(releases.items()):
         runs = view.tested.get(version, ()) if view.tested else ()
-        yield _release(version, its_files, runs, is_latest=version == view.latest, is_open=version == shown)
+        is_latest, is_open = version == view.latest, version == shown or version in marks
+        yield _release(version, its_files, runs, is_latest=is_latest, is_open=is_open, mark=marks.get(version))
 
 
 def _release(
-    version: str, its_files: list[FilePage], runs: tuple[RunOfTests, ...], *, is_latest: bool, is_open: bool
+    version: str,
+    its_files: list[FilePage],
+    runs: tuple[RunOfTests, ...],
+    *,
+    is_latest: bool,
+    is_open: bool,
+    mark: tuple[str, str] | None,
 ) -> str:
     """Return one release: what all its files share stands above them, the rest beside the file."""
     start, heading = _release_heading(version, is_open=is_open)
     if is_latest:
         heading += f" {badge('latest')}"
+    if mark is not None:
+        heading += f' <span class="badge change-{escaped(mark[0])}">{escaped(mark[1])}</span>'
     if not its_files:
         return f'{start[0]}{heading} <span class="aside">no files</span></summary>\n{start[1]}</div>\n</details>\n'
     first = its_files[0]

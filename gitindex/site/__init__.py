@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gitindex import layout
 from gitindex.differences import differs_in_content
@@ -37,10 +37,14 @@ from gitindex.site.stage import (
     whole,
     write_lists,
 )
-from gitindex.site.update import Differences, StoredFiles, differences, stage_work
+from gitindex.site.update import StoredFiles, stage_work
 from gitindex.snapshot import Snapshot
 from gitindex.storage import EmbeddedStore
+from gitindex.touched import Touched, touched
 from gitindex.views import HISTORY_LENGTH, HistoryEntry, ProjectEvent
+
+if TYPE_CHECKING:
+    from gitindex.site.notices import Notices
 
 
 class Past(Protocol):
@@ -81,7 +85,7 @@ class _Plan:
     mirrors: list[ServedIndex]
     since: str | None = None
     old: Snapshot | None = None
-    found: Differences | None = None
+    found: Touched | None = None
     old_files: Mapping[ProjectName, set[str]] = field(default_factory=dict)
     """The stored files that the site had, of the projects that are looked at."""
 
@@ -96,11 +100,13 @@ def render(
     extras: Mapping[str, bytes] = MappingProxyType({}),
     past: Past | None = None,
     full: bool = False,
+    notices: Notices | None = None,
 ) -> Report:
     """Write the site of *snapshot* to the folder *out*.
 
     With *indexes*, only these are in it. *extras* are files of its host, by path. *progress* is told how many projects
-    are done, and how many there are. With *full*, nothing is taken over from what the folder remembers.
+    are done, and how many there are. With *full*, nothing is taken over from what the folder remembers. With
+    *notices* it is a preview: the pages for people say what changes, and no update is made of it or upon it.
 
     Raises:
         CannotRunError: *out* was not made by gitindex, the content cannot be shown, or the disk fails.
@@ -114,6 +120,7 @@ def render(
     memory = SiteMemory(out / MARKER)
     try:
         rendering = _Rendering(snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects)
+        rendering.notices = notices
         return rendering.run(extras, progress, full=full)
     finally:
         memory.close()
@@ -142,6 +149,8 @@ class _Rendering:
         self._links = links
         self._store = self._store_of(snapshot)
         self._known: Mapping[IndexName, Listed] = {}
+        self.notices: Notices | None = None
+        """What pages say of the change that they preview, where they do."""
 
     def _store_of(self, snapshot: Snapshot) -> EmbeddedStore | None:
         is_embedded = snapshot.settings.storage.is_embedded
@@ -150,10 +159,16 @@ class _Rendering:
     def run(self, extras: Mapping[str, bytes], progress: Callable[[int, int], None] | None, *, full: bool) -> Report:
         """Do it."""
         options = json.dumps([sorted(map(str, self._wanted)), sorted(extras), self._past.ends if self._past else None])
-        renderer, revision = fingerprint(), self._revision()
+        renderer, revision = fingerprint(), None if self.notices else self._revision()
         made, self._known = self._memory.recall()
         plan = None
-        if made and not full and self._past and (made.renderer, made.options) == (renderer, options):
+        if (
+            made
+            and not full
+            and not self.notices
+            and self._past
+            and (made.renderer, made.options) == (renderer, options)
+        ):
             if made.revision == revision and not extras:
                 return Report(0, 0, 0, 0, made.revision)
             plan = self._update(made.revision)
@@ -196,14 +211,14 @@ class _Rendering:
         events = past.between(tip, past.head)
         if events is None:
             return None
-        found = differences(old, self._snapshot)
+        found = touched(old, self._snapshot)
         happened = list(events)
         for event in happened:
             found.projects[event.entry.index].add(event.project)
-        found.linking = self._memory.needing(found.moved)
+        linking = self._memory.needing(found.moved)
         stages, mirrors = _open_indexes(self._snapshot, self._wanted)
         try:
-            works = list(stage_work(old, self._snapshot, stages, found, self._known))
+            works = list(stage_work(old, self._snapshot, stages, self._known, found=found, linking=linking))
             files = self._files_of(old, {name for work in works for name in work.names} | _gone(old, found, works))
         except CannotRunError:  # the old revision cannot be shown any more, so what it had is not known
             return None
@@ -230,6 +245,7 @@ class _Rendering:
 
         def write_share(share: int, shares: int) -> _Done:
             writer = ProjectWriter(self._snapshot, self._links, folder, self._store, history)
+            writer.notices = self.notices
             mine = names[share::shares]
             for done, name in enumerate(mine):
                 if progress is not None and share == 0:
@@ -247,7 +263,7 @@ class _Rendering:
         lists = {name: listed for name, listed in self._known.items() if name in kept}
         for work in plan.stages:
             work.add_known()
-            lists[work.name] = write_lists(self._snapshot, work, folder, self._rows(work))
+            lists[work.name] = write_lists(self._snapshot, work, folder, self._rows(work), self.notices)
         return lists
 
     def _rows(self, work: StageWork) -> dict[ProjectName, str]:
@@ -267,12 +283,19 @@ class _Rendering:
     def _write_others(self, plan: _Plan, lists: Mapping[IndexName, Listed]) -> None:
         snapshot, folder = self._snapshot, self._folder
         for mirror in plan.mirrors:
-            folder.write(f"{mirror.name}/index.html", people.index(index_view(snapshot, mirror, 0), {}))
+            shown = index_view(snapshot, mirror, 0)
+            if self.notices is not None:
+                shown = replace(shown, notice=self.notices.of_index(mirror.name, folder.has_page))
+            folder.write(f"{mirror.name}/index.html", people.index(shown, {}))
         counts = {name: listed.projects for name, listed in lists.items()}
         before = {name: listed.projects for name, listed in self._known.items()}
         if plan.found is None or plan.found.users or plan.found.definitions or counts != before:
             stages, mirrors = _open_indexes(snapshot, self._wanted)
-            folder.write("index.html", people.landing(landing_view(snapshot, [*stages, *mirrors], counts)))
+            view = landing_view(snapshot, [*stages, *mirrors], counts)
+            if self.notices is not None:
+                indexes = [served.name for served in (*stages, *mirrors)]
+                view = replace(view, notice=self.notices.of_all(indexes, folder.has_page))
+            folder.write("index.html", people.landing(view))
         if plan.old is None:
             for name in people.STATICS:
                 folder.write(f"+site/{name}", people.static(name))
@@ -328,7 +351,7 @@ class _Done(NamedTuple):
         folder.unchanged += self.unchanged
 
 
-def _gone(old: Snapshot, found: Differences, works: Sequence[StageWork]) -> set[ProjectName]:
+def _gone(old: Snapshot, found: Touched, works: Sequence[StageWork]) -> set[ProjectName]:
     """Return the projects that an index had which is gone, or is written whole."""
     names = found.definitions | {work.name for work in works if work.is_whole}
     opened = (open_index(old, name) for name in names)

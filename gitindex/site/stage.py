@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import layout
 from gitindex.details import Details, read_details
@@ -29,6 +29,9 @@ from gitindex.snapshot import Snapshot
 from gitindex.storage import EmbeddedStore, paths_of
 from gitindex.tree import ObjectId
 from gitindex.views import FEED_LENGTH, HistoryEntry
+
+if TYPE_CHECKING:
+    from gitindex.site.notices import Notices
 
 History = Callable[[tuple[IndexName, ...], ProjectName], tuple[HistoryEntry, ...]]
 """Gives the newest that happened to a project in some indexes."""
@@ -77,13 +80,20 @@ class ProjectWriter:
     """Writes the pages of projects. What is equal in several indexes is made once."""
 
     def __init__(
-        self, snapshot: Snapshot, links: Links, folder: OutputFolder, store: EmbeddedStore | None, history: History
+        self,
+        snapshot: Snapshot,
+        links: Links,
+        folder: OutputFolder,
+        store: EmbeddedStore | None,
+        history: History,
     ) -> None:
         self._snapshot = snapshot
         self._links = links
         self._folder = folder
         self._store = store
         self._history = history
+        self.notices: Notices | None = None
+        """What pages say of the change that they preview, where they do."""
         self._reserved = frozenset(reserved_names(snapshot))
         self._name = ""
         self.needs: dict[ProjectName, set[ProjectName]] = {}
@@ -116,6 +126,8 @@ class ProjectWriter:
             view = project_view(
                 self._snapshot, served, page, steps, history=self._history(places, name), details=details
             )
+            if self.notices is not None:
+                view = replace(view, notice=self.notices.of_project(index, name))
             self._folder.write(f"{index}/project/{name}/index.html", project_html.project(view))
             work.gathered.add_project(name, page, index)
 
@@ -151,7 +163,13 @@ def stored_paths(page: ProjectPage, store: EmbeddedStore) -> Iterator[tuple[str,
                 yield provenance, ""
 
 
-def write_lists(snapshot: Snapshot, work: StageWork, folder: OutputFolder, rows: Mapping[ProjectName, str]) -> Listed:
+def write_lists(
+    snapshot: Snapshot,
+    work: StageWork,
+    folder: OutputFolder,
+    rows: Mapping[ProjectName, str],
+    notices: Notices | None = None,
+) -> Listed:
     """Write the lists of a stage, its page for people with these *rows*, and its feed; return what they are made of."""
     name = work.name
     status = {row.name: row.status for row in work.gathered.rows}
@@ -163,7 +181,10 @@ def write_lists(snapshot: Snapshot, work: StageWork, folder: OutputFolder, rows:
         folder.write(f"{name}/simple/index.html", machine.list_html(projects))
         folder.write(f"{name}/simple/index.json", machine.list_json(projects))
     entries = tuple(work.gathered.entries)
-    page = people.index(index_view(snapshot, work.served, len(rows), entries), rows)
+    view = index_view(snapshot, work.served, len(rows), entries)
+    if notices is not None:
+        view = replace(view, notice=notices.of_index(name, folder.has_page))
+    page = people.index(view, rows)
     folder.write(f"{name}/index.html", page)
     folder.write(f"{name}/feed.xml", feed.feed(feed_view(snapshot, work.served.index, work.gathered)))
     return Listed(len(rows), quarantined, entries, digest_of(page))
