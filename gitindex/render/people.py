@@ -70,7 +70,7 @@ def index(view: IndexView, rows: Mapping[ProjectName, str]) -> bytes:
 def _by_letter(rows: Mapping[ProjectName, str]) -> tuple[list[Letter], str]:
     """Return the letters that there are, and the rows under each: who has no script can jump there."""
     letters, parts = [], []
-    for start, names in groupby(rows, key=lambda name: "0" if name[0].isdecimal() else name[0]):
+    for start, names in groupby(rows, key=_letter):
         letter = Letter("0–9" if start == "0" else start.upper(), f"letter-{start}")  # noqa: RUF001 - from 0 to 9
         letters.append(letter)
         parts += [f'<tbody id="{letter.anchor}">\n', *(rows[name] for name in names), "</tbody>\n"]
@@ -92,6 +92,11 @@ HOLE = re.compile("\0([a-z_]+)\0")
 def hole(name: str) -> Markup:
     """Return a place on a page that is filled in later: no text that is carried has a NUL."""
     return Markup(f"\0{name}\0")  # noqa: S704
+
+
+def _letter(name: ProjectName) -> str:
+    """Return the letter that a name begins with; a digit, which is the only other thing, counts as 0."""
+    return name[0] if name[:1].isalpha() and name.isascii() else "0"
 
 
 STATICS = ("style.css", "script.js", "icon.svg")
