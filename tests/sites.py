@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,4 +55,4 @@ def index_of_many(view: IndexView, number: int) -> bytes:
     beginnings = ("aero", "bench", "csv", "data", "edge", "flow", "graph", "http", "7zip", "json", "lake", "yaml")
     names = sorted(ProjectName(f"{beginnings[at % 12]}-tool-{at:05}") for at in range(number))
     rows = {name: people.project_row(ProjectRow(name, "1.2.3", "", view.name)) for name in names}
-    return people.index(view, rows)
+    return people.index(replace(view, projects=number), rows)

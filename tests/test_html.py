@@ -17,7 +17,12 @@ from tests.test_render_people import INDEX
 @pytest.fixture(scope="module")
 def checker() -> list[str]:
     java = program("java", "apt install default-jre-headless")
-    return [java, "-jar", str(node_file("vnu-jar/build/dist/vnu.jar"))]
+    return [
+        java,
+        "-Dnu.validator.servlet.allow-forbidden-hosts=true",
+        "-jar",
+        str(node_file("vnu-jar/build/dist/vnu.jar")),
+    ]
 
 
 def findings(checker: list[str], *urls: str) -> list[dict[str, Any]]:
@@ -31,11 +36,12 @@ def test_every_page_of_the_example_is_valid(checker: list[str], tmp_path: Path) 
     site = example_site(tmp_path / "site")
     (site / "many").mkdir()
     (site / "many/index.html").write_bytes(index_of_many(INDEX, 60).replace(b"../../+site", b"../+site"))
-    paths = [path.relative_to(site).as_posix() for path in site.rglob("*") if path.suffix in {".html", ".css", ".svg"}]
+    paths = [path.relative_to(site).as_posix() for path in site.rglob("*") if path.suffix in {".html", ".css"}]
     assert len(paths) > 30
     with SiteServer(site, negotiates=False) as server:
         urls = [f"{server.url}/{path}" for path in sorted(paths)]
-        assert findings(checker, *urls) == []
+        # A drawing is a page only to itself, so it is read where it lies.
+        assert findings(checker, *urls, str(site / "+site/icon.svg")) == []
 
 
 def test_the_checker_finds_what_is_wrong(checker: list[str], tmp_path: Path) -> None:

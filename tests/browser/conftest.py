@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
 
 from tests.peers.server import SiteServer
 from tests.sites import example_site, program
@@ -49,6 +49,12 @@ def browser(_playwright: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
+def _note_failure(request: Request, errors: list[str]) -> None:
+    # What a page still loads when it is left is given up.
+    if request.failure != "net::ERR_ABORTED":
+        errors.append(f"{request.url}: {request.failure}")
+
+
 @pytest.fixture
 def errors() -> list[str]:
     """Return what pages complained of; the test fails where that is anything."""
@@ -65,7 +71,7 @@ def opened(browser: Browser, errors: list[str]) -> Iterator[Open]:
         context.set_default_timeout(20_000)
         context.on("console", lambda message: errors.append(f"{message.page and message.page.url}: {message.text}"))
         context.on("weberror", lambda error: errors.append(str(error.error)))
-        context.on("requestfailed", lambda request: errors.append(f"{request.url} failed"))
+        context.on("requestfailed", lambda request: _note_failure(request, errors))
         contexts.append(context)
         return context
 

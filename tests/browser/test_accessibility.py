@@ -27,9 +27,7 @@ def test_axe_finds_nothing(opened: Open, folder: Path, url: str, scheme: str, wi
     letters = folder / "letters/index.html"
     letters.parent.mkdir(exist_ok=True)
     letters.write_bytes(index_of_many(INDEX, 60).replace(b"../../+site", b"../+site"))
-    for path in [*pages_of(folder)]:
-        if path.startswith("many/"):
-            continue
+    for path in [path for path in pages_of(folder) if not path.startswith("many/")]:
         page.goto(url + path)
         page.evaluate(axe)
         assert page.evaluate(_RUN) == [], path
@@ -40,7 +38,5 @@ def test_axe_finds_what_is_wrong(opened: Open, url: str) -> None:
     page.goto(url)
     page.evaluate(node_file("axe-core/axe.min.js").read_text())
     page.evaluate("document.querySelector('.brand img').removeAttribute('alt')")
-    page.evaluate(
-        "document.querySelector('h1').style.color = getComputedStyle(document.documentElement).backgroundColor"
-    )
+    page.evaluate("document.querySelector('h1').style.color = '#ddd'")
     assert {finding.split(":")[0] for finding in page.evaluate(_RUN)} == {"image-alt", "color-contrast"}

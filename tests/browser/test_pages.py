@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tests.browser.conftest import UNSAFE, Open
 from tests.sites import index_of_many, pages_of
 from tests.test_render_people import INDEX, PROJECT, a_file
 
+Record = Callable[[str, object], None]
 MANY, FILES = 10_000, 2_000
 
 
@@ -33,7 +36,7 @@ def many(folder: Path) -> str:
 def test_no_page_complains_or_asks_for_anything_of_others(opened: Open, folder: Path, url: str) -> None:
     page = opened().new_page()
     asked: list[Response] = []
-    page.on("response", asked.append)
+    page.on("response", lambda response: asked.append(response))
     for path in pages_of(folder):
         page.goto(url + path)
     assert len({response.url for response in asked}) > 15
@@ -68,9 +71,6 @@ def test_enter_opens_what_was_found(page: Page, url: str) -> None:
     search.fill("slug")
     search.press("Enter")
     expect(page).to_have_url(f"{url}emilie/prod/project/slug-tools/")
-    page.go_back()
-    expect(page.get_by_role("searchbox")).to_have_value("slug")
-    expect(page.locator("#projects tbody tr:visible")).to_have_count(1)
 
 
 def test_indexes_are_found_by_any_word_of_theirs(page: Page, url: str) -> None:
@@ -92,7 +92,7 @@ def test_without_script_all_is_there_and_letters_lead_to_projects(opened: Open, 
     assert letters.all_text_contents() == ["0–9", *"ABCDEFGHJLY"]  # noqa: RUF001 - from 0 to 9
     letters.get_by_text("J").click()
     expect(page.get_by_role("link", name="json-tool-00009")).to_be_in_viewport()
-    page.get_by_text("uv", exact=True).click()
+    page.get_by_role("radio", name="uv").check()
     expect(page.locator(".lines:visible")).to_contain_text("[[tool.uv.index]]")
 
 
@@ -182,7 +182,9 @@ def test_the_keyboard_reaches_the_content_first(page: Page, url: str) -> None:
     expect(page).to_have_url(f"{url}emilie/prod/#content")
 
 
-def test_an_index_of_ten_thousand_projects_stays_usable(page: Page, url: str, many: str) -> None:
+def test_an_index_of_ten_thousand_projects_stays_usable(
+    page: Page, url: str, many: str, record_property: Record
+) -> None:
     page.goto(url + many)
     # Until the script has run, and until a letter that was typed is answered and drawn.
     ready = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
@@ -200,23 +202,25 @@ def test_an_index_of_ten_thousand_projects_stays_usable(page: Page, url: str, ma
             return times;
         }"""
     )
-    print(f"ready after {ready:.0f} ms; letters after {', '.join(f'{time:.0f}' for time in typed)} ms")
+    record_property("ready", ready)
+    record_property("typed", typed)
     assert ready < 5000
-    assert max(typed) < 1500
+    assert max(typed) < 1000
 
 
-def test_a_project_of_two_thousand_files_stays_usable(page: Page, folder: Path, url: str) -> None:
+def test_a_project_of_two_thousand_files_stays_usable(
+    page: Page, folder: Path, url: str, record_property: Record
+) -> None:
     versions = tuple(f"1.{at}" for at in range(FILES // 4))
     files = tuple(
         a_file(f"demo-{version}-{tag}.whl", version, f"{at * 4 + number:064x}")
         for at, version in enumerate(versions)
         for number, tag in enumerate(("py3-none-any", "cp311-abi3-win32", "cp312-abi3-win32", "cp313-abi3-win32"))
     )
-    view = PROJECT.__class__("Example", INDEX.name, ProjectPage(INDEX.newest[0].project, versions, files), "Demo",
-                             versions[-1], INDEX.index_url)  # fmt: skip
+    view = replace(PROJECT, page=ProjectPage(PROJECT.page.name, versions, files), latest=versions[-1])
     path = put(folder, "many/projects/project/demo/", project(view))
     page.goto(url + path)
     ready = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-    print(f"ready after {ready:.0f} ms")
+    record_property("ready", ready)
     assert page.locator("code[data-copy]").count() == FILES
     assert ready < 5000
