@@ -36,7 +36,7 @@ def many(folder: Path) -> str:
 def test_no_page_complains_or_asks_for_anything_of_others(opened: Open, folder: Path, url: str) -> None:
     page = opened().new_page()
     asked: list[Response] = []
-    page.on("response", lambda response: asked.append(response))
+    page.on("response", lambda response: asked.append(response))  # noqa: PLW0108 - it takes no builtin
     for path in pages_of(folder):
         page.goto(url + path)
     assert len({response.url for response in asked}) > 15
