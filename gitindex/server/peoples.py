@@ -73,6 +73,14 @@ def feed(revision: Revision, served: ServedIndex, gathered: Gathered) -> Made:
     return Made(atom.feed(view), revision.list_identity(served))
 
 
+def missing(site_title: str, depth: int) -> bytes:
+    """Return the page for what is not there, at a path that lies *depth* folders below the root of this server.
+
+    The site has the same page, with links from the root: it is asked for at any path and made once.
+    """
+    return people.missing(site_title, "../" * depth or "./")
+
+
 def static(name: str) -> Made:
     """Return what people's pages load, whose name stays the same over versions."""
     body = people.static(name)
