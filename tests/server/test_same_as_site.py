@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -107,6 +108,12 @@ def test_repository_with_all_there_is_is_served_as_it_is_rendered(tmp_path: Path
     content.release("emilie/dev", "sick", "1.0")
     content.statements("emilie/dev", "sick", status="quarantined")
     content.release("emilie/dev", "plus", "1.0+a.b", kind="sdist")
+    needs = "Requires-Dist: many\nRequires-Dist: far; extra == 'x'\n"
+    readme = "Description-Content-Type: text/markdown\n\n# *Read* me\n"
+    content.release("emilie/dev", "told", "1.0", kind="sdist", extra=needs + readme)
+    sha256 = content.entry("emilie/dev", "told", "1.0")["hashes"]["sha256"]
+    run = {"environment": "py", "outcome": "failed", "duration": 1, "time": "2026-11-22T08:00:00Z", "files": [sha256]}
+    content["indexes/emilie/dev/told/1.0.tests.json"] = json.dumps([run]).encode()
     provenance = b'{"version": 1, "attestation_bundles": []}'
     content.release("emilie/dev", "proven", "1.0", provenance=hashlib.sha256(provenance).hexdigest())
     content[content.stored("emilie/dev", "proven", "1.0") + layout.PROVENANCE_SUFFIX] = provenance
