@@ -755,8 +755,16 @@ def test_a_release_and_a_project_are_removed_with_their_files_and_yanks(
     run("upload", *dist.iterdir(), "--index", "emilie/dev", "--commit")
     run("yank", "demo==1.0", "--index", "emilie/dev", "--commit")
     run("yank", "demo==2.0", "--index", "emilie/dev", "--file", "demo-2.0.tar.gz", "--commit")
+    tests = repo.write(
+        "indexes/emilie/dev/demo/1.0.tests.json",
+        '[{"environment": "py", "outcome": "passed", "duration": 1, "time": "2026-11-22T08:00:00Z", "files": ["'
+        + "a" * 64
+        + '"]}]',
+    )
+    repo.commit("Tests")
     made = answer(run, "remove", "demo==1.0.0", "--index", "emilie/dev", "--commit")
     assert made["commit"] is not None
+    assert not tests.exists()
     assert tomllib.loads((repo.root / "indexes/emilie/dev/demo/project.toml").read_text()) == {
         "yanked": {"demo-2.0.tar.gz": ""}
     }

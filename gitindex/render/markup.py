@@ -12,7 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
-from html.parser import HTMLParser
+from html import unescape
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -59,18 +59,18 @@ def render(text: str, content_type: str) -> Fitted | None:
 
 
 def fit(html: str) -> Fitted | None:
-    """Fit sanitised HTML into a page; ``None`` where it is too deep or too long.
+    """Fit sanitised HTML into a page; ``None`` where it is too deep, too long, or not as sanitisers write it.
 
     Headings go below the page's own, ids get a prefix that no id of the page has, images become links (the page loads
     nothing from elsewhere), links that lead nowhere become text, and what HTML has dropped gives way to what it has.
+    Sanitisers write HTML in one regular form; what is in any other is not taken.
     """
-    census = _Census()
-    census.feed(html)
-    census.close()
-    fitting = _Fitting(census)
+    tokens = list(_TOKEN.finditer(html))
+    if sum(len(token[0]) for token in tokens) < len(html):
+        return None
+    fitting = _Fitting(*_census(tokens))
     try:
-        fitting.feed(html)
-        fitting.close()
+        fitting.take(tokens)
     except _TooDeepError:
         return None
     made = "".join(fitting.out)
@@ -92,7 +92,7 @@ _SAME_NAMES = frozenset(
         " li ol p pre s span strong sub summary sup table tbody td th thead tr ul var",
     )
 )
-_TOKEN = re.compile(r"[a-z][a-z0-9]{0,2}")
+_SHORT = re.compile(r"[a-z][a-z0-9]{0,2}")
 """A short class name of Pygments; no class of our own is one."""
 _OUTSIDE = re.compile(r"https?://[^\s/?#]|mailto:[^\s]", re.IGNORECASE)
 
@@ -103,40 +103,56 @@ def _own_id(text: str) -> str:
     return f"readme-{text}" if text and not re.search(r"\s", text) and text == carried(text) else ""
 
 
-class _Census(HTMLParser):
-    """Which ids and which levels of headings there are."""
+_TOKEN = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [a-z-]+="[^"]*")*)>|([^<]+)')
+_ATTRIBUTE = re.compile(r' ([a-z-]+)="([^"]*)"')
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.ids: set[str] = set()
-        self.levels: set[str] = set()
 
-    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        if own := _own_id(dict(attrs).get("id") or ""):
-            self.ids.add(own)
+def _given(text: str) -> dict[str, str]:
+    return {name: unescape(value) for name, value in _ATTRIBUTE.findall(text)} if text else {}
+
+
+def _census(tokens: Sequence[re.Match[str]]) -> tuple[set[str], set[str]]:
+    """Return which ids there are, as a page has them, and which levels of headings."""
+    ids: set[str] = set()
+    levels: set[str] = set()
+    for token in tokens:
+        end, tag, attributes, _ = token.groups()
+        if tag is None or end:
+            continue
         if tag in _HEADINGS:
-            self.levels.add(tag)
+            levels.add(tag)
+        if "id=" in attributes and (own := _own_id(_given(attributes).get("id", ""))):
+            ids.add(own)
+    return ids, levels
 
 
-class _Fitting(HTMLParser):
-    """Writes what is read of well-formed HTML, element by element: what is not named here is not written."""
+class _Fitting:
+    """Writes what is read of regular HTML, element by element: what is not named here is not written."""
 
-    def __init__(self, census: _Census) -> None:
-        super().__init__()
+    def __init__(self, ids: set[str], levels: set[str]) -> None:
         self.out: list[str] = []
         self.has_images = False
         self._open: list[tuple[str, str, int]] = []
         """Tag, what closes it, and where in *out* its content starts."""
-        self._left = census.ids
-        self._targets = frozenset(census.ids)
-        levels = {tag: f"h{min(6, _FIRST_LEVEL + place)}" for place, tag in enumerate(sorted(census.levels))}
-        self._names = {**{tag: tag for tag in _SAME_NAMES}, **_OTHER_NAMES, **levels}
+        self._left = ids
+        self._targets = frozenset(ids)
+        headings = {tag: f"h{min(6, _FIRST_LEVEL + place)}" for place, tag in enumerate(sorted(levels))}
+        self._names = {**{tag: tag for tag in _SAME_NAMES}, **_OTHER_NAMES, **headings}
 
-    def handle_data(self, data: str) -> None:
-        self.out.append(str(escape(carried(data))))
+    def take(self, tokens: Sequence[re.Match[str]]) -> None:
+        """Write what *tokens* stand for."""
+        for token in tokens:
+            end, tag, attributes, text = token.groups()
+            if text is not None:
+                self.out.append(carried(text))
+            elif end:
+                self._close(tag)
+            else:
+                self._start(tag, _given(attributes))
+        while self._open:
+            self._close(self._open[-1][0])
 
-    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
+    def _start(self, tag: str, given: dict[str, str]) -> None:
         if tag == "img":
             self._image(given)
         elif tag == "input":
@@ -146,7 +162,7 @@ class _Fitting(HTMLParser):
         else:
             self._element(tag, given)
 
-    def handle_endtag(self, tag: str) -> None:
+    def _close(self, tag: str) -> None:
         if tag in _VOID or not self._open:
             return
         opened, close, start = self._open.pop()
@@ -238,7 +254,7 @@ def _classes(tag: str, given: dict[str, str]) -> Sequence[str]:
     """Return our own classes for what an element is: none of the README's, which could look like the page's."""
     found = []
     words = given.get("class", "").split()
-    if tag == "span" and words and _TOKEN.fullmatch(words[0]):
+    if tag == "span" and words and _SHORT.fullmatch(words[0]):
         found.append(f"hl-{words[0]}")
     if tag in {"div", "aside"} and any(word in {"admonition", "markdown-alert"} for word in words):
         found.append("note")
