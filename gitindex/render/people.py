@@ -127,8 +127,11 @@ def stylesheet() -> bytes:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
+    from gitindex.render.compiled import CompiledTemplates  # noqa: PLC0415
+
     environment = Environment(
         loader=PackageLoader("gitindex", "render/templates"),
+        bytecode_cache=CompiledTemplates(str(files(__package__).joinpath("templates")), __file__),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
