@@ -114,8 +114,11 @@ def environment() -> Environment:
     """Return where the templates are, and what they may use."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
+    from gitindex.render.compiled import CompiledTemplates  # noqa: PLC0415
+
     made = Environment(
         loader=PackageLoader("gitindex", "render/templates"),
+        bytecode_cache=CompiledTemplates(str(files(__package__).joinpath("templates")), __file__),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
