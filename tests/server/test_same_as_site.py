@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -57,12 +58,24 @@ def asked(path: str) -> Iterator[tuple[str, str]]:
 
 def compare(served: Served, site: dict[str, bytes], exceptions: set[str]) -> None:
     """Ask for all of a site, twice: made, and from memory."""
+    compare_missing(served, site["404.html"])
     for path, data in site.items():
-        for url, accept in asked(path):
+        for url, accept in asked(path) if path != "404.html" else ():
             for encoding in ("identity", "gzip", "identity"):
                 response = served.get(url, {"Accept": accept, "Accept-Encoding": encoding})
                 assert response.status == 200, (path, url)
                 assert path in exceptions or response.content == data, (path, url)
+
+
+def compare_missing(served: Served, page: bytes) -> None:
+    """Ask for what is not there: the site's links lead to its root from anywhere, the server's from where one asked."""
+    (root,) = set(re.findall(rb'(?:href|src)="([^"#]*)\+site/', page))
+    assert root.startswith(b"/")
+    assert root.endswith(b"/")
+    for url, own in (("/nothing", b"./"), ("/404.html", b"./"), ("/nobody/nothing/", b"../../")):
+        response = served.get(url, {"Accept": HTML})
+        assert response.status == 404
+        assert response.body == re.sub(rb'(href|src)="' + re.escape(root), rb'\1="' + own, page)
 
 
 def mirror_pages(repository: Repository) -> set[str]:
