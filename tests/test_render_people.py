@@ -422,3 +422,33 @@ def test_hostile_text_in_a_feed_is_text(view: FeedView) -> None:
     if view.title:
         assert (tree.findtext(f"{ATOM}title") or "") == carried(view.title)
     assert feed.feed(view) == feed.feed(view)
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("", "/"),
+        ("https://packages.example.org", "/"),
+        ("https://packages.example.org/", "/"),
+        ("https://packages.example.org/a/b", "/a/b/"),
+        ("https://packages.example.org//elsewhere.example.org/", "/elsewhere.example.org/"),
+    ],
+)
+def test_the_page_of_what_is_not_there_knows_its_root_by_the_url_of_the_site(url: str, root: str) -> None:
+    assert people.root_of(url) == root
+    page = people.missing("Example packages", people.root_of(url))
+    assert f'href="{root}+site/style.css"'.encode() in page
+    assert b'content="noindex"' in page
+
+
+def test_rows_stand_under_their_letters_and_are_read_back_in_their_order() -> None:
+    names = [ProjectName(name) for name in ("0x", "7zip", "alpha", "apple", "beta", "zulu")]
+    rows = {name: people.project_row(ProjectRow(name, "1.0", "", DEV)) for name in names}
+    few = people.index(replace(INDEX, projects=len(rows)), rows)
+    many = people.index(replace(INDEX, projects=1000), rows)
+    assert people.read_rows(few) == people.read_rows(many) == rows
+    assert list(people.read_rows(many)) == names
+    bodies = {body.attrib["id"]: len(body) for body in parsed(many).iter("tbody")}
+    assert bodies == {"letter-0": 2, "letter-a": 2, "letter-b": 1, "letter-z": 1}
+    assert [link for link in links_of(many) if link.startswith("#letter")] == [f"#{anchor}" for anchor in bodies]
+    assert not [link for link in links_of(few) if link.startswith("#letter")]
