@@ -12,9 +12,8 @@ from hypothesis import given, strategies as st
 from gitindex.names import IndexName, UserName
 from gitindex.render.graph import MOST, graph
 from gitindex.views import Inheritance
+from tests.sites import SVG
 from tests.strategies import checked
-
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def name(text: str) -> IndexName:

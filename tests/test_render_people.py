@@ -26,10 +26,10 @@ from gitindex.views import (
     ProjectRow,
     ProjectView,
 )
+from tests.sites import ELEMENTS, SVG
 from tests.strategies import HOSTILE, checked, feed_views, index_views, landing_views, project_rows
 
 ATOM = "{http://www.w3.org/2005/Atom}"
-SVG = "{http://www.w3.org/2000/svg}"
 SITE = "https://packages.example.org/prefix/"
 SIMPLE = f"{SITE}emilie/dev/simple/"
 DEV, PROD, PYPI = (
@@ -286,13 +286,6 @@ def test_mirror_page_links_to_what_is_served_only() -> None:
 
 def assert_harmless(html: bytes) -> None:
     tree = parsed(html)
-    known = {
-        "html", "head", "meta", "title", "link", "script", "body", "a", "header", "nav", "ol", "ul", "li", "main",
-        "section", "h1", "h2", "h3", "p", "span", "div", "dl", "dt", "dd", "pre", "code", "strong", "table", "caption",
-        "thead", "tbody", "tr", "th", "td", "time", "footer", "aside", "details", "summary", "button", "img", "search",
-        "label", "input", "output", "kbd", "fieldset", "legend", "figure", "figcaption", "svg", "desc", "defs",
-        "marker", "path", "rect", "circle", "text", "g",
-    }  # fmt: skip
     attributes = {
         "lang", "charset", "http-equiv", "content", "name", "rel", "href", "type", "title", "class", "id", "role",
         "tabindex", "scope", "colspan", "datetime", "src", "alt", "width", "height", "hidden", "value", "checked",
@@ -300,7 +293,7 @@ def assert_harmless(html: bytes) -> None:
         "orient", "d", "marker-end", "x", "y", "rx", "cx", "cy", "r",
     }  # fmt: skip
     for element in tree.iter():
-        assert element.tag.removeprefix(SVG) in known
+        assert element.tag.removeprefix(SVG) in ELEMENTS
         assert {name for name in element.attrib if not name.startswith(("aria-", "data-"))} <= attributes
         assert element.tag != "script" or not element.text
         if "href" in element.attrib:
@@ -422,3 +415,33 @@ def test_hostile_text_in_a_feed_is_text(view: FeedView) -> None:
     if view.title:
         assert (tree.findtext(f"{ATOM}title") or "") == carried(view.title)
     assert feed.feed(view) == feed.feed(view)
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("", "/"),
+        ("https://packages.example.org", "/"),
+        ("https://packages.example.org/", "/"),
+        ("https://packages.example.org/a/b", "/a/b/"),
+        ("https://packages.example.org//elsewhere.example.org/", "/elsewhere.example.org/"),
+    ],
+)
+def test_the_page_of_what_is_not_there_knows_its_root_by_the_url_of_the_site(url: str, root: str) -> None:
+    assert people.root_of(url) == root
+    page = people.missing("Example packages", people.root_of(url))
+    assert f'href="{root}+site/style.css"'.encode() in page
+    assert b'content="noindex"' in page
+
+
+def test_rows_stand_under_their_letters_and_are_read_back_in_their_order() -> None:
+    names = [ProjectName(name) for name in ("0x", "7zip", "alpha", "apple", "beta", "zulu")]
+    rows = {name: people.project_row(ProjectRow(name, "1.0", "", DEV)) for name in names}
+    few = people.index(replace(INDEX, projects=len(rows)), rows)
+    many = people.index(replace(INDEX, projects=1000), rows)
+    assert people.read_rows(few) == people.read_rows(many) == rows
+    assert list(people.read_rows(many)) == names
+    bodies = {body.attrib["id"]: len(body) for body in parsed(many).iter("tbody")}
+    assert bodies == {"letter-0": 2, "letter-a": 2, "letter-b": 1, "letter-z": 1}
+    assert [link for link in links_of(many) if link.startswith("#letter")] == [f"#{anchor}" for anchor in bodies]
+    assert not [link for link in links_of(few) if link.startswith("#letter")]
