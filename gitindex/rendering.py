@@ -52,8 +52,8 @@ def run(
     is_revision = rev is not None or repository.is_bare
     snapshot = repository.at(rev or "HEAD") if is_revision else repository.worktree()
     _ = snapshot.settings
-    names = [_index_name(name) for name in index or ()]
-    _check_place(repository, out)
+    names = [index_name(name) for name in index or ()]
+    check_place(repository, out)
     lfs = repository.git_directory / "lfs" / "objects"
     past = Past(repository, snapshot.name if is_revision else repository.head())
     with progress_of("projects") as progress:
@@ -74,7 +74,8 @@ def _told(report: Report, out: Path) -> str:
     return f"{count(report.projects, 'project')} in {out}: {done}."
 
 
-def _index_name(text: str) -> IndexName:
+def index_name(text: str) -> IndexName:
+    """Return the index that an option names."""
     name = parse_index_name(text.strip("/"))
     if name is None:
         raise UsageError(
@@ -83,7 +84,7 @@ def _index_name(text: str) -> IndexName:
     return name
 
 
-def _check_place(repository: Repository, out: Path) -> None:
+def check_place(repository: Repository, out: Path) -> None:
     """Refuse a folder that is the repository's own: the site would be taken for releases, or for Git's objects."""
     target = out.resolve()
     own = [repository.git_directory]

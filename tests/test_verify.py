@@ -27,8 +27,8 @@ import pytest
 from gitindex import layout
 from gitindex.compare import Change
 from gitindex.errors import CannotRunError
+from gitindex.threads import spread
 from gitindex.verify import Journal, Patience, Report, verify
-from gitindex.verify.threads import spread
 from tests import hosts
 from tests.builders import file_info, make_sdist, make_tar_gz, make_wheel, make_zip, metadata, zip_info
 from tests.conftest import Result, Run

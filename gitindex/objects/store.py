@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -130,7 +131,7 @@ class Objects:
         if self.location.scheme in {"s3", "az"}:
             return self._asked("", lambda: delete(list(paths)))
         for path in paths:  # one that is missing would be an error, and say nothing of the others
-            self._unless_missing(path, lambda path=path: delete(path))
+            self._unless_missing(path, partial(delete, path))
         return None
 
     def names(self, folder: str) -> list[str]:

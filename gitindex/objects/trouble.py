@@ -44,7 +44,7 @@ def trouble(location: Location, path: str, error: Exception) -> CannotRunError:
     code = _CODE.search(said)
     status = _STATUS.search(said)
     name = code[1] if code else ""
-    if name == "NoSuchBucket" or name == "ContainerNotFound" or (not path and isinstance(error, FileNotFoundError)):
+    if name in {"NoSuchBucket", "ContainerNotFound"} or (not path and isinstance(error, FileNotFoundError)):
         return CannotRunError(f"{location}: there is no such {_container(location)}", help="create it, or see the name")
     if any(host in said for host in _NO_CREDENTIALS) or "Missing" in type(error).__name__:
         return CannotRunError(f"{location}: no credentials were given", help=_CREDENTIALS[location.scheme])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from gitindex.errors import GitindexError
 from gitindex.publish.kinds import kind_of, rank
@@ -27,9 +28,12 @@ class Known(NamedTuple):
     """Paths that a publish which was broken off may have written or removed since."""
 
 
-def steps_from(known: Known, wanted: Mapping[str, Entry], is_there: Callable[[str], bool]) -> list[Step]:
-    """Return what is to be done, in order; *is_there* is asked of the pages of indexes of which nothing is sure."""
-    ranked = []
+def plan(known: Known, wanted: Mapping[str, Entry], is_there: Callable[[str], bool]) -> list[list[Step]]:
+    """Return what is to be done, in groups: each is done before the next begins.
+
+    *is_there* is asked of the pages of indexes of which nothing is sure.
+    """
+    ranked: defaultdict[int, list[Step]] = defaultdict(list)
     for path, entry in wanted.items():
         before = known.files.get(path)
         if before == entry and path not in known.unsure:
@@ -37,28 +41,10 @@ def steps_from(known: Known, wanted: Mapping[str, Entry], is_there: Callable[[st
         is_new = before is None
         if path in known.unsure and kind_of(path) == "index":
             is_new = not is_there(path)
-        ranked.append((rank(path, "new" if is_new else "changed"), Step(path, entry)))
-    gone = (known.files.keys() | known.unsure) - wanted.keys()
-    ranked += [(rank(path, "gone"), Step(path, None)) for path in gone]
-    return [step for _, step in sorted(ranked, key=lambda one: (one[0], one[1].path))]
-
-
-def rank_of(step: Step, known: Known) -> tuple[Literal["write", "remove"], str]:
-    """Return what a step is, for people: what it does, and to what."""
-    del known
-    return ("remove" if step.entry is None else "write"), step.path
-
-
-def groups(steps: Iterable[Step], ranks: Callable[[Step], int]) -> list[list[Step]]:
-    """Return the steps by rank: each group is done before the next begins."""
-    found: list[list[Step]] = []
-    last = None
-    for step in steps:
-        if (its := ranks(step)) != last:
-            found.append([])
-            last = its
-        found[-1].append(step)
-    return found
+        ranked[rank(path, "new" if is_new else "changed")].append(Step(path, entry))
+    for path in (known.files.keys() | known.unsure) - wanted.keys():
+        ranked[rank(path, "gone")].append(Step(path, None))
+    return [sorted(steps, key=lambda step: step.path) for _, steps in sorted(ranked.items())]
 
 
 def check_removals(steps: Iterable[Step], known: Known, lasting: Collection[str], most: int | None) -> None:
