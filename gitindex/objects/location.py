@@ -54,7 +54,7 @@ def read_location(url: str) -> Location:
     if not path.isprintable() or any(segment in {"", ".", ".."} for segment in segments):
         raise UsageError(f"{_shown(parts)!r} is no place for objects", help=_HELP)
     if parts.scheme == "file":
-        if parts.netloc not in {"", "localhost"} or not segments:
+        if parts.netloc not in {"", "localhost"} or not segments or not path.startswith("/"):
             raise UsageError(f"{_shown(parts)!r} names no folder of this machine", help="write file:///folder")
         return Location("file", "", "/" + "/".join(segments))
     if not _BUCKET.fullmatch(parts.netloc):

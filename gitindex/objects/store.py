@@ -5,7 +5,9 @@ Each write is whole or not at all. What the store has against a request becomes 
 
 from __future__ import annotations
 
+import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -31,6 +33,9 @@ LONGEST = _PATIENCE + _TIMEOUT
 """How long a small write may be on its way at most."""
 _STAGED = re.compile(r"#\d+")
 """What a broken-off write to a folder leaves behind, after the name."""
+
+
+_VARIABLES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
 
 
 class Headers(NamedTuple):
@@ -157,16 +162,22 @@ class Objects:
         return {path.partition("/")[0] for path in found["common_prefixes"]} | {o["path"] for o in found["objects"]}
 
     def sweep(self, paths: Sequence[str]) -> None:
-        """Remove what writes of these *paths* left behind that were broken off; only a folder keeps such."""
+        """Remove what writes of these *paths* left behind that were broken off; only a folder keeps such.
+
+        A path that ends in ``/`` stands for all in that folder.
+        """
         folder = self.location.folder
         if folder is None:
             return
-        for parent in {path.rpartition("/")[0] for path in paths}:
-            wanted = {path.rpartition("/")[2] for path in paths if path.rpartition("/")[0] == parent}
+        wanted: defaultdict[str, set[str]] = defaultdict(set)
+        for path in paths:
+            parent, _, name = path.rpartition("/")
+            wanted[parent].add(name)
+        for parent, names in wanted.items():
             place = folder / parent
             for found in list(place.iterdir()) if place.is_dir() else ():
                 name, mark, number = found.name.rpartition("#")
-                if name in wanted and _STAGED.fullmatch(mark + number):
+                if (name in names or "" in names) and _STAGED.fullmatch(mark + number):
                     found.unlink(missing_ok=True)
 
     @property
@@ -213,7 +224,9 @@ def _open(location: Location) -> ObjectStore:
     from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
     retry: Any = {"max_retries": _RETRIES, "retry_timeout": _PATIENCE}
-    client: Any = {"timeout": _TIMEOUT, "connect_timeout": timedelta(seconds=10)}
+    # What the environment says of clients does not count beside options of ours.
+    allow_http = os.environ.get(f"{_VARIABLES.get(location.scheme)}_ALLOW_HTTP", "").lower() in {"1", "true"}
+    client: Any = {"timeout": _TIMEOUT, "connect_timeout": timedelta(seconds=10), "allow_http": allow_http}
     prefix = location.prefix or None
     try:
         match location.scheme:

@@ -221,3 +221,4 @@ class Lease:
             return
         self._objects.delete([path for path in parts if number_of(path[len(DATA) + 1 :]) <= mine])
         self._objects.delete([log_path(number) for number in numbers if number < mine])
+        self._objects.sweep([f"{LOG}/", f"{DATA}/"])

@@ -237,7 +237,8 @@ def read_document(number: int, data: bytes) -> Generation:
         lasting, shards = tuple(generation.lasting), tuple(generation.shards)
         expires = datetime.fromisoformat(generation.expires)  # type: ignore[arg-type]
         is_right = (
-            form == _FORM
+            _is_count(form)
+            and form == _FORM
             and generation.state in {"begun", "writing", "published"}
             and _HOLDER.fullmatch(generation.holder)
             and expires.tzinfo is not None
