@@ -1,1 +1,1 @@
-"""Publishing: real stores on the loopback interface and real folders, killed publishers, and readers that never rest."""
+"""Publishing: real stores on the loopback interface, real folders, killed publishers, readers that never rest."""

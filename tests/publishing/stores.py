@@ -65,7 +65,7 @@ class _Links(HTMLParser):
         super().__init__()
         self.found: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found += [value for name, value in attrs if name in {"href", "src"} and value]
 
 
@@ -111,7 +111,7 @@ def crawl(get: Get, roots: tuple[str, ...] = ("index.html",)) -> tuple[set[str],
         data = get(path)
         if data is None:
             again = get(origin) if origin is not None else None
-            if again is not None and path not in links_of(origin or "", again):
+            if origin is not None and (again is None or path not in links_of(origin, again)):
                 continue
             wrong.append(f"{path}, of {origin}, is missing")
             continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,16 @@ from obstore.store import S3Store
 
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.objects import Headers, Objects, read_location
+from gitindex.publish import publish
 from gitindex.publish.kinds import FILES_CACHE, PAGES_CACHE, headers_of, is_site_path
 from gitindex.publish.log import HeldError, Log
 from gitindex.publish.planning import WouldUndoError
-from gitindex.publish.record import BadRecordError, data_path, log_path, shard_count
+from gitindex.publish.record import BadRecordError, data_path, log_path, name_for, shard_count
 from gitindex.server import answers
 from tests.conftest import Run
 from tests.publishing.sites import ME, OTHER, Site, changed, content
-from tests.publishing.stores import S3, crawl, getter, published, records, running_s3
-from tests.repositories import IndexRepository, make_repository
+from tests.publishing.stores import crawl, getter, published, records, running_s3
+from tests.repositories import Content, IndexRepository, make_repository
 
 
 @pytest.fixture
@@ -61,18 +64,12 @@ def test_publish_of_the_same_writes_nothing_at_all(site: Site, target: str) -> N
 
 def test_another_revision_of_the_same_bytes_is_remembered(site: Site, target: str) -> None:
     site.publish(target)
-    site.commits.commit(Content_with_a_readme())
+    site.commits.commit(Content(content() | {"README.md": b"Nothing of the site."}))
     report = site.publish(target)
     assert report.written == ()
     newest, _ = Log(Objects(read_location(target))).newest()
     assert newest is not None
     assert newest.revision == str(site.commits.last)
-
-
-def Content_with_a_readme() -> Any:  # noqa: N802
-    found = content()
-    found["README.md"] = b"Nothing of the site."
-    return found
 
 
 def test_order_is_files_pages_lists_and_removals_last(site: Site, target: str) -> None:
@@ -104,7 +101,7 @@ def test_dry_run_writes_nothing_and_tells_all(site: Site, target: str, tmp_path:
     assert site.publish(target)[:2] == told[:2]
 
 
-def test_objects_have_the_headers_that_the_server_sends(site: Site, s3: S3, bucket: str) -> None:
+def test_objects_have_the_headers_that_the_server_sends(site: Site, bucket: str) -> None:
     site.publish(bucket)
     store = S3Store(read_location(bucket).bucket, prefix=read_location(bucket).prefix)
     wheel = next(path for path in site.files if path.endswith(".whl"))
@@ -123,7 +120,7 @@ def test_objects_have_the_headers_that_the_server_sends(site: Site, s3: S3, buck
 
 def test_headers_that_change_are_a_change(site: Site, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     site.publish(target)
-    monkeypatch.setattr("gitindex.publish.folder.headers_of", lambda path: Headers("text/plain", PAGES_CACHE))
+    monkeypatch.setattr("gitindex.publish.folder.headers_of", lambda _: Headers("text/plain", PAGES_CACHE))
     assert sorted(site.publish(target).written) == sorted(site.files)
 
 
@@ -211,8 +208,6 @@ def test_index_that_is_gone_was_nonvolatile_by_the_record(site: Site, target: st
     wanted = site.wanted(lasting=())  # a revision in which nothing is non-volatile any more
     files = {path: entry for path, entry in wanted.files.items() if not path.startswith("emilie/prod/")}
     with pytest.raises(WouldUndoError, match="non-volatile"):
-        from gitindex.publish import publish
-
         publish(Objects(read_location(target)), wanted._replace(files=files), may_follow=lambda _: None)
 
 
@@ -253,7 +248,7 @@ def test_who_looked_long_ago_does_not_begin_where_others_have_been(site: Site, t
     log = Log(Objects(read_location(target)))
     old, held = log.newest()
     for text in ("a", "b"):
-        site.render(content() | {"README.md": text.encode()})
+        site.render(Content(content() | {"README.md": text.encode()}))
         site.publish(target)
     before = records(target)
     with pytest.raises(HeldError, match="has just been here"):
@@ -264,11 +259,11 @@ def test_who_looked_long_ago_does_not_begin_where_others_have_been(site: Site, t
 # A record that somebody else wrote
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["../outside", "/etc/passwd", "a//b", "a/../b", "./a", ".host/x", ".gitindex/log/0000000001.json", "a\nb", "a\\b"]
-    + ["", "a/", "é", "x" * 1001, "a/.git/config"],
-)
+ELSEWHERE = ("../outside", "/etc/passwd", "a//b", "a/../b", "./a", ".host/x", ".gitindex/log/0000000001.json", "a\nb")
+NO_PATHS = ("a\\b", "", "a/", "é", "x" * 1001, "a/.git/config", "a#1", "a b", "-x")
+
+
+@pytest.mark.parametrize("path", [*ELSEWHERE, *NO_PATHS])
 def test_path_of_a_record_that_leads_elsewhere_is_refused(site: Site, target: str, path: str) -> None:
     assert not is_site_path(path)
     site.publish(target)
@@ -278,15 +273,13 @@ def test_path_of_a_record_that_leads_elsewhere_is_refused(site: Site, target: st
     part["paths"].append([path, "a" * 64, 1, 0])
     _put_record(objects, json.dumps(part).encode())
     site.render(changed(content()))
-    with pytest.raises(BadRecordError, match="no path of a site|not what gitindex writes") as raised:
+    with pytest.raises(BadRecordError, match=r"no path of a site") as raised:
         site.publish(target)
     assert "\n" not in str(raised.value)
 
 
 def _put_record(objects: Objects, part: bytes) -> None:
     """Put a part into the record as whoever can write there could, with a name that fits."""
-    from gitindex.publish.record import name_for
-
     (log,) = (found for found in objects.names(".gitindex/log"))
     document = json.loads(objects.read(log, 1 << 20) or b"")
     document["shards"] = [name_for(1, part)]
@@ -388,7 +381,8 @@ def test_older_or_unknown_revision_does_not_take_the_place_of_a_newer(
     assert run("publish", "--to", target, "--rev", first, "--force").code == 0
 
 
-def test_site_can_be_kept_in_a_folder_of_ones_own(repo: IndexRepository, run: Run, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("repo")
+def test_site_can_be_kept_in_a_folder_of_ones_own(run: Run, tmp_path: Path) -> None:
     target = f"file://{tmp_path}/published"
     assert run("publish", "--to", target, "--site", tmp_path / "mine", "--index", "emilie/prod").code == 0
     assert (tmp_path / "mine" / "emilie" / "prod" / "index.html").is_file()
@@ -401,10 +395,8 @@ def test_folder_of_the_repository_is_no_target(repo: IndexRepository, run: Run) 
     assert "own folders" in refused.err
 
 
-def test_publish_of_a_folder_twice_at_once_is_refused(repo: IndexRepository, run: Run, tmp_path: Path) -> None:
-    import fcntl
-    import os
-
+@pytest.mark.usefixtures("repo")
+def test_publish_of_a_folder_twice_at_once_is_refused(run: Run, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     held = os.open(mine, os.O_RDONLY)
@@ -415,30 +407,12 @@ def test_publish_of_a_folder_twice_at_once_is_refused(repo: IndexRepository, run
     assert "another gitindex of this machine" in refused.err
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "x",
-        "/srv/site",
-        "http://bucket/x",
-        "s3://",
-        "s3:///x",
-        "s3://bu cket",
-        "file://host/x",
-        "file:///",
-        "ftp://x",
-    ]
-    + [
-        "s3://bucket/../x",
-        "s3://bucket/a//b",
-        "s3://bucket?x=1",
-        "s3://bucket#x",
-        "file:relative",
-        "s3://[",
-        "s3://b\n",
-    ],
-)
+NO_FOLDERS = ("", "x", "/srv/site", "file://host/x", "file:///", "file:relative", "file:///a/../b")
+NO_BUCKETS = ("http://bucket/x", "s3://", "s3:///x", "s3://bu cket", "s3://bucket/../x", "s3://bucket/a//b", "s3://b\n")
+NO_PLACES = ("s3://bucket?x=1", "s3://bucket#x", "s3://[", "ftp://bucket", "s3://bucket:80/x")
+
+
+@pytest.mark.parametrize("url", [*NO_FOLDERS, *NO_BUCKETS, *NO_PLACES])
 def test_url_that_names_no_place_is_wrong_usage(url: str) -> None:
     with pytest.raises(UsageError):
         read_location(url)
@@ -455,9 +429,8 @@ def test_place_is_told_as_it_is_written() -> None:
         assert str(read_location(url + "/")) == url
 
 
-def test_store_that_does_not_do_it_is_one_line(
-    repo: IndexRepository, run: Run, s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("repo")
+def test_store_that_does_not_do_it_is_one_line(run: Run, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = run("publish", "--to", "s3://no-such-bucket/x")
     assert (missing.code, missing.err) == (
         3,
@@ -471,9 +444,8 @@ def test_store_that_does_not_do_it_is_one_line(
     assert unreachable.err.count("\n") == 1
 
 
-def test_wrong_credentials_are_one_line_and_never_printed(
-    repo: IndexRepository, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("repo")
+def test_wrong_credentials_are_one_line_and_never_printed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with running_s3(INITIAL_NO_AUTH_ACTION_COUNT="1") as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
@@ -486,7 +458,8 @@ def test_wrong_credentials_are_one_line_and_never_printed(
     assert "testing" not in refused.err
 
 
-def test_folder_that_cannot_be_written_to_is_one_line(repo: IndexRepository, run: Run, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("repo")
+def test_folder_that_cannot_be_written_to_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     refused = run("publish", "--to", f"file://{tmp_path}/file/below")
     assert refused.code == 3
