@@ -7,12 +7,14 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gitindex.objects import Objects
 from tests.publishing.sites import Site, content
 from tests.publishing.stores import crawl, getter, published
 from tests.repositories import Content
@@ -58,8 +60,20 @@ def publish_on(site: Site, target: str, times: int) -> None:
         site.publish(target, max_delete=1000)
 
 
+def slowly(put: Callable[..., None]) -> Callable[..., None]:
+    """Return a write that takes as long as one over a network, so that readers come between any two."""
+
+    def put_slowly(*arguments: Any) -> None:
+        time.sleep(0.004)
+        put(*arguments)
+
+    return put_slowly
+
+
 @pytest.mark.parametrize(("kind", "times"), [("file", 100), ("s3", 50)])
-def test_reader_never_sees_a_broken_link(tmp_path: Path, request: pytest.FixtureRequest, kind: str, times: int) -> None:
+def test_reader_never_sees_a_broken_link(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str, times: int
+) -> None:
     target = f"file://{tmp_path}/published" if kind == "file" else request.getfixturevalue("bucket")
     site = Site(tmp_path)
     site.render(content())
@@ -69,6 +83,8 @@ def test_reader_never_sees_a_broken_link(tmp_path: Path, request: pytest.Fixture
     readers = [spawning.Process(target=read_on, args=(target, ended, answers), daemon=True) for _ in range(2)]
     for reader in readers:
         reader.start()
+    if kind == "file":
+        monkeypatch.setattr(Objects, "put", slowly(Objects.put))
     try:
         publish_on(site, target, times)
         ended.set()
