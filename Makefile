@@ -25,10 +25,6 @@ help:
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
-.venv/installed-bench: .venv/installed
-	$(BIN)/python -m pip install --quiet --group bench
-	@touch $@
-
 # Other people's indexes and installers, by which tests/peers judges the server; without it those tests are skipped.
 .venv-peers/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-peers
@@ -52,14 +48,14 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 	$(BIN)/gitindex -C example-repo validate --all $(if $(BASE),--base '$(BASE)')
 
-# The servers that ours is compared with; what they stand on need not be what gitindex stands on.
+# What ours is compared with; what they stand on need not be what gitindex stands on.
 .venv-bench/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.3'
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --group rivals
 	@touch $@
 
-bench: .venv/installed-bench .venv-bench/installed
+bench: .venv/installed .venv-bench/installed
 	$(BIN)/python benchmarks/run.py --write
 
 docs: .venv/installed

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[1]
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, and used through tempfile only
 ROOM = 6 * 1024**3
 """Free bytes that the repositories and sites of a full run need."""
+LOOK_EVERY = 0.02
+"""Seconds between two looks at the memory of several processes."""
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 DROPPED = ("GIT_", "PYTHON", "COVERAGE")
 """Variables that make a child do other work than a user's: a hook's repository, no bytecode, coverage."""
@@ -84,6 +86,47 @@ def _run_once(command: Command) -> Figures:
             last_words = errors.read()[-600:].decode(errors="replace").strip()
             raise CommandFailedError(f"{' '.join(command.argv)}: exit code {process.returncode}\n{last_words}")
     return Figures(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * RSS_UNIT)
+
+
+def peak_of_all(argv: Sequence[str]) -> int | None:
+    """Run *argv* once, and return the most memory that its processes had together; ``None`` where only Linux can tell.
+
+    What they share is counted once (PSS in proc_pid_smaps(5)). It is looked at again and again, which costs time: this
+    is no run to take times of.
+    """
+    if not Path("/proc/self/smaps_rollup").exists():
+        return None
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
+    process = subprocess.Popen(
+        argv, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, sum(_pss(number) for number, _ in processes_of(process.pid)))
+        time.sleep(LOOK_EVERY)
+    if process.returncode:
+        raise CommandFailedError(f"{' '.join(argv)}: exit code {process.returncode}")
+    return peak
+
+
+def _pss(process: str) -> int:
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:  # it has just ended
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def processes_of(session: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield the processes of a session, each with the fields of its `stat` from the state on (proc(5))."""
+    for process in filter(str.isdigit, (folder.name for folder in Path("/proc").iterdir())):
+        try:
+            stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue  # it has just ended
+        fields = stat.rpartition(")")[2].split()
+        if int(fields[3]) == session and fields[0] != "Z":
+            yield process, fields
 
 
 def memory_folder() -> Path | None:

@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
@@ -60,17 +60,25 @@ def lacking() -> str:
     programs = [name for name in PROGRAMS if shutil.which(name) is None]
     if programs:
         return f"{' and '.join(programs)} cannot be found: install the packages of that name"
+    return not_installed()
+
+
+def not_installed() -> str:
+    """Return what has to be done to have the peers that are Python packages; empty where they are there."""
     return "" if (BENCH / "installed").exists() else "the peers are not installed: make .venv-bench/installed"
 
 
+def installed(names: Iterable[str]) -> list[str]:
+    """Return each with its version."""
+    folders = [str(path) for path in BENCH.glob("lib/*/site-packages")]
+    found = {item.name: item.version for item in distributions(path=folders)}
+    return [f"{name} {found[name]}" for name in names]
+
+
 def versions() -> str:
-    """Return the versions of the peers."""
-    found = {
-        item.name: item.version
-        for item in distributions(path=[str(path) for path in BENCH.glob("lib/*/site-packages")])
-    }
+    """Return the versions of the servers."""
     nginx = subprocess.run(["nginx", "-v"], check=True, capture_output=True, text=True).stderr.partition("/")[2].split()
-    return ", ".join([*(f"{name} {found[name]}" for name in PACKAGES), f"nginx {nginx[0]}"])
+    return ", ".join([*installed(PACKAGES), f"nginx {nginx[0]}"])
 
 
 def read_data(repository: Path) -> Data:
@@ -90,16 +98,17 @@ def lay_files(data: Data, folder: Path) -> None:
     for project, names in data.files.items():
         (folder / project).mkdir(parents=True)
         for name in names:
-            content = _whole(name) if project == data.large else b""
+            content = whole(name) if project == data.large else b""
             (folder / project / name).write_bytes(content)
 
 
-def _whole(filename: str) -> bytes:
+def whole(filename: str, requires_python: str | None = None) -> bytes:
     """Return a wheel or an sdist of no content that says of itself what its name says."""
     out = io.BytesIO()
     name, _, rest = filename.removesuffix(".tar.gz").partition("-")
     version = rest.partition("-")[0]
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+    requires = f"Requires-Python: {requires_python}\n" if requires_python else ""
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}".encode()
     if filename.endswith(".whl"):
         folder = f"{name}-{version}.dist-info"
         with zipfile.ZipFile(out, "w") as wheel:

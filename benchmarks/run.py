@@ -18,14 +18,14 @@ from typing import NamedTuple
 from audit import measure_audit
 from measure import memory_folder, python
 from peers import lacking
-from render import measure_full_render
+from render import DEFAULT, SECTION as RENDERING, SMALL as SMALL_SITE, measure_render
 from report import RESULTS, Row, put_section, table
-from serve import SECTION, measure_server
+from serve import SECTION as SERVING, measure_server
 from startup import measure_help, measure_one_release, rows_of
 from validate import measure_full_validate
 
 HERE = Path(__file__).parent
-PACKAGES = ("typer", "pydantic", "pygit2", "jinja2", "check-jsonschema", "dumb-pypi")
+PACKAGES = ("typer", "pydantic", "pygit2", "jinja2", "check-jsonschema")
 
 
 class Scale(NamedTuple):
@@ -34,7 +34,7 @@ class Scale(NamedTuple):
     sizes: tuple[tuple[int, int], ...]
     """Those in which one release is validated."""
     whole: tuple[int, int]
-    """The one of them that is validated and rendered whole, and has the history of the audit."""
+    """The one of them that is validated whole, and has the history of the audit."""
     commits: int
     """Of that history."""
 
@@ -54,7 +54,6 @@ def measured(folder: Path, scale: Scale, runs: int) -> Iterator[Row]:
     yield from rows_of(of_one_release)
     case, repository = named(scale.whole), folder / f"index-{scale.whole[1]}"
     yield from measure_full_validate(case, repository, runs)
-    yield from measure_full_render(case, repository, Path(f"{repository}.packages.jsonl"), runs)
     shutil.rmtree(repository)
     history = generated(folder / "history", scale.whole, "--bare", "--commits", str(scale.commits))
     yield from measure_audit(f"{case}, {scale.commits:,} commits", history, runs)
@@ -107,11 +106,15 @@ def main() -> None:
     about = surroundings("a tmpfs" if parent else "disk")
     text = f"{about}\n{table(rows)}"
     print(text)
+    size = SMALL_SITE if options.small else DEFAULT
+    rendering = f"{about}{measure_render(parent, size, large=not options.small, runs=options.runs)}"
+    print(rendering)
     serving = f"{about}{measure_server(parent, small=options.small, runs=options.runs)}"
     print(serving)
     if options.write:
         put_section("", text)
-        put_section(SECTION, serving)
+        put_section(RENDERING, rendering)
+        put_section(SERVING, serving)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from measure import DROPPED, ROOT
+from measure import DROPPED, ROOT, processes_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGESIZE")
@@ -99,12 +99,12 @@ class Server:
 
     def cpu(self) -> float:
         """Return the CPU seconds, user + system, of all its processes and of those of them that have ended."""
-        return sum(sum(map(int, fields[11:15])) for _, fields in self._processes()) / TICKS
+        return sum(sum(map(int, fields[11:15])) for _, fields in processes_of(self._process.pid)) / TICKS
 
     def rss(self) -> int:
         """Return the resident bytes of all its processes; what they share is counted for each of them."""
         found = 0
-        for process, _ in self._processes():
+        for process, _ in processes_of(self._process.pid):
             with contextlib.suppress(OSError):
                 found += int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]) * PAGE
         return found
@@ -112,10 +112,10 @@ class Server:
     def settled_rss(self, within: float = 10.0) -> int:
         """Return the resident bytes once the processes that only help the start have ended."""
         until = time.perf_counter() + within
-        before, now = -1, len(list(self._processes()))
+        before, now = -1, len(list(processes_of(self._process.pid)))
         while before != now and time.perf_counter() < until:
             time.sleep(1)
-            before, now = now, len(list(self._processes()))
+            before, now = now, len(list(processes_of(self._process.pid)))
         return self.rss()
 
     def stop(self) -> None:
@@ -130,17 +130,6 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._errors.close()
-
-    def _processes(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield the processes of the session, each with the fields of its `stat` from the state on (proc(5))."""
-        for process in filter(str.isdigit, (folder.name for folder in Path("/proc").iterdir())):
-            try:
-                stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-            except OSError:
-                continue  # it has just ended
-            fields = stat.rpartition(")")[2].split()
-            if int(fields[3]) == self._process.pid and fields[0] != "Z":
-                yield process, fields
 
     def _last_words(self) -> str:
         self._errors.seek(0)

@@ -14,12 +14,14 @@ from gitindex.storage import EmbeddedStore
 
 MARKER = ".gitindex-site"
 """The file that says that a folder was made by gitindex, and remembers from what."""
+HOST = ".host"
+"""The folder of what is for the operator of a web server: configurations. It is not served."""
 
 
 def _is_kept(path: str) -> bool:
     """Tell whether a path is a host's or Git's business: `.git`, `.nojekyll`, `.well-known`, `CNAME` at the top."""
     return path == "CNAME" or (
-        path.startswith(".") and "/" not in path and not path.startswith(atomic.TEMPORARY_PREFIX)
+        path.startswith(".") and "/" not in path and path != HOST and not path.startswith(atomic.TEMPORARY_PREFIX)
     )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from gitindex import layout
-from gitindex.errors import UsageError
+from gitindex.errors import CannotRunError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.names import IndexName, parse_index_name
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import Report, render
+from gitindex.snapshot import Snapshot
 from gitindex.words import Option
 
 OPTIONS = (
@@ -25,6 +27,8 @@ OPTIONS = (
     ),
     Option("rev", "--rev", "The revision; by default the working tree.", "REV"),
     Option("index", "--index", "Only this index; may be given several times.", "USER/INDEX", is_repeated=True),
+    Option("host", "--host", "Write what this host needs too: nginx, …, as docs/hosts.md lists them.", "NAME"),
+    Option("fallback", "--fallback", "How the host falls back to a mirror: redirect (the default) or proxy.", "HOW"),
     Option("full", "--full", "Render everything, whatever the folder remembers."),
     Option("as_json", "--json", "Answer in JSON."),
 )
@@ -37,6 +41,8 @@ def run(
     out: Path,
     rev: str | None = None,
     index: list[str] | None = None,
+    host: str | None = None,
+    fallback: str | None = None,
     full: bool = False,
     as_json: bool = False,
 ) -> int:
@@ -54,15 +60,53 @@ def run(
     _ = snapshot.settings
     names = [index_name(name) for name in index or ()]
     check_place(repository, out)
+    extras, notes = of_host(snapshot, names, host, fallback)
     lfs = repository.git_directory / "lfs" / "objects"
     past = Past(repository, snapshot.name if is_revision else repository.head())
     with progress_of("projects") as progress:
-        report = render(snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, past=past, full=full)
+        report = render(
+            snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, extras=extras, past=past, full=full
+        )
     if as_json:
-        print(json.dumps({"revision": snapshot.name, **report._asdict()}, indent=2))
+        print(json.dumps({"revision": snapshot.name, **report._asdict(), "notes": notes}, indent=2))
     else:
         print(printable(_told(report, out)))
+        for note in notes:
+            print(printable(f"note: {note}"))
     return 0
+
+
+def of_host(
+    snapshot: Snapshot, wanted: Collection[IndexName], name: str | None, fallback: str | None
+) -> tuple[Mapping[str, bytes], Sequence[str]]:
+    """Return the files that a host needs, by path in the site, and what it cannot do.
+
+    Raises:
+        UsageError: there is no such host, or it does not fall back in this way.
+        CannotRunError: a user has the name of one of its files, or something cannot stand in a configuration.
+
+    """
+    if name is None:
+        if fallback is not None:
+            raise UsageError("--fallback says how a host falls back", help="say which one with --host")
+        return {}, ()
+    from gitindex.hosts import HOSTS, host_site
+
+    host = HOSTS.get(name)
+    if host is None:
+        raise UsageError(f"{name!r} is no host that gitindex knows", help=f"take one of: {', '.join(HOSTS)}")
+    if fallback not in (None, "redirect", "proxy"):
+        raise UsageError(f"{fallback!r} is no way to fall back", help="take redirect or proxy")
+    is_proxy = fallback == "proxy"
+    if is_proxy and host.cannot_proxy is None:
+        raise UsageError(f"{name} can be no proxy", help="leave out --fallback")
+    site = host_site(snapshot, wanted, is_proxy=is_proxy)
+    files = host.files(site)
+    for path in files:
+        if snapshot.user_folder(path.partition("/")[0]) is not None:
+            raise CannotRunError(f"{path}: {name} needs this file, and a user has its name", help="rename the user")
+    notes = (*host.cannot, *(host.cannot_proxy or () if is_proxy else ()), *site.notes)
+    return files, notes
 
 
 def _told(report: Report, out: Path) -> str:

@@ -12,6 +12,8 @@ FEED_LENGTH = 50
 """Releases that a feed shows: the newest."""
 NEWEST = 5
 """Those of them that the page of an index shows."""
+HISTORY_LENGTH = 20
+"""Commits that the page of a project shows: the newest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,15 @@ project_rows = st.builds(
     status=hostile_texts,
     index=st.none() | index_names,
 )
+feed_entries = st.builds(
+    FeedEntry,
+    project=hostile_texts.map(ProjectName),
+    version=hostile_texts,
+    index=index_names,
+    updated=st.none() | upload_times,
+    link=hostile_texts,
+    yanked=_tuples(hostile_texts).map(tuple),
+)
 index_views = st.builds(
     IndexView,
     site_title=hostile_texts,
@@ -166,7 +175,8 @@ index_views = st.builds(
     order=_tuples(index_names).map(tuple),
     uploaders=_tuples(hostile_texts).map(tuple),
     mirror_url=hostile_texts,
-    projects=_tuples(project_rows).map(tuple),
+    projects=st.integers(0, 100_000),
+    newest=_tuples(feed_entries).map(tuple),
     index_url=hostile_texts,
 )
 project_views = st.builds(
@@ -177,15 +187,6 @@ project_views = st.builds(
     display_name=hostile_texts,
     latest=hostile_texts,
     index_url=hostile_texts,
-)
-feed_entries = st.builds(
-    FeedEntry,
-    project=hostile_texts.map(ProjectName),
-    version=hostile_texts,
-    index=index_names,
-    updated=st.none() | upload_times,
-    link=hostile_texts,
-    yanked=_tuples(hostile_texts).map(tuple),
 )
 feed_views = st.builds(
     FeedView,

@@ -976,10 +976,12 @@ def test_render_says_what_it_did(released: IndexRepository, run: Run, tmp_path: 
     first = answer(run, "render", "--out", tmp_path / "site")
     assert first["revision"] == "worktree"
     assert first["projects"] == 2
-    again = answer(run, "render", "--out", tmp_path / "site", "--rev", "HEAD")
+    again = answer(run, "render", "--out", tmp_path / "site", "--rev", "HEAD", "--full")
     assert again["revision"] == released.git("rev-parse", "HEAD")
     assert (again["written"], again["unchanged"], again["removed"]) == (0, first["written"], 0)
-    assert run("render", "--out", tmp_path / "site").out.startswith("2 projects in ")
+    updated = answer(run, "render", "--out", tmp_path / "site")
+    assert (updated["projects"], updated["written"], updated["unchanged"], updated["removed"]) == (0, 0, 0, 0)
+    assert run("render", "--out", tmp_path / "site", "--full").out.startswith("2 projects in ")
 
 
 def test_a_bare_repository_is_rendered_at_its_head(released: IndexRepository, run: Run, tmp_path: Path) -> None:

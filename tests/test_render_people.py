@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 import html5lib
 import pytest
-from hypothesis import given
+from hypothesis import given, strategies as st
 
 from gitindex.names import IndexName, ProjectName, Sha256, UserName
 from gitindex.pages import FilePage, ProjectPage, Status
@@ -25,7 +25,7 @@ from gitindex.views import (
     ProjectRow,
     ProjectView,
 )
-from tests.strategies import HOSTILE, checked, feed_views, index_views, landing_views, project_views
+from tests.strategies import HOSTILE, checked, feed_views, index_views, landing_views, project_rows, project_views
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 SITE = "https://packages.example.org/prefix/"
@@ -63,12 +63,26 @@ INDEX = IndexView(
     order=(DEV, PROD, PYPI),
     uploaders=("emilie", ":release-team"),
     mirror_url="",
-    projects=(ProjectRow(DEMO, "2.0", "", DEV), ProjectRow(ProjectName("old"), "", "archived", None)),
+    projects=2,
+    newest=(FeedEntry(DEMO, "2.0", DEV, "2026-11-22T07:25:00Z", "project/demo/#2.0"),),
     index_url=SIMPLE,
 )
+ROWS = (ProjectRow(DEMO, "2.0", "", DEV), ProjectRow(ProjectName("old"), "", "archived", None))
 MIRROR = replace(
-    INDEX, name=PYPI, kind="mirror", bases=(), order=(PYPI,), mirror_url="https://up.example.org/simple/", projects=()
+    INDEX,
+    name=PYPI,
+    kind="mirror",
+    bases=(),
+    order=(PYPI,),
+    mirror_url="https://up.example.org/simple/",
+    projects=0,
+    newest=(),
 )
+
+
+def index_page(view: IndexView) -> bytes:
+    """Return the page of an index with the rows that it counts: none, or those of the example."""
+    return people.index(view, {row.name: people.project_row(row) for row in ROWS[: view.projects]})
 
 
 def a_file(filename: str, version: str, sha256: str, yanked: str | None = None) -> FilePage:
@@ -103,8 +117,8 @@ PROJECT = ProjectView(
 PAGES = [
     ("", people.landing(LANDING)),
     ("", people.landing(LandingView("Empty", ()))),
-    ("emilie/dev/", people.index(INDEX)),
-    ("root/pypi/", people.index(MIRROR)),
+    ("emilie/dev/", index_page(INDEX)),
+    ("root/pypi/", index_page(MIRROR)),
     ("emilie/dev/project/demo/", people.project(PROJECT)),
 ]
 every_page = pytest.mark.parametrize(("path", "html"), PAGES, ids=["landing", "empty", "index", "mirror", "project"])
@@ -206,12 +220,12 @@ def test_landing_shows_users_and_what_their_indexes_promise() -> None:
     ],
 )
 def test_index_page_states_its_promise_in_words(view: IndexView, words: str) -> None:
-    facts = text_of(one(people.index(view), ".//dl"))
+    facts = text_of(one(index_page(view), ".//dl"))
     assert f"Promise {words}" in facts
 
 
 def test_index_page_shows_order_uploaders_and_projects() -> None:
-    html = people.index(INDEX)
+    html = index_page(INDEX)
     facts = text_of(one(html, ".//dl"))
     assert "Bases emilie/prod" in facts
     assert "emilie, group release-team" in facts
@@ -219,12 +233,12 @@ def test_index_page_shows_order_uploaders_and_projects() -> None:
     assert order == ["emilie/dev", "emilie/prod", "root/pypi"]
     rows = [[text_of(cell) for cell in row] for row in parsed(html).findall(".//tbody/tr")]
     assert rows == [["demo", "2.0", "", "emilie/dev"], ["old", "", "archived", ""]]
-    assert "Nothing has been released here yet." in text_of(parsed(people.index(replace(INDEX, projects=()))))
-    assert "May upload nobody" in text_of(parsed(people.index(replace(INDEX, uploaders=(), bases=()))))
+    assert "Nothing has been released here yet." in text_of(parsed(index_page(replace(INDEX, projects=0, newest=()))))
+    assert "May upload nobody" in text_of(parsed(index_page(replace(INDEX, uploaders=(), bases=()))))
 
 
 def test_lines_to_copy_make_the_index_the_only_one() -> None:
-    html = people.index(INDEX)
+    html = index_page(INDEX)
     pip, uv = (code.text for code in parsed(html).findall(".//pre/code"))
     assert pip == f"pip install --index-url {SIMPLE} NAME"
     assert uv == f'[[tool.uv.index]]\nname = "emilie-dev"\nurl = "{SIMPLE}"\ndefault = true'
@@ -234,22 +248,22 @@ def test_lines_to_copy_make_the_index_the_only_one() -> None:
 
 def test_lines_to_copy_are_quoted_for_the_shell_and_for_toml() -> None:
     url = "https://packages.example.org/a b/'\"$(id)\\/"
-    pip, uv = (code.text for code in parsed(people.index(replace(INDEX, index_url=url))).findall(".//pre/code"))
+    pip, uv = (code.text for code in parsed(index_page(replace(INDEX, index_url=url))).findall(".//pre/code"))
     assert pip == """pip install --index-url 'https://packages.example.org/a b/'"'"'"$(id)\\/' NAME"""
     assert uv is not None
     assert 'url = "https://packages.example.org/a b/\'\\"$(id)\\\\/"' in uv.splitlines()
 
 
 def test_lines_to_copy_of_a_site_without_url_say_what_to_fill_in() -> None:
-    html = people.index(replace(INDEX, index_url=""))
+    html = index_page(replace(INDEX, index_url=""))
     assert "URL stands for the address of this page followed by simple/." in text_of(parsed(html))
     assert parsed(html).findall(".//pre/code")[0].text == "pip install --index-url URL NAME"
     assert "URL stands for" in text_of(parsed(people.project(replace(PROJECT, index_url=""))))
 
 
 def test_mirror_page_links_to_what_is_served_only() -> None:
-    assert not [link for link in links_of(people.index(MIRROR)) if link.startswith(("simple", "feed"))]
-    served = links_of(people.index(replace(MIRROR, serves_mirror=True)))
+    assert not [link for link in links_of(index_page(MIRROR)) if link.startswith(("simple", "feed"))]
+    served = links_of(index_page(replace(MIRROR, serves_mirror=True)))
     assert {"simple/", "simple/index.json", "feed.xml"} <= set(served)
 
 
@@ -346,9 +360,9 @@ def test_hostile_text_does_nothing_on_the_landing_page(view: LandingView) -> Non
 
 
 @checked
-@given(index_views)
-def test_hostile_text_does_nothing_on_an_index_page(view: IndexView) -> None:
-    assert_harmless(people.index(view))
+@given(index_views, st.lists(project_rows, max_size=3))
+def test_hostile_text_does_nothing_on_an_index_page(view: IndexView, rows: list[ProjectRow]) -> None:
+    assert_harmless(people.index(view, {row.name: people.project_row(row) for row in rows}))
 
 
 @checked
@@ -362,7 +376,7 @@ def test_hostile_text_is_shown_as_text(text: str) -> None:
     file = FILES[0]._replace(filename=text, url=text, yanked=text, requires_python=text, upload_time=text)
     page = ProjectPage(DEMO, ("1.0",), (file,), Status("archived", text))
     project = people.project(replace(PROJECT, page=page, display_name=text))
-    index = people.index(replace(INDEX, title=text, description=text, uploaders=(text,)))
+    index = index_page(replace(INDEX, title=text, description=text, uploaders=(text,)))
     landing = people.landing(
         LandingView(text, ((text, text, (IndexCard(DEV, "stage", text, volatile=True, projects=0),)),))
     )
@@ -376,7 +390,7 @@ def test_file_of_another_scheme_is_named_and_not_linked() -> None:
     html = people.project(replace(PROJECT, page=page))
     assert not [link for link in links_of(html) if "javascript" in link]
     assert b"demo-2.0-py3-none-any.whl" in html
-    mirror = people.index(replace(MIRROR, mirror_url="javascript:alert(1)"))
+    mirror = index_page(replace(MIRROR, mirror_url="javascript:alert(1)"))
     assert not [link for link in links_of(mirror) if "javascript" in link]
 
 

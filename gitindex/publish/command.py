@@ -20,7 +20,7 @@ from gitindex.objects import Location, Objects, read_location
 from gitindex.publish import JOBS, Report, Wanted, publish
 from gitindex.publish.folder import read_site
 from gitindex.publish.planning import WouldUndoError
-from gitindex.rendering import check_place, index_name
+from gitindex.rendering import check_place, index_name, of_host
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import render
@@ -38,6 +38,7 @@ OPTIONS = (
     ),
     Option("rev", "--rev", "The revision; by default HEAD.", "REV"),
     Option("index", "--index", "Only this index; may be given several times.", "USER/INDEX", is_repeated=True),
+    Option("host", "--host", "Publish what this host needs too, as docs/hosts.md lists them.", "NAME"),
     Option("site", "--site", "The folder to render to; by default one in your cache.", "DIR", Path),
     Option("max_delete", "--max-delete", "How many objects may be removed.", "NUMBER", int, least=0),
     Option("force", "--force", "Publish whatever is there, and whoever is publishing."),
@@ -57,6 +58,7 @@ def run(
     to: str,
     rev: str | None = None,
     index: list[str] | None = None,
+    host: str | None = None,
     site: Path | None = None,
     max_delete: int | None = None,
     force: bool = False,
@@ -79,6 +81,7 @@ def run(
     revision = repository.commit_id(rev or "HEAD")
     snapshot = repository.at(revision)
     names = [index_name(name) for name in index or ()]
+    extras, notes = of_host(snapshot, names, host, None)
     if location.folder is not None:
         check_place(repository, location.folder)
     state = _state_folder(repository, location)
@@ -88,7 +91,9 @@ def run(
         past = Past(repository, revision)
         lfs = repository.git_directory / "lfs" / "objects"
         with progress_of("projects") as progress:
-            render(snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, past=past, full=full)
+            render(
+                snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, extras=extras, past=past, full=full
+            )
         wanted = Wanted(out, read_site(out), revision, _lasting(snapshot), _holder(state))
         with progress_of("objects") as progress:
             report = publish(
@@ -103,10 +108,13 @@ def run(
                 progress=progress,
             )
     if as_json:
-        print(json.dumps({"to": str(location), "revision": revision, "dry_run": dry_run, **report._asdict()}, indent=2))
+        answer = {"to": str(location), "revision": revision, "dry_run": dry_run, **report._asdict(), "notes": notes}
+        print(json.dumps(answer, indent=2))
     else:
         for line in _told(report, str(location), revision, dry_run=dry_run):
             print(printable(line))
+        for note in notes:
+            print(printable(f"note: {note}"))
     return 0
 
 

@@ -6,31 +6,13 @@ import re
 from typing import Literal
 
 from gitindex import layout
+from gitindex.hosts.rules import BYTES, CONTENT_TYPES, FILE_TYPES, FILES_CACHE, JSON, PAGES_CACHE
 from gitindex.objects import Headers
 
 MAX_PATH = 1000
 """Characters; S3 takes 1024 bytes with what goes before."""
 # What gitindex writes has no other characters, and nothing of it begins with a dot but what is not published.
 _PATH = re.compile(r"(?:[A-Za-z0-9_+@~][A-Za-z0-9._+@~!,=-]*/)*[A-Za-z0-9_+@~][A-Za-z0-9._+@~!,=-]*", re.ASCII)
-
-PAGES_CACHE = "max-age=0, must-revalidate"
-"""A longer time would hide new releases, from pip (26.2 and newer) as from uv."""
-FILES_CACHE = "max-age=365000000, immutable"
-_HTML = "text/html; charset=utf-8"
-_TEXT = "text/plain; charset=utf-8"
-_SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
-_BYTES = "application/octet-stream"
-_TYPES = {
-    "html": _HTML,
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "json": "application/json",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-    "ico": "image/x-icon",
-    "txt": _TEXT,
-    "xml": "application/atom+xml; charset=utf-8",
-}
 
 Kind = Literal["file", "other", "simple", "project", "list", "index", "landing"]
 """A stored file; a style or what a host needs; the simple page of a project; its page for people; a list or feed of an
@@ -70,13 +52,13 @@ def headers_of(path: str) -> Headers:
     A page is asked for again each time, by whoever has it. The name of a stored file says what is in it, so it never
     changes; what is said of where it came from may.
     """
+    extension = path.rpartition(".")[2]
     if kind_of(path) == "file":
-        if path.endswith(layout.PROVENANCE_SUFFIX):
-            return Headers("application/vnd.pypi.integrity.v1+json", PAGES_CACHE)
-        return Headers(_TEXT if path.endswith(layout.METADATA_SUFFIX) else _BYTES, FILES_CACHE)
+        is_provenance = path.endswith(layout.PROVENANCE_SUFFIX)
+        return Headers(FILE_TYPES.get(extension, BYTES), PAGES_CACHE if is_provenance else FILES_CACHE)
     if path.endswith("/index.json"):
-        return Headers(_SIMPLE_JSON, PAGES_CACHE)
-    return Headers(_TYPES.get(path.rpartition(".")[2], _BYTES), PAGES_CACHE)
+        return Headers(JSON, PAGES_CACHE)
+    return Headers(CONTENT_TYPES.get(extension, BYTES), PAGES_CACHE)
 
 
 _NEW: dict[Kind, int] = {"file": 0, "other": 1, "simple": 2, "project": 3, "list": 4, "index": 5, "landing": 10}

@@ -309,13 +309,11 @@ async def _make(state: State, asked: Asked, said: _Said) -> Answer:
         case ListOutside(upstream):
             answer = await state.mirrors.project_list(upstream, wanted.format, gzipped=said.is_gzipped)
             answer.generation = generation
-        case Slow(index, is_feed, _, commit) as slow:
+        case Slow(target, identity, commit):
             loop = asyncio.get_running_loop()
-            made = await loop.run_in_executor(
-                state.people.thread, lambda: state.people.page(index, commit, is_feed=is_feed)
-            )
-            content_type = answers.ATOM if is_feed else answers.HTML
-            answer = peoples_page(made, wanted, slow.identity, content_type=content_type)
+            made = await loop.run_in_executor(state.people.thread, state.people.page, target, commit)
+            content_type = answers.ATOM if target.is_feed else answers.HTML
+            answer = peoples_page(made, wanted, identity, content_type=content_type)
             answer.generation = generation
         case _:
             raise AssertionError(outcome)

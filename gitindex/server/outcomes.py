@@ -10,13 +10,12 @@ from gitindex.server import answers
 from gitindex.server.answers import Answer
 
 if TYPE_CHECKING:
-    from gitindex.names import IndexName
     from gitindex.served import ServedIndex
     from gitindex.server.access import Reader
     from gitindex.server.negotiation import Format
     from gitindex.server.revision import Outside, Revision
     from gitindex.server.stored import Place
-    from gitindex.server.targets import Asked, MirroredFile, StoredFile
+    from gitindex.server.targets import Asked, MirroredFile, PeoplesPage, StoredFile
     from gitindex.upstream.mirror import Upstream
 
 
@@ -67,10 +66,9 @@ class FileOutside(NamedTuple):
 
 
 class Slow(NamedTuple):
-    """A page of people that takes the reading of a whole index."""
+    """A page of people that takes the reading of a whole index, or of the history."""
 
-    index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
-    is_feed: bool
+    target: PeoplesPage
     identity: str
     commit: str
 

@@ -1,4 +1,4 @@
-"""Pages of people that take the reading of a whole index: made in a thread of their own, and by what differs."""
+"""Pages of people that take the reading of an index or of the history: in an own thread, and by what differs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from gitindex.errors import CannotRunError
+from gitindex.git import Past
 from gitindex.overview import Gathered
 from gitindex.resolve import project_names
 from gitindex.server import peoples
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gitindex.names import IndexName, ProjectName
     from gitindex.served import ServedIndex
     from gitindex.server.live import Source
+    from gitindex.server.targets import PeoplesPage
     from gitindex.views import ProjectRow
 
 _MOST_INDEXES = 16
@@ -36,13 +38,13 @@ class _Known:
 
 
 class People:
-    """Reads whole indexes, beside the thread that makes the pages of machines."""
+    """Reads whole indexes and histories, beside the thread that makes the pages of machines."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._thread = ThreadPoolExecutor(1, "people")
         self._stopped = threading.Event()
-        self._revision: Revision | None = None
+        self._now: tuple[Revision, Past] | None = None
         self._known: OrderedDict[IndexName, _Known] = OrderedDict()
 
     def close(self) -> None:
@@ -55,22 +57,24 @@ class People:
         """Where :meth:`page` is to be called."""
         return self._thread
 
-    def page(self, index: IndexName, commit: str, *, is_feed: bool) -> Made:
-        """Return the page or the feed of an index.
+    def page(self, target: PeoplesPage, commit: str) -> Made:
+        """Return the page or the feed of an index, or the page of a project that it has.
 
         Raises:
             CannotRunError: the index is not there any more, or something in it cannot be shown.
 
         """
-        if self._revision is None or self._revision.commit != commit:
-            self._revision = Revision(self._source.open().at(commit))
-        revision = self._revision
-        served = revision.index(index)
+        if self._now is None or self._now[0].commit != commit:
+            repository = self._source.open()
+            self._now = Revision(repository.at(commit)), Past(repository, commit)
+        revision, past = self._now
+        served = revision.index(target.index) if target.index is not None else None
         if served is None:
-            raise CannotRunError(f"{index}: no such index")
-        gathered = self._gather(revision, served)
-        make = peoples.feed if is_feed else peoples.index
-        return make(revision, served, gathered)
+            raise CannotRunError(f"{target.index}: no such index")
+        if target.project is not None:
+            return peoples.project(revision, past, served, target.project)
+        make = peoples.feed if target.is_feed else peoples.index
+        return make(revision, served, self._gather(revision, served))
 
     def _gather(self, revision: Revision, served: ServedIndex) -> Gathered:
         known = self._known.pop(served.name, None) or _Known()

@@ -5,31 +5,34 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from gitindex.names import ProjectName, is_project_name
+from gitindex.names import ProjectName
 from gitindex.overview import Gathered, feed_view, index_view, landing_view, project_view
 from gitindex.pages import project_page
 from gitindex.render import feed as atom, people
 from gitindex.resolve import project_names, walk
-from gitindex.served import ServedIndex, is_known
+from gitindex.served import ServedIndex
 from gitindex.server.revision import Made, MayRead, Revision
+from gitindex.views import HISTORY_LENGTH
 
 if TYPE_CHECKING:
-    from gitindex.resolve import Step
+    from gitindex.git import Past
 
 
-def project(revision: Revision, served: ServedIndex, name: ProjectName) -> Made | None:
-    """Return the page of a project; ``None`` where the stages do not have it.
+def project(revision: Revision, past: Past, served: ServedIndex, name: ProjectName) -> Made:
+    """Return the page of a project that the stages have.
 
     Raises:
         CannotRunError: it cannot be made.
 
     """
-    steps: tuple[Step, ...] = tuple(walk(revision.snapshot, served.order, name))
-    if not is_known(steps) or not is_project_name(name):
-        return None
+    steps = tuple(walk(revision.snapshot, served.order, name))
     page = project_page(name, steps, revision.links)
-    body = people.project(project_view(revision.snapshot, served.name, page, steps))
-    return revision.made(body, revision.project_identity(served, name), page, steps)
+    places = tuple(index.name for index in served.order if not index.is_mirror)
+    history = past.newest(revision.commit, places, name, HISTORY_LENGTH)
+    body = people.project(project_view(revision.snapshot, served.name, page, steps, tuple(history)))
+    made_of = f"{revision.project_identity(served, name)} {[entry.commit for entry in history]}"
+    identity = hashlib.blake2b(made_of.encode(), digest_size=16).hexdigest()
+    return revision.made(body, identity, page, steps)
 
 
 def landing(revision: Revision, may_read: MayRead) -> Made:

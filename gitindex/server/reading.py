@@ -269,15 +269,15 @@ class Reading:
         if served is None:
             return not_there(NO_INDEX)
         if target.project is not None:
-            identity = revision.project_identity(served, target.project)
-            if stale is not None and stale.key == identity:
-                return stale
-            found = peoples.project(revision, served, target.project)
-            return not_there(NO_PROJECT) if found is None else peoples_page(found, wanted, identity)
-        identity = revision.list_identity(served)
+            if not revision.has_project(served, target.project):
+                return not_there(NO_PROJECT)
+            # Commits may undo each other, and the history that the page shows has both.
+            identity = f"{revision.project_identity(served, target.project)} {revision.commit}"
+        else:
+            identity = revision.list_identity(served)
         if stale is not None and stale.key == identity:
             return stale
-        return Slow(target.index, target.is_feed, identity, revision.commit)
+        return Slow(target, identity, revision.commit)
 
     def _devpi_root(self, reader: Reader, revision: Revision) -> Answer:
         from gitindex.devpi import user_config  # noqa: PLC0415

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitindex import __version__, layout
 from gitindex.differences import differing
 from gitindex.model import Mirror, Stage
-from gitindex.names import IndexName, ProjectName, parse_filename
+from gitindex.names import IndexName, ProjectName, is_project_name, parse_filename
 from gitindex.pages import Links, ProjectList, ProjectPage, project_page, status_of
 from gitindex.render import machine
 from gitindex.resolve import Step, project_names, resolved_releases, walk
@@ -75,6 +75,10 @@ class Revision:
             found = self.index(name) if may_read(name) else None
             if found is not None:
                 yield found
+
+    def has_project(self, served: ServedIndex, name: ProjectName) -> bool:
+        """Tell whether the stages of an index have a project."""
+        return is_project_name(name) and is_known(tuple(walk(self.snapshot, served.order, name)))
 
     def project_identity(self, served: ServedIndex, name: ProjectName) -> str:
         """Return what the page of a project is made of, as far as manifests and settings say it."""

@@ -40,10 +40,7 @@ from gitindex.site.stage import (
 from gitindex.site.update import Differences, StoredFiles, differences, stage_work
 from gitindex.snapshot import Snapshot
 from gitindex.storage import EmbeddedStore
-from gitindex.views import HistoryEntry, ProjectEvent
-
-HISTORY_LENGTH = 20
-"""Commits that the page of a project shows: the newest."""
+from gitindex.views import HISTORY_LENGTH, HistoryEntry, ProjectEvent
 
 
 class Past(Protocol):

@@ -13,9 +13,10 @@ import pytest
 from obstore.store import S3Store
 
 from gitindex.errors import CannotRunError, UsageError
+from gitindex.hosts.rules import FILES_CACHE, PAGES_CACHE
 from gitindex.objects import Headers, Objects, read_location
 from gitindex.publish import publish
-from gitindex.publish.kinds import FILES_CACHE, PAGES_CACHE, headers_of, is_site_path
+from gitindex.publish.kinds import headers_of, is_site_path
 from gitindex.publish.log import HeldError, Log
 from gitindex.publish.planning import WouldUndoError
 from gitindex.publish.record import BadRecordError, data_path, log_path, name_for, shard_count
@@ -387,6 +388,16 @@ def test_site_can_be_kept_in_a_folder_of_ones_own(run: Run, tmp_path: Path) -> N
     assert run("publish", "--to", target, "--site", tmp_path / "mine", "--index", "emilie/prod").code == 0
     assert (tmp_path / "mine" / "emilie" / "prod" / "index.html").is_file()
     assert not (tmp_path / "published" / "emilie" / "dev").exists()
+
+
+def test_configuration_of_a_host_is_the_operators_and_not_published(
+    repo: IndexRepository, run: Run, tmp_path: Path
+) -> None:
+    assert run("publish", "--to", f"file://{tmp_path}/out", "--host", "nginx", "--site", tmp_path / "mine").code == 0
+    assert list((tmp_path / "mine" / ".host").rglob("*.conf"))
+    assert not (tmp_path / "out" / ".host").exists()
+    assert run("publish", "--to", f"file://{tmp_path}/out", "--host", "none").code == 2
+    assert repo.git("status", "--porcelain") == ""
 
 
 def test_folder_of_the_repository_is_no_target(repo: IndexRepository, run: Run) -> None:

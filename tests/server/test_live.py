@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gitindex.git import Past
 from gitindex.server import live
+from gitindex.site import render
 from tests.repositories import Content, IndexRepository, bare_clone, make_repository
 from tests.server.client import HTML, JSON, Served, serving
 from tests.server.conftest import shop_content
@@ -40,6 +42,28 @@ def test_commit_in_a_working_tree_is_served_and_no_request_fails(shop: IndexRepo
                 commit = await asyncio.to_thread(release, shop, version)
                 await shown(client, MANY, version)
                 await commit_is(client, commit)
+
+    asyncio.run(check())
+
+
+def test_history_of_a_project_has_what_was_done_and_undone(shop: IndexRepository, tmp_path: Path) -> None:
+    page = "emilie/dev/project/many/"
+
+    async def check() -> None:
+        async with serving(shop, tmp_path / "cache") as client:
+            before = await client.get(f"/{page}", {"Accept": HTML})
+            statement = Content()
+            statement.statements("emilie/dev", "many", status="deprecated")
+            shop.put(statement)
+            shop.commit("State it")
+            (shop.path / "indexes/emilie/dev/many/project.toml").unlink()
+            commit = shop.commit("Take it back")
+            await commit_is(client, commit)
+            after = await client.get(f"/{page}", {"Accept": HTML, "If-None-Match": before.etag})
+            assert after.status == 200
+            repository = shop.open()
+            render(repository.at(commit), tmp_path / "site", past=Past(repository, commit))
+            assert after.body == (tmp_path / "site" / page / "index.html").read_bytes()
 
     asyncio.run(check())
 

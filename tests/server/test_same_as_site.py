@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from packaging.version import Version
 
 from gitindex import layout
-from gitindex.git import Repository
+from gitindex.git import Past, Repository
 from gitindex.model import Mirror
 from gitindex.site import render
 from tests.repositories import Content, IndexRepository, make_repository, small_content
@@ -31,7 +31,7 @@ def rendered(repository: Repository, out: Path) -> dict[str, bytes]:
     """Return the files of the site by their paths."""
     head = repository.head()
     assert head is not None
-    render(repository.at(head), out)
+    render(repository.at(head), out, past=Past(repository, head))
     files = {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
     return {path: data for path, data in files.items() if not path.startswith(".")}
 
