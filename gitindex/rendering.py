@@ -10,6 +10,7 @@ from gitindex import layout
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.names import IndexName, parse_index_name
+from gitindex.objects import StoredObjects
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import Report, render
@@ -65,7 +66,15 @@ def run(
     past = Past(repository, snapshot.name if is_revision else repository.head())
     with progress_of("projects") as progress:
         report = render(
-            snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, extras=extras, past=past, full=full
+            snapshot,
+            out,
+            indexes=names,
+            lfs_objects=lfs,
+            progress=progress,
+            extras=extras,
+            past=past,
+            storage=storage_of(snapshot),
+            full=full,
         )
     if as_json:
         print(json.dumps({"revision": snapshot.name, **report._asdict(), "notes": notes}, indent=2))
@@ -116,6 +125,12 @@ def _told(report: Report, out: Path) -> str:
     if report.since is not None:
         return f"{count(report.projects, 'project')} in {out} looked at again, since {report.since[:12]}: {done}."
     return f"{count(report.projects, 'project')} in {out}: {done}."
+
+
+def storage_of(snapshot: Snapshot) -> StoredObjects | None:
+    """Return the storage whose files no public URL gives; ``None`` where there is no need to read it."""
+    storage = snapshot.settings.storage
+    return None if storage.is_embedded or storage.public_url else StoredObjects(storage.url)
 
 
 def index_name(text: str) -> IndexName:

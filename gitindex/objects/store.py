@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from gitindex import atomic
 from gitindex.errors import CannotRunError
 from gitindex.objects.location import Location
 from gitindex.objects.trouble import trouble
@@ -102,6 +103,7 @@ class Objects:
         """
         import obstore
 
+        self._make_folder()
         self._asked(path, lambda: obstore.put(self._store, path, source, attributes=self._attributes(headers)))
 
     def create(self, path: str, source: bytes | Path, headers: Headers) -> bool:
@@ -124,6 +126,7 @@ class Objects:
                 return False
             return True
 
+        self._make_folder()
         return self._asked(path, create)
 
     def delete(self, paths: Sequence[str]) -> None:
@@ -185,6 +188,14 @@ class Objects:
         """Whether there is a place at all: a folder need not be there yet."""
         return self.location.folder is None or self.location.folder.is_dir()
 
+    def _make_folder(self) -> None:
+        """Make the folder that the place is, for the first write: to read from one that is not there makes none."""
+        if (folder := self.location.folder) is not None and self._opened is None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise atomic.cannot_write(folder, error) from None
+
     @property
     def _store(self) -> ObjectStore:
         if self._opened is None:
@@ -231,7 +242,7 @@ def _open(location: Location) -> ObjectStore:
     try:
         match location.scheme:
             case "file":
-                return LocalStore(location.prefix, automatic_cleanup=True, mkdir=True)
+                return LocalStore(location.prefix, automatic_cleanup=True)
             case "s3":
                 return S3Store(location.bucket, prefix=prefix, client_options=client, retry_config=retry)
             case "gs":

@@ -20,7 +20,7 @@ from gitindex.objects import Location, Objects, read_location
 from gitindex.publish import JOBS, Report, Wanted, publish
 from gitindex.publish.folder import read_site
 from gitindex.publish.planning import WouldUndoError
-from gitindex.rendering import check_place, index_name, of_host
+from gitindex.rendering import check_place, index_name, of_host, storage_of
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import render
@@ -92,7 +92,15 @@ def run(
         lfs = repository.git_directory / "lfs" / "objects"
         with progress_of("projects") as progress:
             render(
-                snapshot, out, indexes=names, lfs_objects=lfs, progress=progress, extras=extras, past=past, full=full
+                snapshot,
+                out,
+                indexes=names,
+                lfs_objects=lfs,
+                progress=progress,
+                extras=extras,
+                past=past,
+                storage=storage_of(snapshot),
+                full=full,
             )
         wanted = Wanted(out, read_site(out), revision, _lasting(snapshot), _holder(state))
         with progress_of("objects") as progress:

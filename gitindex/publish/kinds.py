@@ -6,8 +6,8 @@ import re
 from typing import Literal
 
 from gitindex import layout
-from gitindex.hosts.rules import BYTES, CONTENT_TYPES, FILE_TYPES, FILES_CACHE, JSON, PAGES_CACHE
-from gitindex.objects import Headers
+from gitindex.hosts.rules import BYTES, CONTENT_TYPES, JSON, PAGES_CACHE
+from gitindex.objects import Headers, stored_headers
 
 MAX_PATH = 1000
 """Characters; S3 takes 1024 bytes with what goes before."""
@@ -52,13 +52,11 @@ def headers_of(path: str) -> Headers:
     A page is asked for again each time, by whoever has it. The name of a stored file says what is in it, so it never
     changes; what is said of where it came from may.
     """
-    extension = path.rpartition(".")[2]
     if kind_of(path) == "file":
-        is_provenance = path.endswith(layout.PROVENANCE_SUFFIX)
-        return Headers(FILE_TYPES.get(extension, BYTES), PAGES_CACHE if is_provenance else FILES_CACHE)
+        return stored_headers(path)
     if path.endswith("/index.json"):
         return Headers(JSON, PAGES_CACHE)
-    return Headers(CONTENT_TYPES.get(extension, BYTES), PAGES_CACHE)
+    return Headers(CONTENT_TYPES.get(path.rpartition(".")[2], BYTES), PAGES_CACHE)
 
 
 _NEW: dict[Kind, int] = {"file": 0, "other": 1, "simple": 2, "project": 3, "list": 4, "index": 5, "landing": 10}

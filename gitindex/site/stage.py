@@ -17,7 +17,7 @@ from gitindex.resolve import Step, project_names, walk
 from gitindex.served import ServedIndex, is_known, reserved_names
 from gitindex.site.memory import Listed
 from gitindex.snapshot import Snapshot
-from gitindex.storage import EmbeddedStore, paths_of
+from gitindex.storage import Store, paths_of
 from gitindex.tree import ObjectId
 from gitindex.views import FEED_LENGTH, HistoryEntry
 
@@ -67,7 +67,7 @@ class ProjectWriter:
     """Writes the pages of projects. What is equal in several indexes is made once."""
 
     def __init__(
-        self, snapshot: Snapshot, links: Links, folder: OutputFolder, store: EmbeddedStore | None, history: History
+        self, snapshot: Snapshot, links: Links, folder: OutputFolder, store: Store | None, history: History
     ) -> None:
         self._snapshot = snapshot
         self._links = links
@@ -113,7 +113,7 @@ class ProjectWriter:
             made = self._shared[key] = _Shared(page, machine.project_html(page), machine.project_json(page))
         return made
 
-    def _write_files(self, page: ProjectPage, store: EmbeddedStore) -> None:
+    def _write_files(self, page: ProjectPage, store: Store) -> None:
         for path, sha256 in stored_paths(page, store):
             if sha256:
                 self._folder.copy(path, sha256, store)
@@ -121,7 +121,7 @@ class ProjectWriter:
                 self._folder.write_checked(path, store)
 
 
-def stored_paths(page: ProjectPage, store: EmbeddedStore) -> Iterator[tuple[str, str]]:
+def stored_paths(page: ProjectPage, store: Store) -> Iterator[tuple[str, str]]:
     """Yield path and sha256 of the stored files of a page that are in the site; of provenance no digest is known."""
     for file in page.files:
         digest, metadata = file.sha256, file.core_metadata
