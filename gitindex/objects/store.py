@@ -136,11 +136,11 @@ class Objects:
         def delete(some: str | list[str]) -> None:
             obstore.delete(self._store, some)
 
-        if self.location.scheme in {"s3", "az"}:
-            return self._asked("", lambda: delete(list(paths)))
-        for path in paths:  # one that is missing would be an error, and say nothing of the others
-            self._unless_missing(path, partial(delete, path))
-        return None
+        try:
+            self._asked(next(iter(paths), ""), lambda: delete(list(paths)))
+        except _MissingError:  # of some; it says nothing of the others
+            for path in paths:
+                self._unless_missing(path, partial(delete, path))
 
     def names(self, folder: str) -> list[str]:
         """Return the paths of all objects in a folder and below it, sorted.
