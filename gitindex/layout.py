@@ -59,5 +59,10 @@ def is_manifest(name: str) -> bool:
 
 
 def stored_path(sha256: str, filename: str) -> str:
-    """Return where a stored file lies: the same path in the repository, in an object store and in the site."""
+    """Return where a stored file lies in the repository and in the site; see also :func:`path_in_storage`."""
     return f"{FILES}/{sha256[:2]}/{sha256[2:]}/{filename}"
+
+
+def path_in_storage(path: str) -> str:
+    """Return where a stored file lies in a storage outside of the repository: all in there are files."""
+    return path.removeprefix(f"{FILES}/")

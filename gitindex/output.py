@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gitindex import atomic
 from gitindex.errors import CannotRunError
-from gitindex.storage import EmbeddedStore
+from gitindex.storage import Store
 
 MARKER = ".gitindex-site"
 """The file that says that a folder was made by gitindex, and remembers from what."""
@@ -122,7 +122,7 @@ class OutputFolder:
         else:
             self._replace(target, lambda: ([data], None))
 
-    def copy(self, path: str, sha256: str, store: EmbeddedStore) -> None:
+    def copy(self, path: str, sha256: str, store: Store) -> None:
         """Put a stored file there. One of that size that is there was checked when it came, and is left alone."""
         if path in self.produced:
             return
@@ -133,7 +133,7 @@ class OutputFolder:
             return
         self._replace(target, lambda: store.read(path, sha256))
 
-    def write_checked(self, path: str, store: EmbeddedStore) -> None:
+    def write_checked(self, path: str, store: Store) -> None:
         """Put a stored document there whose digest the page does not carry."""
         with store.open(path, "") as stream:
             self.write(path, stream.read())

@@ -93,8 +93,8 @@ class ProjectList:
 class Links:
     """Where the files of a snapshot are downloaded from.
 
-    Whoever reads a storage that is a folder, and so *can_serve* its files, needs no public URL for it. With *settings*,
-    it is as if the snapshot had these.
+    Whoever reads the storage, and so *can_serve* its files, needs no public URL for it. With *settings*, it is as if
+    the snapshot had these.
     """
 
     def __init__(self, snapshot: Snapshot, *, can_serve: bool = False, settings: Settings | None = None) -> None:
@@ -103,8 +103,7 @@ class Links:
         self._is_embedded = settings.storage.is_embedded
         public = settings.storage.public_url
         self._public = public if public.endswith("/") or not public else public + "/"
-        is_served = can_serve and settings.storage.url.startswith("file://")
-        if not self._is_embedded and not public and not is_served:
+        if not self._is_embedded and not public and not can_serve:
             raise CannotRunError(
                 f"{layout.SETTINGS}: storage.url is {settings.storage.url!r}, and storage.public_url does not say where"
                 " its files are downloaded from",

@@ -11,6 +11,7 @@ from gitindex import layout
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.names import IndexName, parse_index_name
+from gitindex.objects import StoredObjects
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import Report, render
@@ -73,9 +74,9 @@ def run(
     is_revision = rev is not None or repository.is_bare
     snapshot = repository.at(rev or "HEAD") if is_revision else repository.worktree()
     _ = snapshot.settings
-    names = [_index_name(name) for name in index or ()]
-    _check_place(repository, out)
-    extras, notes = _of_host(snapshot, names, host, fallback)
+    names = [index_name(name) for name in index or ()]
+    check_place(repository, out)
+    extras, notes = of_host(snapshot, names, host, fallback)
     lfs = repository.git_directory / "lfs" / "objects"
     past = Past(repository, snapshot.name if is_revision else repository.head())
     with progress_of("projects") as progress:
@@ -88,6 +89,7 @@ def run(
             progress=progress,
             extras=extras,
             past=past,
+            storage=storage_of(snapshot),
             full=full,
             notices=notices,
         )
@@ -108,7 +110,7 @@ def _notices(base: Snapshot, head: Snapshot) -> Notices:
     return Notices(preview(base, head))
 
 
-def _of_host(
+def of_host(
     snapshot: Snapshot, wanted: Collection[IndexName], name: str | None, fallback: str | None
 ) -> tuple[Mapping[str, bytes], Sequence[str]]:
     """Return the files that a host needs, by path in the site, and what it cannot do.
@@ -150,7 +152,14 @@ def _told(report: Report, out: Path) -> str:
     return f"{count(report.projects, 'project')} in {out}: {done}."
 
 
-def _index_name(text: str) -> IndexName:
+def storage_of(snapshot: Snapshot) -> StoredObjects | None:
+    """Return the storage whose files no public URL gives; ``None`` where there is no need to read it."""
+    storage = snapshot.settings.storage
+    return None if storage.is_embedded or storage.public_url else StoredObjects(storage.url)
+
+
+def index_name(text: str) -> IndexName:
+    """Return the index that an option names."""
     name = parse_index_name(text.strip("/"))
     if name is None:
         raise UsageError(
@@ -159,7 +168,7 @@ def _index_name(text: str) -> IndexName:
     return name
 
 
-def _check_place(repository: Repository, out: Path) -> None:
+def check_place(repository: Repository, out: Path) -> None:
     """Refuse a folder that is the repository's own: the site would be taken for releases, or for Git's objects."""
     target = out.resolve()
     own = [repository.git_directory]

@@ -17,6 +17,7 @@ from gitindex.errors import CannotRunError, RefusedError
 from gitindex.finding import Finding, Severity
 from gitindex.git import WORKTREE, Repository
 from gitindex.model import Manifest
+from gitindex.objects import StoredObjects
 from gitindex.rules.hints import without_restore
 from gitindex.snapshot import NO_REVISION, Snapshot
 from gitindex.tree import Entry, Folder, Overlay, find, leaf
@@ -51,6 +52,8 @@ def carry_out(
     if errors:
         raise RefusedError([without_restore(finding) for finding in errors])
     paths = _paths_to_commit(repository, worktree, plan) if commit else ()
+    if plan.uploads:
+        StoredObjects(worktree.settings.storage.url).keep(plan.uploads)
     put(repository.root, plan)
     committed = _commit(repository, paths, plan.summary) if paths else None
     return Outcome(tuple(sorted(changes)), tuple(findings), committed)

@@ -685,9 +685,11 @@ def test_a_project_that_is_closed_takes_no_release(repo: IndexRepository, run: R
         assert files_below(repo.path) == before
 
 
-def test_upload_to_a_mirror_or_to_an_object_store_is_refused(repo: IndexRepository, run: Run, dist: Path) -> None:
+def test_upload_to_a_mirror_or_to_no_storage_is_refused(repo: IndexRepository, run: Run, dist: Path) -> None:
     assert "is a mirror" in run("upload", dist / "demo-1.0.tar.gz", "--index", "root/pypi").err
-    repo.write("gitindex.toml", 'format = 1\n[storage]\nurl = "s3://bucket"\npublic_url = "https://f.example.org/"\n')
+    repo.write(
+        "gitindex.toml", 'format = 1\n[storage]\nurl = "file://elsewhere/x"\npublic_url = "https://f.example.org/"\n'
+    )
     result = run("upload", dist / "demo-1.0.tar.gz", "--index", "emilie/dev")
     assert result.code == 3
     assert is_one_line(result.err)

@@ -41,6 +41,7 @@ COMMANDS: dict[str, _Entry] = {
     "token": _Entry("token", "token", "Create, list and revoke tokens that may read indexes."),
     "rule": _Entry("reference", "rule", "List the rules, or explain one."),
     "render": _Entry("render", "render", "Write the site: simple pages for installers, pages for people."),
+    "publish": _Entry("publish", "publish", "Render the site and upload what changed."),
     "serve": _Entry("serve", "serve", "Serve the index over HTTP, straight from Git's objects."),
     "install": _Entry("install", "install", "Run pip or uv against this repository, without a server."),
     "config": _Entry("setup", "config", "Print the lines that point a tool to an index."),

@@ -39,7 +39,7 @@ from gitindex.site.stage import (
 )
 from gitindex.site.update import StoredFiles, stage_work
 from gitindex.snapshot import Snapshot
-from gitindex.storage import EmbeddedStore
+from gitindex.storage import EmbeddedStore, Store
 from gitindex.touched import Touched, touched
 from gitindex.views import HISTORY_LENGTH, HistoryEntry, ProjectEvent
 
@@ -99,13 +99,15 @@ def render(
     progress: Callable[[int, int], None] | None = None,
     extras: Mapping[str, bytes] = MappingProxyType({}),
     past: Past | None = None,
+    storage: Store | None = None,
     full: bool = False,
     notices: Notices | None = None,
 ) -> Report:
     """Write the site of *snapshot* to the folder *out*.
 
     With *indexes*, only these are in it. *extras* are files of its host, by path. *progress* is told how many projects
-    are done, and how many there are. With *full*, nothing is taken over from what the folder remembers. With
+    are done, and how many there are. *storage* has the files that are kept outside of the repository and have no public
+    URL: they are copied into the site. With *full*, nothing is taken over from what the folder remembers. With
     *notices* it is a preview: the pages for people say what changes, and no update is made of it or upon it.
 
     Raises:
@@ -113,13 +115,15 @@ def render(
         NotThereError: an index is not there.
 
     """
-    links = Links(snapshot)
+    links = Links(snapshot, can_serve=storage is not None)
     _check_wanted(snapshot, indexes)
     folder = OutputFolder(out)
     folder.begin()
     memory = SiteMemory(out / MARKER)
     try:
-        rendering = _Rendering(snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects)
+        rendering = _Rendering(
+            snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects, storage=storage
+        )
         rendering.notices = notices
         return rendering.run(extras, progress, full=full)
     finally:
@@ -139,6 +143,7 @@ class _Rendering:
         wanted: Collection[IndexName],
         past: Past | None,
         lfs_objects: Path | None,
+        storage: Store | None,
     ) -> None:
         self._snapshot = snapshot
         self._folder = folder
@@ -147,14 +152,18 @@ class _Rendering:
         self._past = past
         self._lfs_objects = lfs_objects
         self._links = links
+        self._storage = storage
         self._store = self._store_of(snapshot)
         self._known: Mapping[IndexName, Listed] = {}
         self.notices: Notices | None = None
         """What pages say of the change that they preview, where they do."""
 
-    def _store_of(self, snapshot: Snapshot) -> EmbeddedStore | None:
+    def _store_of(self, snapshot: Snapshot) -> Store | None:
         is_embedded = snapshot.settings.storage.is_embedded
-        return EmbeddedStore(snapshot.root, self._lfs_objects) if is_embedded else None
+        return EmbeddedStore(snapshot.root, self._lfs_objects) if is_embedded else self._storage
+
+    def _links_of(self, snapshot: Snapshot) -> Links:
+        return Links(snapshot, can_serve=self._storage is not None)
 
     def run(self, extras: Mapping[str, bytes], progress: Callable[[int, int], None] | None, *, full: bool) -> Report:
         """Do it."""
@@ -232,7 +241,7 @@ class _Rendering:
         store = self._store_of(snapshot)
         if store is None or snapshot.settings.storage.public_url:
             return {}
-        stored = StoredFiles(snapshot, _open_indexes(snapshot, self._wanted)[0], store, Links(snapshot))
+        stored = StoredFiles(snapshot, _open_indexes(snapshot, self._wanted)[0], store, self._links_of(snapshot))
         return {name: stored.of(name) for name in names}
 
     def _write(self, plan: _Plan, progress: Callable[[int, int], None] | None) -> dict[IndexName, Listed]:
@@ -256,7 +265,9 @@ class _Rendering:
             gathered = [work.gathered for work in plan.stages]
             return _Done(gathered, folder.produced, folder.folders, folder.written, folder.unchanged, writer.needs)
 
-        for done in in_shares(write_share, shares_for(len(names))):
+        # The connections to an object store do not outlive a fork.
+        shares = 1 if self._storage is not None else shares_for(len(names))
+        for done in in_shares(write_share, shares):
             done.put_into(plan.stages, folder)
             self._memory.note_needs(done.needs)
         kept = {served.name for served in _open_indexes(self._snapshot, self._wanted)[0]} if plan.old else set()

@@ -26,7 +26,7 @@ from gitindex.resolve import Step, project_names, walk
 from gitindex.served import ServedIndex, is_known, reserved_names
 from gitindex.site.memory import Listed
 from gitindex.snapshot import Snapshot
-from gitindex.storage import EmbeddedStore, paths_of
+from gitindex.storage import Store, paths_of
 from gitindex.tree import ObjectId
 from gitindex.views import FEED_LENGTH, HistoryEntry
 
@@ -84,7 +84,7 @@ class ProjectWriter:
         snapshot: Snapshot,
         links: Links,
         folder: OutputFolder,
-        store: EmbeddedStore | None,
+        store: Store | None,
         history: History,
     ) -> None:
         self._snapshot = snapshot
@@ -143,7 +143,7 @@ class ProjectWriter:
             made = self._shared[key] = _Shared(page, details, machine.project_html(page), machine.project_json(page))
         return made
 
-    def _write_files(self, page: ProjectPage, store: EmbeddedStore) -> None:
+    def _write_files(self, page: ProjectPage, store: Store) -> None:
         for path, sha256 in stored_paths(page, store):
             if sha256:
                 self._folder.copy(path, sha256, store)
@@ -151,7 +151,7 @@ class ProjectWriter:
                 self._folder.write_checked(path, store)
 
 
-def stored_paths(page: ProjectPage, store: EmbeddedStore) -> Iterator[tuple[str, str]]:
+def stored_paths(page: ProjectPage, store: Store) -> Iterator[tuple[str, str]]:
     """Yield path and sha256 of the stored files of a page that are in the site; of provenance no digest is known."""
     for file in page.files:
         digest, metadata = file.sha256, file.core_metadata

@@ -16,7 +16,7 @@ from gitindex.served import ServedIndex, open_index
 from gitindex.site.memory import Listed
 from gitindex.site.stage import StageWork, gathering, stored_paths, whole
 from gitindex.snapshot import Snapshot
-from gitindex.storage import EmbeddedStore
+from gitindex.storage import Store
 from gitindex.touched import Touched, project_of
 
 
@@ -54,7 +54,7 @@ def _order(served: ServedIndex) -> list[IndexName]:
 class StoredFiles:
     """Which stored files the pages of a snapshot's stages link to."""
 
-    def __init__(self, snapshot: Snapshot, stages: Sequence[ServedIndex], store: EmbeddedStore, links: Links) -> None:
+    def __init__(self, snapshot: Snapshot, stages: Sequence[ServedIndex], store: Store, links: Links) -> None:
         self._snapshot = snapshot
         self._stages = stages
         self._store = store
