@@ -20,8 +20,8 @@ NODE = ROOT / ".node/node_modules"
 ELEMENTS = {
     "html", "head", "meta", "title", "link", "script", "body", "a", "header", "nav", "ol", "ul", "li", "main",
     "section", "h1", "h2", "h3", "p", "br", "span", "div", "dl", "dt", "dd", "pre", "code", "strong", "table",
-    "caption", "thead", "tbody", "tr", "th", "td", "time", "footer", "aside", "details", "summary", "button", "img", "search",
-    "label", "input", "output", "kbd", "fieldset", "legend", "figure", "figcaption", "svg", "desc", "defs",
+    "caption", "thead", "tbody", "tr", "th", "td", "time", "footer", "aside", "details", "summary", "button", "img",
+    "search", "label", "input", "output", "kbd", "fieldset", "legend", "figure", "figcaption", "svg", "desc", "defs",
     "marker", "path", "rect", "circle", "text", "g",
 }  # fmt: skip
 """All that pages for people and simple pages are made of, less what a README may bring."""
