@@ -26,7 +26,7 @@ from gitindex.resolve import Step, project_names, walk
 from gitindex.served import ServedIndex, is_known, reserved_names
 from gitindex.site.memory import Listed
 from gitindex.snapshot import Snapshot
-from gitindex.storage import Store, paths_of
+from gitindex.storage import EmbeddedStore, Store, paths_of
 from gitindex.tree import ObjectId
 from gitindex.views import FEED_LENGTH, HistoryEntry
 
@@ -139,7 +139,8 @@ class ProjectWriter:
         made = self._shared.get(key)
         if made is None or any(identity is None for _, _, identity in key):
             page = project_page(name, steps, self._links)
-            details = read_details(page, newest_version(page), steps, self._store)
+            embedded = self._store if isinstance(self._store, EmbeddedStore) else None
+            details = read_details(page, newest_version(page), steps, embedded)
             made = self._shared[key] = _Shared(page, details, machine.project_html(page), machine.project_json(page))
         return made
 

@@ -114,7 +114,7 @@ def test_objects_have_the_headers_that_the_server_sends(site: Site, bucket: str)
     json_type = "application/vnd.pypi.simple.v1+json"
     assert sent["emilie/prod/simple/index.json"] == pages | {"Content-Type": json_type}
     assert sent["emilie/prod/feed.xml"] == pages | {"Content-Type": answers.ATOM.decode()}
-    assert sent["+site/style.css"] == pages | {"Content-Type": answers.CSS.decode()}
+    assert sent["+site/style.css"] == pages | {"Content-Type": answers.STATICS["+site/style.css"].decode()}
     assert sent[wheel + ".metadata"]["Cache-Control"] == FILES_CACHE
     assert headers_of("files/00/11/a.whl.provenance").cache_control == PAGES_CACHE  # it may be added to
 
