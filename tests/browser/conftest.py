@@ -31,13 +31,14 @@ def url(folder: Path) -> Iterator[str]:
         yield f"{server.url}/"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _playwright() -> Iterator[Playwright]:
+    # As long as it is there, its event loop counts as running, and no other test could run one of its own.
     with sync_playwright() as playwright:
         yield playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(_playwright: Playwright) -> Iterator[Browser]:
     """Return Chromium with a profile of its own."""
     path = program("chromium", "apt install chromium")
