@@ -119,13 +119,21 @@ def json_values(data: bytes) -> Any:
         return None
 
 
+def toml_values(data: bytes, most: int) -> dict[str, Any] | Problem:
+    """Return what a TOML document of somebody else's holds, read as warily as ours; it may have *most* bytes."""
+    try:
+        return _parse_toml(data, most)[1]
+    except _BadDocumentError as error:
+        return error.problem
+
+
 def too_large(path: str, size: int) -> Unreadable:
     """Return what a document over the limit reads as; it is never loaded."""
     return Unreadable(path, (_too_large(size),))
 
 
-def _too_large(size: int) -> Problem:
-    return Problem(f"the file has {size:,} bytes, and may have {layout.MAX_DOCUMENT:,}")
+def _too_large(size: int, most: int = layout.MAX_DOCUMENT) -> Problem:
+    return Problem(f"the file has {size:,} bytes, and may have {most:,}")
 
 
 def _has_no_duplicate_key(manifest: Manifest, data: bytes) -> bool:
@@ -154,9 +162,9 @@ def _has_no_duplicate_key(manifest: Manifest, data: bytes) -> bool:
     return data.count(b":") == colons
 
 
-def _decode(data: bytes) -> str:
-    if len(data) > layout.MAX_DOCUMENT:
-        raise _BadDocumentError(_too_large(len(data)).message)
+def _decode(data: bytes, most: int = layout.MAX_DOCUMENT) -> str:
+    if len(data) > most:
+        raise _BadDocumentError(_too_large(len(data), most).message)
     if data.startswith(b"\xef\xbb\xbf"):
         raise _BadDocumentError("the file starts with a byte order mark, and must be plain UTF-8", 1)
     try:
@@ -198,10 +206,10 @@ _LONG_KEY = re.compile(rf"(?<![\w\\-])(?:{_KEY_PART}){{50}}", re.ASCII)
 """More dotted parts than any key has; tomllib takes time that grows with their square."""
 
 
-def _parse_toml(data: bytes) -> tuple[str, dict[str, Any]]:
+def _parse_toml(data: bytes, most: int = layout.MAX_DOCUMENT) -> tuple[str, dict[str, Any]]:
     import tomllib  # noqa: PLC0415 - a change of releases alone needs no TOML but the index's
 
-    text = _decode(data)
+    text = _decode(data, most)
     if _LONG_KEY.search(text):
         raise _BadDocumentError("not TOML that can be read: a dotted key has more than 50 parts")
     try:

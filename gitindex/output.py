@@ -133,6 +133,10 @@ class OutputFolder:
             return
         self._replace(target, lambda: store.read(path, sha256))
 
+    def place(self, path: str) -> str:
+        """Make the folders of a file that somebody else writes, and return where it belongs; it is kept."""
+        return self._target(path)
+
     def write_checked(self, path: str, store: Store) -> None:
         """Put a stored document there whose digest the page does not carry."""
         with store.open(path, "") as stream:

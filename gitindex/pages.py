@@ -90,6 +90,18 @@ class ProjectList:
     projects: tuple[ProjectName, ...]
 
 
+SITE_FILES = f"../../../../{layout.FILES}/"
+"""Where the site's own files are, as a project page links to them."""
+
+
+def url_of(sha256: str, filename: str, prefix: str = SITE_FILES) -> str:
+    """Return the URL of a file in a store that is at *prefix*."""
+    # Object stores read a bare `+` as a blank; nothing else of a safe filename needs to be encoded.
+    if "+" in filename or "!" in filename:
+        filename = quote(filename, safe="")
+    return f"{prefix}{sha256[:2]}/{sha256[2:]}/{filename}"
+
+
 class Links:
     """Where the files of a snapshot are downloaded from.
 
@@ -109,17 +121,13 @@ class Links:
                 " its files are downloaded from",
                 help="set public_url",
             )
-        self._prefix = self._public or "../../../../files/"
+        self._prefix = self._public or SITE_FILES
         site = settings.site.url
         self._site = site if site.endswith("/") or not site else site + "/"
 
     def stored_url(self, file: ReleasedFile, prefix: str = "") -> str:
         """Return the URL of a stored file: the storage's, or one relative to a project page."""
-        sha256, filename = file.sha256, file.filename
-        # Object stores read a bare `+` as a blank; nothing else of a safe filename needs to be encoded.
-        if "+" in filename or "!" in filename:
-            filename = quote(filename, safe="")
-        return f"{prefix or self._prefix}{sha256[:2]}/{sha256[2:]}/{filename}"
+        return url_of(file.sha256, file.filename, prefix or self._prefix)
 
     def metadata(self, file: ReleasedFile) -> Sha256 | None:
         """Return the sha256 of the `.metadata` file, ``None`` where it is not known to be there."""

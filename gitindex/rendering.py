@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitindex import layout
+from gitindex.cachefolder import cache_folder
+from gitindex.carried import NOTHING, Carried
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.names import IndexName, parse_index_name
 from gitindex.objects import StoredObjects
+from gitindex.output import MARKER
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import Report, render
@@ -19,6 +22,8 @@ from gitindex.snapshot import Snapshot
 from gitindex.words import Option
 
 if TYPE_CHECKING:
+    from gitindex.hosts import Host
+    from gitindex.hosts.rules import Limits
     from gitindex.site.notices import Notices
 
 OPTIONS = (
@@ -34,6 +39,24 @@ OPTIONS = (
     Option("index", "--index", "Only this index; may be given several times.", "USER/INDEX", is_repeated=True),
     Option("host", "--host", "Write what this host needs too: nginx, …, as docs/hosts.md lists them.", "NAME"),
     Option("fallback", "--fallback", "How the host falls back to a mirror: redirect (the default) or proxy.", "HOW"),
+    Option(
+        "carry",
+        "--carry",
+        "Write the pages of what mirrors allow into the site, as github-pages always has them.",
+    ),
+    Option(
+        "vendor_files",
+        "--vendor-files",
+        "Copy what mirrors allow into the site, pages and files, so that it needs no upstream.",
+    ),
+    Option(
+        "cache",
+        "--cache",
+        "The folder for pages of upstreams; by default one of the user's cache folder.",
+        "DIR",
+        Path,
+        variable="GITINDEX_CACHE",
+    ),
     Option("full", "--full", "Render everything, whatever the folder remembers."),
     Option(
         "preview",
@@ -55,6 +78,9 @@ def run(
     index: list[str] | None = None,
     host: str | None = None,
     fallback: str | None = None,
+    carry: bool = False,
+    vendor_files: bool = False,
+    cache: Path | None = None,
     full: bool = False,
     preview: tuple[str, str] | None = None,
     as_json: bool = False,
@@ -77,6 +103,11 @@ def run(
     names = [index_name(name) for name in index or ()]
     check_place(repository, out)
     extras, notes = of_host(snapshot, names, host, fallback)
+    carried = NOTHING
+    if carry or vendor_files or (host is not None and _hosts()[host].carries):
+        place = cache or cache_folder(repository.git_directory, repository.folder)
+        carried, said = _carried(snapshot, names, out, place, copies=vendor_files)
+        notes = (*notes, *said)
     lfs = repository.git_directory / "lfs" / "objects"
     past = Past(repository, snapshot.name if is_revision else repository.head())
     with progress_of("projects") as progress:
@@ -88,11 +119,14 @@ def run(
             lfs_objects=lfs,
             progress=progress,
             extras=extras,
+            carried=carried,
             past=past,
             storage=storage_of(snapshot),
             full=full,
             notices=notices,
         )
+    if host is not None and (limits := _hosts()[host].limits) is not None:
+        notes = (*notes, *_beyond(out, host, limits))
     if as_json:
         since = {"preview_of": base.name} if base is not None else {}
         print(json.dumps({"revision": snapshot.name, **since, **report._asdict(), "notes": notes}, indent=2))
@@ -124,11 +158,11 @@ def of_host(
         if fallback is not None:
             raise UsageError("--fallback says how a host falls back", help="say which one with --host")
         return {}, ()
-    from gitindex.hosts import HOSTS, host_site
+    from gitindex.hosts import host_site
 
-    host = HOSTS.get(name)
+    host = _hosts().get(name)
     if host is None:
-        raise UsageError(f"{name!r} is no host that gitindex knows", help=f"take one of: {', '.join(HOSTS)}")
+        raise UsageError(f"{name!r} is no host that gitindex knows", help=f"take one of: {', '.join(_hosts())}")
     if fallback not in (None, "redirect", "proxy"):
         raise UsageError(f"{fallback!r} is no way to fall back", help="take redirect or proxy")
     is_proxy = fallback == "proxy"
@@ -139,8 +173,60 @@ def of_host(
     for path in files:
         if snapshot.user_folder(path.partition("/")[0]) is not None:
             raise CannotRunError(f"{path}: {name} needs this file, and a user has its name", help="rename the user")
-    notes = (*host.cannot, *(host.cannot_proxy or () if is_proxy else ()), *site.notes)
+    notes = (
+        *host.cannot,
+        *(host.cannot_proxy or () if is_proxy else ()),
+        *host.notes(site),
+        *(() if host.carries else site.notes),
+    )
     return files, notes
+
+
+def _hosts() -> Mapping[str, Host]:
+    from gitindex.hosts import HOSTS
+
+    return HOSTS
+
+
+def _beyond(out: Path, host: str, limits: Limits) -> Iterator[str]:
+    """Yield what of the site the host will not take."""
+    sizes = {path: path.stat().st_size for path in out.rglob("*") if path.is_file() and path.name != MARKER}
+    if limits.files is not None and len(sizes) > limits.files:
+        yield f"the site has {len(sizes):,} files, and {host} takes {limits.files:,}"
+    if limits.whole is not None and sum(sizes.values()) > limits.whole:
+        yield f"the site has {sum(sizes.values()):,} bytes, and {host} takes {limits.whole:,}"
+    largest = max(sizes, key=lambda path: sizes[path])
+    if limits.largest is not None and sizes[largest] > limits.largest:
+        name = largest.relative_to(out)
+        yield f"{name} has {sizes[largest]:,} bytes, and {host} takes files of {limits.largest:,}: keep it elsewhere"
+
+
+def _carried(
+    snapshot: Snapshot, wanted: Collection[IndexName], out: Path, cache: Path, *, copies: bool
+) -> tuple[Carried, tuple[str, ...]]:
+    """Return what mirrors have for the site, with *copies* of its files in it, and what there is to say of it.
+
+    Raises:
+        CannotRunError: an upstream does not answer, or a file is not what it says.
+
+    """
+    from datetime import UTC, datetime
+
+    from gitindex.download import Patience
+    from gitindex.upstream.carrying import fetch
+    from gitindex.upstream.client import Upstreams
+    from gitindex.upstream.vendoring import vendor
+
+    upstreams = Upstreams(cache / "pages", file_patience=Patience())
+    try:
+        with progress_of("pages of mirrors") as progress:
+            fetched = fetch(snapshot, wanted, upstreams, datetime.now(UTC), progress)
+        if copies:
+            with progress_of("files of mirrors") as progress:
+                fetched = vendor(fetched, upstreams, out, progress)
+    finally:
+        upstreams.close()
+    return fetched.carried, fetched.notes
 
 
 def _told(report: Report, out: Path) -> str:

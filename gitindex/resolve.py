@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gitindex.documents import Unreadable
@@ -214,11 +215,16 @@ def _refused_by_mirror(index: Index, name: ProjectName) -> str | None:
     definition = index.definition
     if not isinstance(definition, Mirror):
         return None
-    if definition.allow is not None and name not in {named_in(entry) for entry in definition.allow}:
+    if definition.allow is not None and name not in _projects_of(definition.allow):
         return "allow does not name it"
     if any(named_in(entry) == name and _is_bare(entry) for entry in definition.deny):
         return "deny names it"
     return None
+
+
+@lru_cache(maxsize=64)
+def _projects_of(requirements: tuple[str, ...]) -> frozenset[ProjectName]:
+    return frozenset(map(named_in, requirements))
 
 
 def named_in(requirement: str) -> ProjectName:

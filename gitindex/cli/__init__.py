@@ -24,6 +24,7 @@ COMMANDS: dict[str, _Entry] = {
     "init": _Entry("setup", "init", "Make an index repository that works at once."),
     "user": _Entry("owners", "user", "Create, list, show, modify and delete users."),
     "index": _Entry("owners", "index", "Create, list, show, modify and delete indexes."),
+    "mirror": _Entry("mirrors", "mirror", "Say what of another index a mirror shows."),
     "upload": _Entry("releases", "upload", "Release wheels and sdists to an index."),
     "push": _Entry("releases", "push", "Promote a release from one index to another."),
     "yank": _Entry("releases", "yank", "Advise against a release, and leave it where it is."),

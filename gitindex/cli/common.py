@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import typer
 
@@ -62,12 +64,21 @@ def release(text: str) -> tuple[ProjectName, str]:
     return project_name(name.strip()), version.strip()
 
 
-def write(repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool, as_json: bool) -> None:
-    """Carry a plan out, and say what was done and what to do next."""
+def write(
+    repository: Repository,
+    worktree: Snapshot,
+    plan: Plan,
+    *,
+    commit: bool,
+    as_json: bool,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Carry a plan out, and say what was done and what to do next; the JSON has *more* keys of the command's own."""
     outcome = carry_out(repository, worktree, plan, commit=commit, today=today())
     prefix = f"{repository.folder}/" if repository.folder else ""
     if as_json:
-        print_json({"done": plan.notes, "paths": [prefix + path for path in outcome.paths], "commit": outcome.commit})
+        paths = [prefix + path for path in outcome.paths]
+        print_json({"done": plan.notes, "paths": paths, "commit": outcome.commit, **more})
         return
     for line in plan.notes:
         say(line)

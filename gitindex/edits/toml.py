@@ -94,6 +94,17 @@ def apply_settings(
     return dump(document)
 
 
+def with_list(snapshot: Snapshot, path: str, key: str, items: Sequence[str]) -> bytes:
+    """Return a document with a list in it that has a line for each item, as a change of one is read best."""
+    import tomlkit  # noqa: PLC0415
+
+    document = load(snapshot, path)
+    array = tomlkit.array()
+    array.extend(items)
+    document[key] = array.multiline(multiline=True)
+    return dump(document)
+
+
 def _split_setting(setting: str) -> tuple[str, str, str]:
     left, equals, value = setting.partition("=")
     if not equals:

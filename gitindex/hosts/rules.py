@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gitindex.errors import CannotRunError
 from gitindex.names import MAX_PROJECT_NAME, IndexName, ProjectName
 from gitindex.render import policy
 
@@ -115,6 +116,22 @@ SAFE_URL = re.compile(
 SAFE_PATH = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*", re.ASCII)
 
 
+NO_JSON = (
+    "It chooses nothing by Accept: every simple page is HTML, which has upload times for uv and none for pip. The JSON "
+    "is beside it, as index.json."
+)
+
+
+class Limits(NamedTuple):
+    """How much of a site a host takes; ``None`` is no limit."""
+
+    files: int | None = None
+    largest: int | None = None
+    """Bytes of a file."""
+    whole: int | None = None
+    """Bytes of all files."""
+
+
 class Rules(NamedTuple):
     """Whereto names fall through; equal ones are written once."""
 
@@ -161,6 +178,8 @@ class HostSite:
     """Whether the host asks the upstream itself; otherwise it sends clients there."""
     fresh_seconds: int = 1800
     """How long a proxy takes an upstream's page for right."""
+    owned: Mapping[IndexName, frozenset[ProjectName]] = field(default_factory=dict)
+    """Of the projects that fallbacks name, those that the stage has itself."""
     notes: tuple[str, ...] = ()
     """What of the repository's settings no host without a program can hold, and what is done instead."""
 
@@ -211,6 +230,44 @@ def cases(site: HostSite) -> Iterator[Case]:
             yield Case(indexes, tuple(name for name, url in rules.named if url == upstream), upstream)
         if rules.otherwise:
             yield Case(indexes, (), rules.otherwise)
+
+
+class Single(NamedTuple):
+    """A project of a stage that falls through, by its name alone."""
+
+    stage: IndexName
+    project: ProjectName
+    upstream: str
+
+
+def singles(site: HostSite) -> Iterator[Single]:
+    """Yield the projects that a mirror's `allow` names, for hosts whose rules cannot tell one spelling from another.
+
+    There a rule for all names would pass on names of ours in other spellings, and reserved patterns.
+    """
+    for fallback in site.fallbacks:
+        owned = site.owned.get(fallback.index, frozenset())
+        for project in fallback.named:
+            if project not in owned and (upstream := site.upstream(fallback.index, project)) is not None:
+                yield Single(fallback.index, project, upstream)
+
+
+def at_the_top(site: HostSite, host: str) -> None:
+    """Raise :class:`CannotRunError` for a site that is served below a path, where *host* knows none."""
+    if site.base_path != "/":
+        raise CannotRunError(
+            f"gitindex.toml: url in [site] has the path {site.base_path}, and {host} serves a site at the top",
+            help="take the path away, or serve the site elsewhere",
+        )
+
+
+def open_notes(site: HostSite) -> Iterator[str]:
+    """Yield what is said of fallbacks that :func:`singles` leaves out."""
+    if any(fallback.otherwise for fallback in site.fallbacks):
+        yield (
+            "a mirror without a list `allow` does not fall through on this host: its rules know no patterns of names, "
+            "so they could not keep yours apart; write a list (gitindex mirror lock --names), or add --carry"
+        )
 
 
 class Accepted(NamedTuple):

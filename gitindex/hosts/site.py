@@ -44,9 +44,20 @@ def host_site(snapshot: Snapshot, wanted: Collection[IndexName] = (), *, is_prox
         fallbacks=tuple(_fallbacks(chains)),
         reserved=reserved,
         is_proxy=is_proxy,
+        owned=dict(_owned(stages, told)),
         fresh_seconds=max(1, min((mirror.upstream.mirror.mirror_cache_expiry for mirror in told.values()), default=0)),
         notes=tuple(_notes(chains)),
     )
+
+
+def _owned(
+    stages: Sequence[ServedIndex], told: Mapping[IndexName, _Told]
+) -> Iterator[tuple[IndexName, frozenset[ProjectName]]]:
+    """Yield which of the projects that mirrors name a stage has, itself or by its bases."""
+    named = {name for mirror in told.values() for name in mirror.apart}
+    for served in stages:
+        bases = [index for index in served.order if not index.is_mirror]
+        yield served.name, frozenset(name for name in named if any(index.has_project(name) for index in bases))
 
 
 def _base_path(url: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import re
 import sys
 from pathlib import Path
 
+from gitindex.cachefolder import cache_folder
 from gitindex.errors import UsageError
 from gitindex.report.text import printable
 from gitindex.scopes import VARIABLE
@@ -127,7 +126,7 @@ def run(
         check_place(tokens, own)
     options = Options(
         source=source,
-        cache=cache or _cache_folder(repository.git_directory, repository.folder),
+        cache=cache or cache_folder(repository.git_directory, repository.folder),
         reference="HEAD" if branch is None else f"refs/heads/{branch}",
         base_path=_base_path(base_path),
         page_cache=_size("--page-cache", page_cache),
@@ -145,14 +144,6 @@ def run(
     with bind(host, port) as listening:
         serve(options, listening, log, lambda url: sys.stderr.write(f"Serving {name} at {url} (Ctrl-C stops it)\n"))
     return 0
-
-
-def _cache_folder(git_directory: Path, folder: str) -> Path:
-    """Return a folder of the user's that belongs to this repository alone."""
-    root = os.environ.get("XDG_CACHE_HOME") or ""
-    base = Path(root) if root.startswith("/") else Path("~/.cache").expanduser()
-    key = hashlib.sha256(f"{git_directory.resolve()} {folder}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return base / "gitindex" / key
 
 
 def _base_path(text: str) -> str:

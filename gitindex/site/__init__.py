@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gitindex import layout
+from gitindex.carried import NOTHING, Carried
 from gitindex.differences import differs_in_content
 from gitindex.errors import CannotRunError, NotThereError
 from gitindex.names import IndexName, ProjectName, is_commit_id
@@ -37,7 +38,7 @@ from gitindex.site.stage import (
     whole,
     write_lists,
 )
-from gitindex.site.update import StoredFiles, stage_work
+from gitindex.site.update import StoredFiles, other_carried, stage_work
 from gitindex.snapshot import Snapshot
 from gitindex.storage import EmbeddedStore, Store
 from gitindex.touched import Touched, touched
@@ -88,6 +89,8 @@ class _Plan:
     found: Touched | None = None
     old_files: Mapping[ProjectName, set[str]] = field(default_factory=dict)
     """The stored files that the site had, of the projects that are looked at."""
+    old_copies: frozenset[str] = frozenset()
+    """The copies of mirrors' files that the site had."""
 
 
 def render(
@@ -98,6 +101,7 @@ def render(
     lfs_objects: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     extras: Mapping[str, bytes] = MappingProxyType({}),
+    carried: Carried = NOTHING,
     past: Past | None = None,
     storage: Store | None = None,
     full: bool = False,
@@ -105,10 +109,11 @@ def render(
 ) -> Report:
     """Write the site of *snapshot* to the folder *out*.
 
-    With *indexes*, only these are in it. *extras* are files of its host, by path. *progress* is told how many projects
-    are done, and how many there are. *storage* has the files that are kept outside of the repository and have no public
-    URL: they are copied into the site. With *full*, nothing is taken over from what the folder remembers. With
-    *notices* it is a preview: the pages for people say what changes, and no update is made of it or upon it.
+    With *indexes*, only these are in it. *extras* are files of its host, by path, and *carried* is what mirrors have
+    that is to be in it. *progress* is told how many projects are done, and how many there are. *storage* has the files
+    that are kept outside of the repository and have no public URL: they are copied into the site. With *full*, nothing
+    is taken over from what the folder remembers. With *notices* it is a preview: the pages for people say what changes,
+    and no update is made of it or upon it.
 
     Raises:
         CannotRunError: *out* was not made by gitindex, the content cannot be shown, or the disk fails.
@@ -124,6 +129,7 @@ def render(
         rendering = _Rendering(
             snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects, storage=storage
         )
+        rendering.carried = carried
         rendering.notices = notices
         return rendering.run(extras, progress, full=full)
     finally:
@@ -155,6 +161,8 @@ class _Rendering:
         self._storage = storage
         self._store = self._store_of(snapshot)
         self._known: Mapping[IndexName, Listed] = {}
+        self.carried = NOTHING
+        """What mirrors have that is to be in the site."""
         self.notices: Notices | None = None
         """What pages say of the change that they preview, where they do."""
 
@@ -178,17 +186,20 @@ class _Rendering:
             and self._past
             and (made.renderer, made.options) == (renderer, options)
         ):
-            if made.revision == revision and not extras:
+            now = (self.carried.identities, self.carried.files)
+            if made.revision == revision and not extras and self._memory.recall_carried() == now:
                 return Report(0, 0, 0, 0, made.revision)
             plan = self._update(made.revision)
         if plan is None:
             plan = self._whole()
+        for path in self.carried.files:
+            self._folder.place(path)
         lists = self._write(plan, progress)
         self._write_others(plan, lists)
         for path, data in extras.items():
             self._folder.write(path, data)
         removed = self._folder.remove_others() if plan.old is None else self._remove(plan)
-        self._memory.finish(renderer, options, revision, lists)
+        self._memory.finish(renderer, options, revision, lists, self.carried)
         projects = len({name for work in plan.stages for name in work.names})
         return Report(self._folder.written, self._folder.unchanged, removed, projects, plan.since)
 
@@ -204,7 +215,8 @@ class _Rendering:
         if self._past and self._past.head:
             self._memory.record(self._past.between(None, self._past.head) or (), self._past.head)
         stages, mirrors = _open_indexes(self._snapshot, self._wanted)
-        return _Plan([whole(self._snapshot, served) for served in stages], mirrors)
+        works = [whole(self._snapshot, served, self.carried.of(served.name)) for served in stages]
+        return _Plan(works, mirrors)
 
     def _update(self, since: str) -> _Plan | None:
         """Return what has to be written where the site of the commit *since* is there; ``None``: all of it."""
@@ -221,20 +233,33 @@ class _Rendering:
         if events is None:
             return None
         found = touched(old, self._snapshot)
+        identities, copies = self._memory.recall_carried()
+        others = other_carried(identities, self.carried.identities)
         happened = list(events)
         for event in happened:
             found.projects[event.entry.index].add(event.project)
         linking = self._memory.needing(found.moved)
         stages, mirrors = _open_indexes(self._snapshot, self._wanted)
         try:
-            works = list(stage_work(old, self._snapshot, stages, self._known, found=found, linking=linking))
+            works = list(
+                stage_work(
+                    old,
+                    self._snapshot,
+                    stages,
+                    self._known,
+                    found=found,
+                    linking=linking,
+                    carried=self.carried,
+                    others=others,
+                )
+            )
             files = self._files_of(old, {name for work in works for name in work.names} | _gone(old, found, works))
         except CannotRunError:  # the old revision cannot be shown any more, so what it had is not known
             return None
         self._memory.begin(afresh=False)
         self._memory.record(happened, past.head)
         mirrors = [mirror for mirror in mirrors if mirror.name in found.definitions]
-        return _Plan(works, mirrors, since, old, found, files)
+        return _Plan(works, mirrors, since, old, found, files, copies)
 
     def _files_of(self, snapshot: Snapshot, names: Collection[ProjectName]) -> dict[ProjectName, set[str]]:
         """Return the stored files that the site of a snapshot has of some projects."""
@@ -330,13 +355,16 @@ class _Rendering:
             for project in work.names:
                 if not any(index.has_project(project) for index in work.served.order):
                     removed += folder.remove_folder(f"{work.name}/project/{project}")
-                    if project not in reserved:
+                    if project not in reserved and project not in work.carried:
                         removed += folder.remove_folder(f"{work.name}/simple/{project}")
         return removed + self._remove_files(plan)
 
     def _remove_files(self, plan: _Plan) -> int:
         now = self._files_of(self._snapshot, [name for name, paths in plan.old_files.items() if paths])
         gone = {path for name, paths in now.items() for path in plan.old_files[name] - paths}
+        # What is ours too is stored, and a page of ours may link to it.
+        gone |= {path for path in plan.old_copies if self._store is None or not self._store.has(path)}
+        gone -= self.carried.files
         return sum(self._folder.remove(path) for path in sorted(gone))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gitindex.carried import NOTHING, Carried, Identities
 from gitindex.errors import CannotRunError
 from gitindex.names import IndexName, ProjectName, UserName
 from gitindex.views import FeedEntry, HistoryEntry, ProjectEvent
@@ -22,6 +23,8 @@ _FORM = 2
 _TABLES = """
 create table made (key text primary key, value text) without rowid;
 create table lists (place text primary key, value text) without rowid;
+create table carried (place text, project text, identity text, primary key (place, project)) without rowid;
+create table copies (path text primary key) without rowid;
 create table events (project text, at integer, place text, value text, primary key (project, at, place)) without rowid;
 create table needs (need text, project text, primary key (need, project)) without rowid;
 """
@@ -67,10 +70,17 @@ class SiteMemory:
                 return None, {}
             lists = self._open().execute("select place, value from lists").fetchall()
             made = Made(known["renderer"], known["options"], known["revision"])
+            self.recall_carried()  # what cannot be read is not whole
             return made, {_index_name(place): _listed(json.loads(value)) for place, value in lists}
         except (sqlite3.Error, LookupError, ValueError, TypeError):
             self.close()
             return None, {}
+
+    def recall_carried(self) -> tuple[Identities, frozenset[str]]:
+        """Return what mirrors had for the site, and the paths of the copies of their files in it."""
+        found = self._open().execute("select place, project, identity from carried")
+        identities = {(_index_name(place), ProjectName(project)): identity for place, project, identity in found}
+        return identities, frozenset(path for (path,) in self._open().execute("select path from copies"))
 
     def begin(self, *, afresh: bool) -> None:
         """Note that the site is being changed: until :meth:`finish`, what is remembered of it does not count.
@@ -92,7 +102,14 @@ class SiteMemory:
         except (sqlite3.Error, OSError) as error:
             raise self._cannot_write(error) from None
 
-    def finish(self, renderer: str, options: str, revision: str | None, lists: Mapping[IndexName, Listed]) -> None:
+    def finish(
+        self,
+        renderer: str,
+        options: str,
+        revision: str | None,
+        lists: Mapping[IndexName, Listed],
+        carried: Carried = NOTHING,
+    ) -> None:
         """Remember a whole site; of one without a *revision*, no update can be made.
 
         Raises:
@@ -106,6 +123,11 @@ class SiteMemory:
                 database.execute("delete from lists")
                 rows = ((str(name), json.dumps(_listed_json(listed))) for name, listed in lists.items())
                 database.executemany("insert into lists values (?, ?)", rows)
+                database.execute("delete from carried")
+                pages = ((str(place), name, identity) for (place, name), identity in carried.identities.items())
+                database.executemany("insert into carried values (?, ?, ?)", pages)
+                database.execute("delete from copies")
+                database.executemany("insert into copies values (?)", ((path,) for path in carried.files))
         except sqlite3.Error as error:
             raise self._cannot_write(error) from None
 

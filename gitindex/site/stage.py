@@ -20,7 +20,7 @@ from gitindex.overview import (
     newest_version,
     project_view,
 )
-from gitindex.pages import Links, ProjectList, ProjectPage, project_page
+from gitindex.pages import Links, ProjectList, ProjectPage, joined, project_page
 from gitindex.render import feed, machine, people, project as project_html
 from gitindex.resolve import Step, project_names, walk
 from gitindex.served import ServedIndex, is_known, reserved_names
@@ -49,6 +49,8 @@ class StageWork:
     known: Listed | None = None
     """What is remembered of its lists; of one that is whole it does not count."""
     gathered: Gathered = field(default_factory=Gathered)
+    carried: Mapping[ProjectName, ProjectPage] = field(default_factory=dict)
+    """What mirrors have that is on its pages."""
 
     @property
     def name(self) -> IndexName:
@@ -62,18 +64,20 @@ class StageWork:
         self.gathered.keep_newest()
 
 
-def whole(snapshot: Snapshot, served: ServedIndex) -> StageWork:
+def whole(snapshot: Snapshot, served: ServedIndex, carried: Mapping[ProjectName, ProjectPage]) -> StageWork:
     """Return the work of a stage that is written whole."""
-    return StageWork(served, frozenset((*project_names(served.order), *reserved_names(snapshot))))
+    names = frozenset((*project_names(served.order), *reserved_names(snapshot), *carried))
+    return StageWork(served, names, carried=carried)
 
 
 class _Shared(NamedTuple):
     """A page that several indexes show."""
 
-    page: ProjectPage
+    ours: ProjectPage
     details: Details
     html: bytes
-    json: bytes
+    json: bytes | None
+    """``None`` where a mirror does not state what JSON must have."""
 
 
 class ProjectWriter:
@@ -98,7 +102,7 @@ class ProjectWriter:
         self._name = ""
         self.needs: dict[ProjectName, set[ProjectName]] = {}
         """The projects that pages link to where these are there, by the project of the page."""
-        self._shared: dict[tuple[tuple[IndexName, str, ObjectId], ...], _Shared] = {}
+        self._shared: dict[tuple[int, tuple[tuple[IndexName, str, ObjectId], ...]], _Shared] = {}
 
     def write(self, work: StageWork, name: ProjectName) -> None:
         """Write the pages of a project in a stage, where it has any.
@@ -109,15 +113,18 @@ class ProjectWriter:
         """
         served = work.served
         steps = tuple(walk(self._snapshot, served.order, name))
-        known = is_known(steps)
-        if not known and name not in self._reserved:
+        known, theirs = is_known(steps), work.carried.get(name)
+        if not known and theirs is None and name not in self._reserved:
             return
-        page, details, html, json = self._page(name, steps)
+        page, details, html, json = self._page(name, steps, theirs, is_ours=known or name in self._reserved)
         if self._store is not None:
             self._write_files(page, self._store)
         index = served.name
         self._folder.write(f"{index}/simple/{name}/index.html", html)
-        self._folder.write(f"{index}/simple/{name}/index.json", json)
+        if json is not None:
+            self._folder.write(f"{index}/simple/{name}/index.json", json)
+        else:
+            self._folder.remove(f"{index}/simple/{name}/index.json")
         if known:
             places = tuple(step.name for step in served.order if not step.is_mirror)
             needs = set(needs_of(details))
@@ -131,17 +138,22 @@ class ProjectWriter:
             self._folder.write(f"{index}/project/{name}/index.html", project_html.project(view))
             work.gathered.add_project(name, page, index)
 
-    def _page(self, name: ProjectName, steps: tuple[Step, ...]) -> _Shared:
+    def _page(
+        self, name: ProjectName, steps: tuple[Step, ...], theirs: ProjectPage | None, *, is_ours: bool
+    ) -> _Shared:
         if name != self._name:  # several indexes ask for one project in turn
             self._name = name
             self._shared.clear()
-        key = tuple((step.index.name, step.outcome, step.project.folder.id) for step in steps if step.project)
+        places = tuple((step.index.name, step.outcome, step.project.folder.id) for step in steps if step.project)
+        key = (id(theirs), places)
         made = self._shared.get(key)
-        if made is None or any(identity is None for _, _, identity in key):
-            page = project_page(name, steps, self._links)
+        if made is None or any(identity is None for _, _, identity in places):
+            ours = project_page(name, steps, self._links)
+            page = ours if theirs is None else joined(ours if is_ours else None, theirs)
+            json = machine.project_json(page) if machine.has_json(page) else None
             embedded = self._store if isinstance(self._store, EmbeddedStore) else None
-            details = read_details(page, newest_version(page), steps, embedded)
-            made = self._shared[key] = _Shared(page, details, machine.project_html(page), machine.project_json(page))
+            details = read_details(ours, newest_version(ours), steps, embedded)
+            made = self._shared[key] = _Shared(ours, details, machine.project_html(page), json)
         return made
 
     def _write_files(self, page: ProjectPage, store: Store) -> None:
@@ -178,7 +190,7 @@ def write_lists(
     if work.known is not None and not work.is_whole:
         quarantined |= work.known.quarantined - work.names
     if _lists_others(work, rows, quarantined):
-        projects = ProjectList(tuple(sorted(rows.keys() - quarantined)))
+        projects = ProjectList(tuple(sorted((rows.keys() | work.carried.keys()) - quarantined)))
         folder.write(f"{name}/simple/index.html", machine.list_html(projects))
         folder.write(f"{name}/simple/index.json", machine.list_json(projects))
     entries = tuple(work.gathered.entries)

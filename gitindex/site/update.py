@@ -6,8 +6,10 @@ there is none.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 
+from gitindex.carried import Carried, Identities
 from gitindex.errors import CannotRunError
 from gitindex.names import IndexName, ProjectName
 from gitindex.pages import Links, project_page
@@ -20,6 +22,14 @@ from gitindex.storage import Store
 from gitindex.touched import Touched, project_of
 
 
+def other_carried(old: Identities, new: Identities) -> Mapping[IndexName, AbstractSet[ProjectName]]:
+    """Return the projects of which mirrors have something else than they had, by stage."""
+    found: defaultdict[IndexName, set[ProjectName]] = defaultdict(set)
+    for stage, project in dict([*(old.items() ^ new.items())]):
+        found[stage].add(project)
+    return found
+
+
 def stage_work(
     old: Snapshot,
     new: Snapshot,
@@ -28,23 +38,28 @@ def stage_work(
     *,
     found: Touched,
     linking: AbstractSet[ProjectName],
+    carried: Carried,
+    others: Mapping[IndexName, AbstractSet[ProjectName]],
 ) -> Iterator[StageWork]:
     """Yield the stages that differ, with the projects that are looked at anew in each.
 
-    The pages of those in *linking* link to what came or went.
+    The pages of those in *linking* link to what came or went. *carried* is what mirrors have, *others* where that is
+    something else than it was.
     """
     for served in stages:
         before = open_index(old, served.name)
         places = {index.name for index in served.order}
         if before is None or served.name not in known or found.definitions & places or _order(before) != _order(served):
-            yield whole(new, served)
+            yield whole(new, served, carried.of(served.name))
             continue
         touched = {name for place in places for name in found.projects.get(place, ())}
         touched |= {name for name in found.stored | linking if any(index.has_project(name) for index in served.order)}
+        touched |= others.get(served.name, frozenset())
         if touched:
             listed = known[served.name]
             names = frozenset(touched)
-            yield StageWork(served, names, is_whole=False, known=listed, gathered=gathering(listed))
+            theirs = carried.of(served.name)
+            yield StageWork(served, names, is_whole=False, known=listed, gathered=gathering(listed), carried=theirs)
 
 
 def _order(served: ServedIndex) -> list[IndexName]:

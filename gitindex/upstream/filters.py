@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gitindex import layout
@@ -194,9 +195,7 @@ class Filters:
         """Yield what `allow` or `deny` says of a project."""
         from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
 
-        for entry in getattr(self.mirror, key) or ():
-            if _name_in(entry) != name:
-                continue
+        for entry in _by_project(getattr(self.mirror, key) or ()).get(name, ()):
             try:
                 requirement = Requirement(entry)
             except InvalidRequirement:
@@ -207,6 +206,16 @@ class Filters:
                     help='write it as "django" or "django<5"',
                 )
             yield requirement.specifier
+
+
+@lru_cache(maxsize=64)
+def _by_project(entries: tuple[str, ...]) -> Mapping[ProjectName, tuple[str, ...]]:
+    """Return the entries of each project: a lock has thousands, and each page asks for those of one."""
+    found: dict[ProjectName, tuple[str, ...]] = {}
+    for entry in entries:
+        name = _name_in(entry)
+        found[name] = (*found.get(name, ()), entry)
+    return found
 
 
 def _name_in(entry: str) -> ProjectName:
