@@ -4,12 +4,13 @@ BIN := .venv/bin
 # The revision that example-repo/ is validated against; empty: where this branch left the protected one.
 BASE ?=
 
-.PHONY: help demo peers test lint bench docs example clean
+.PHONY: help demo peers node test lint bench docs example clean
 
 help:
 	@echo 'make demo      see it work: validate, render, install, and a refused change'
 	@echo 'make test      the tests, with branch coverage'
 	@echo 'make peers     what the tests of the server run beside pip and uv'
+	@echo 'make node      what judges the pages in a browser, and their HTML'
 	@echo 'make lint      style, types, layers, and the promise of example-repo/'
 	@echo 'make bench     measure, and write benchmarks/'
 	@echo 'make docs      write docs/rules.md from the rules and their cases'
@@ -33,6 +34,15 @@ help:
 	@touch $@
 
 peers: .venv-peers/installed
+
+# By what tests/browser and tests/test_html.py judge the pages: axe-core, and the checker of HTML that w3.org runs.
+.node/installed: tests/browser/package.json tests/browser/package-lock.json
+	mkdir -p .node
+	cp $^ .node/
+	cd .node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+node: .node/installed
 
 demo: .venv/installed
 	@demo/run.sh
@@ -65,5 +75,5 @@ example: .venv/installed
 	$(BIN)/python example-repo/build.py
 
 clean:
-	rm -rf .venv .venv-peers .venv-bench build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .node .venv .venv-peers .venv-bench build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

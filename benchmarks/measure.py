@@ -6,6 +6,7 @@ to trust on a shared machine; the wall clock is not.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -15,7 +16,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Result = TypeVar("Result")
 
 ROOT = Path(__file__).parents[1]
 """Commands run here, so that ``python -m gitindex`` is this checkout's."""
@@ -86,6 +89,12 @@ def _run_once(command: Command) -> Figures:
             last_words = errors.read()[-600:].decode(errors="replace").strip()
             raise CommandFailedError(f"{' '.join(command.argv)}: exit code {process.returncode}\n{last_words}")
     return Figures(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * RSS_UNIT)
+
+
+def in_child(work: Callable[..., Result], *arguments: object) -> Result:
+    """Do some work in a process of its own, and return its result: the peak memory of a command counts from ours."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(work, arguments)
 
 
 def peak_of_all(argv: Sequence[str]) -> int | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import peers
-from measure import ROOT, Command, Figures, compare, gitindex, memory_folder, peak_of_all, python
+from measure import ROOT, Command, Figures, compare, gitindex, in_child, memory_folder, peak_of_all, python
 from render_peers import DUMB_PYPI, PACKAGES, Builder, Lists, builders
 from report import Row, put_section, table
 
@@ -103,7 +103,9 @@ def _full_rows(data: Data, ours: Builder, others: list[Builder], runs: int) -> I
     mine = figures[ours.title]
     for other in others:
         theirs = figures[other.title]
-        yield _beside(str(data.size), f"{other.title}, {_written(other.out)}", mine, theirs, _bound(other, FULL_BOUND))
+        yield _beside(
+            str(data.size), f"{other.title}, {in_child(_written, other.out)}", mine, theirs, _bound(other, FULL_BOUND)
+        )
     yield _full_row(data, ours, mine, MEMORY_BOUND)
 
 
@@ -119,7 +121,7 @@ def _full_row(data: Data, ours: Builder, figures: Figures, bound: int) -> Row:
     together = peak_of_all([*ours.full.argv, "--full"])
     most = max(figures.rss, together or 0)
     ratio = f"all its processes together {together / 1e6:.0f} MB" if together else ""
-    title = f"{ours.title}, {_written(ours.out)}"
+    title = f"{ours.title}, {in_child(_written, ours.out)}"
     return Row(str(data.size), title, figures, ratio, f"{bound / 1e6:,.0f} MB", most <= bound)
 
 

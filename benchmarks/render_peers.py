@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from measure import Command
+from measure import Command, in_child
 from peers import BENCH, whole
 
 PACKAGES = ("dumb-pypi", "piprepo", "simple503")
@@ -62,32 +62,36 @@ def _dumb_pypi(lists: Lists, out: Path, *options: str) -> Builder:
 
 
 def _piprepo(lists: Lists, folder: Path) -> Builder:
-    def lay(listing: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        for facts in _files(listing):
-            (folder / facts["filename"]).touch()
-
-    lay(lists.before)
+    in_child(_lay_names, folder, lists.before)
     build = [_program("piprepo"), "build", str(folder)]
-    full, again = Command(build, partial(_sweep, folder)), Command(build, partial(lay, lists.after))
+    lay = partial(in_child, _lay_names, folder, lists.after)
+    full, again = Command(build, partial(in_child, _sweep, folder)), Command(build, lay)
     how = "once more: it has no incremental build"
     return Builder("piprepo, which reads names alone", full, again, how, folder, lambda name: folder / "simple" / name)
 
 
 def _simple503(lists: Lists, folder: Path, *options: str) -> Builder:
-    def lay(listing: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        for facts in _files(listing):
-            wheel = folder / facts["filename"]
-            if wheel.suffix == ".whl" and not wheel.exists():
-                wheel.write_bytes(whole(wheel.name, facts.get("requires_python")))
-
-    lay(lists.before)
+    in_child(_lay_wheels, folder, lists.before)
     build = [_program("simple503"), *options, str(folder)]
-    full, again = Command(build, partial(_sweep, folder)), Command(build, partial(lay, lists.after))
+    lay = partial(in_child, _lay_wheels, folder, lists.after)
+    full, again = Command(build, partial(in_child, _sweep, folder)), Command(build, lay)
     title = f"{_title('simple503', options)}, which reads wheels alone"
     how = "once more: it has no incremental build"
     return Builder(title, full, again, how, folder, lambda name: folder / name)
+
+
+def _lay_names(folder: Path, listing: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for facts in _files(listing):
+        (folder / facts["filename"]).touch()
+
+
+def _lay_wheels(folder: Path, listing: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for facts in _files(listing):
+        wheel = folder / facts["filename"]
+        if wheel.suffix == ".whl" and not wheel.exists():
+            wheel.write_bytes(whole(wheel.name, facts.get("requires_python")))
 
 
 def _program(name: str) -> str:

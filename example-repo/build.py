@@ -9,6 +9,7 @@ The same sources give the same bytes: times come from the table below and the bu
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -70,6 +71,33 @@ RELEASES: Final = (
     Release(_at(8, 18, 15, 0), "csv-peek", "0.2.0", DEV, PROD),
     Release(_at(9, 15, 9, 0), "table-print", "0.2.0", TEAM),
     Release(_at(10, 27, 12, 25), "unit-convert", "0.3.0", DEV),
+    Release(_at(11, 10, 10, 15), "csv-report", "1.0.0", TEAM),
+    Release(_at(11, 17, 8, 30), "unit-convert", "0.4.0", DEV),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What came of testing a release in an environment."""
+
+    release: Release
+    index: str
+    environment: str
+    outcome: str
+    duration: float
+    ended: datetime
+
+
+_BY_NAME: Final = {release.requirement: release for release in RELEASES}
+TESTS: Final = (
+    # It passed when it was released; the test that made it known to be bad came later.
+    Tested(_BY_NAME["slug-tools==0.2.0"], PROD, "py313", "passed", 3.1, _at(6, 23, 9, 34)),
+    Tested(_BY_NAME["slug-tools==0.2.0"], PROD, "py313", "failed", 3.4, _at(6, 24, 16, 12)),
+    Tested(_BY_NAME["table-print==0.2.0"], TEAM, "py313", "passed", 2.2, _at(9, 15, 9, 3)),
+    Tested(_BY_NAME["unit-convert==0.4.0"], DEV, "py39", "error", 0.8, _at(11, 17, 8, 41)),
+    Tested(_BY_NAME["unit-convert==0.4.0"], DEV, "py39", "passed", 6.9, _at(11, 17, 8, 52)),
+    Tested(_BY_NAME["unit-convert==0.4.0"], DEV, "py313", "passed", 4.2, _at(11, 17, 8, 53)),
+    Tested(_BY_NAME["unit-convert==0.4.0"], DEV, "py314", "passed", 4.0, _at(11, 17, 8, 54)),
 )
 
 SETTINGS: Final = """\
@@ -168,7 +196,26 @@ def _compose(repository: Path, files: Mapping[Release, list[Path]]) -> None:
     reason = "unique_slugs may give the same slug twice; use 0.2.1"
     gitindex("yank", "slug-tools==0.2.0", "--index", PROD, "--reason", reason)
     gitindex("remove", "slug-tools==0.2.0", "--index", DEV)
+    _record(repository)
     _archive(repository / "indexes" / PROD / "line-endings", "finished: Git's own end-of-line handling does this")
+
+
+def _record(repository: Path) -> None:
+    """Write the results of tests beside the manifests of what was tested, in the order in which the tests ended."""
+    results: dict[Path, list[dict[str, object]]] = {}
+    for tested in TESTS:
+        folder = repository / "indexes" / tested.index / tested.release.project
+        manifest = json.loads((folder / f"{tested.release.version}.json").read_text(encoding="utf-8"))
+        run = {
+            "environment": tested.environment,
+            "outcome": tested.outcome,
+            "duration": tested.duration,
+            "time": f"{tested.ended:%Y-%m-%dT%H:%M:%SZ}",
+            "files": sorted(file["hashes"]["sha256"] for file in manifest["files"]),
+        }
+        results.setdefault(folder / f"{tested.release.version}.tests.json", []).append(run)
+    for path, runs in results.items():
+        path.write_text(json.dumps(runs, indent=2) + "\n", encoding="utf-8")
 
 
 def _archive(project: Path, reason: str) -> None:

@@ -84,8 +84,8 @@ def run(
     shown = Format.JSON if as_json else form
     if pushed:
         return _check_push(repository, actor, shown, strict=strict)
-    after = repository.at(head or "HEAD") if into is not None else _head(repository, head, staged=staged)
-    before = repository.at(into) if into is not None else _base(repository, base, after, is_revision=head is not None)
+    after = repository.at(head or "HEAD") if into is not None else head_of(repository, head, staged=staged)
+    before = repository.at(into) if into is not None else base_of(repository, base, after, is_revision=head is not None)
     _expect("base", expect_base, before)
     _expect("head", expect_head, after)
     if after.settings_or_problem is None and (before is None or before.settings_or_problem is None):
@@ -140,7 +140,8 @@ def _expect(side: str, expected: str | None, found: Snapshot | None) -> None:
         raise MovedError(f"the {side} is {name or 'nothing'}, and {expected} was expected")
 
 
-def _head(repository: Repository, head: str | None, *, staged: bool) -> Snapshot:
+def head_of(repository: Repository, head: str | None, *, staged: bool) -> Snapshot:
+    """Open what would be: a revision, what is staged, or the working tree."""
     if head is not None:
         return repository.at(head)
     if staged:
@@ -150,7 +151,8 @@ def _head(repository: Repository, head: str | None, *, staged: bool) -> Snapshot
     return repository.worktree()
 
 
-def _base(repository: Repository, base: str | None, head: Snapshot, *, is_revision: bool) -> Snapshot | None:
+def base_of(repository: Repository, base: str | None, head: Snapshot, *, is_revision: bool) -> Snapshot | None:
+    """Open what is published: a revision, by default what origin has; ``None`` where there is nothing yet."""
     if base is not None:
         # What Git hooks and forges pass for "nothing was there before".
         return None if set(base) == {"0"} else repository.at(base)

@@ -239,7 +239,7 @@ class Change:
 
     def is_released(self, index: IndexName, project: str, name: str) -> bool:
         """Tell whether the base of a non-volatile index has the manifest of that name: it is left as it is."""
-        if not name.endswith(layout.MANIFEST_SUFFIX) or not self.is_frozen(index):
+        if not layout.is_manifest(name) or not self.is_frozen(index):
             return False
         opened = self.base.index_folder(index)
         entry = opened.folder.entries().get(project) if opened else None

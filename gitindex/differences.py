@@ -131,6 +131,12 @@ class ProjectChange:
     def versions(self) -> tuple[str, ...]:
         """The versions that the change touches (all, where everything is checked), as manifests' names spell them."""
         suffix = layout.MANIFEST_SUFFIX
+        return tuple(name.removesuffix(suffix) for name in self._touched if layout.is_manifest(name))
+
+    @cached_property
+    def tested_versions(self) -> tuple[str, ...]:
+        """The versions whose results of tests the change touches (all, where everything is checked)."""
+        suffix = layout.RESULTS_SUFFIX
         return tuple(name.removesuffix(suffix) for name in self._touched if name.endswith(suffix))
 
     @cached_property

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gitindex import layout
-from gitindex.model import Definition, Manifest, Mirror, Model, ProjectStatements, Settings, Stage, User
+from gitindex.model import Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, TestResults, User
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 KeyPath = tuple["str | int", ...]
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=BaseModel)
 
 _MAX_PROBLEMS = 20
 """Of one document: a hostile one can have one for every other byte, and nobody reads them."""
@@ -94,6 +94,11 @@ def read_manifest(path: str, data: bytes) -> Manifest | Unreadable:
     if manifest is not None and _has_no_duplicate_key(manifest, data):
         return manifest
     return read_json(path, data, Manifest)
+
+
+def read_results(path: str, data: bytes) -> TestResults | Unreadable:
+    """Read what came of testing a release."""
+    return read_json(path, data, TestResults)
 
 
 def read_json(path: str, data: bytes, model: type[M]) -> M | Unreadable:

@@ -49,6 +49,20 @@ def manifest_path(index: IndexName, project: ProjectName | str, version: str) ->
     return f"{project_folder(index, project)}/{version}{MANIFEST_SUFFIX}"
 
 
+def results_path(index: IndexName, project: ProjectName | str, version: str) -> str:
+    return f"{project_folder(index, project)}/{version}{RESULTS_SUFFIX}"
+
+
+def is_manifest(name: str) -> bool:
+    """Tell whether a file of that name in the folder of a project is a manifest; the others may be results of tests."""
+    return name.endswith(MANIFEST_SUFFIX) and not name.endswith(RESULTS_SUFFIX)
+
+
 def stored_path(sha256: str, filename: str) -> str:
-    """Return where a stored file lies: the same path in the repository, in an object store and in the site."""
+    """Return where a stored file lies in the repository and in the site; see also :func:`path_in_storage`."""
     return f"{FILES}/{sha256[:2]}/{sha256[2:]}/{filename}"
+
+
+def path_in_storage(path: str) -> str:
+    """Return where a stored file lies in a storage outside of the repository: all in there are files."""
+    return path.removeprefix(f"{FILES}/")

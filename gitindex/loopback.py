@@ -28,7 +28,7 @@ from gitindex.upstream.mirror import Upstream, asked
 
 if TYPE_CHECKING:
     from gitindex.snapshot import Index, Snapshot
-    from gitindex.storage import EmbeddedStore
+    from gitindex.storage import Store
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html"
@@ -53,7 +53,7 @@ _NO_SUCH_PROJECT = Answer(HTTPStatus.NOT_FOUND, _TEXT, b"no such project\n")
 class Pages:
     """The pages and files of one index of a snapshot, made when they are asked for; safe to share between threads."""
 
-    def __init__(self, snapshot: Snapshot, index: Index, store: EmbeddedStore | None, report: Report) -> None:
+    def __init__(self, snapshot: Snapshot, index: Index, store: Store | None, report: Report) -> None:
         self.prefix = f"/{index.name}/simple/"
         self.report = report
         definition = index.definition
@@ -61,7 +61,7 @@ class Pages:
         self._snapshot = snapshot
         self._store = store
         self._order = resolution_order(snapshot, index)
-        self._links = Links(snapshot)
+        self._links = Links(snapshot, can_serve=store is not None)
         self._upstreams = Upstreams(None)
         self._lock = threading.Lock()  # a snapshot is read by one thread at a time
 
@@ -192,7 +192,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serve(snapshot: Snapshot, index: Index, store: EmbeddedStore | None, report: Report) -> Iterator[str]:
+def serve(snapshot: Snapshot, index: Index, store: Store | None, report: Report) -> Iterator[str]:
     """Serve *index* on a free port of the loopback interface, and yield the URL of its simple index.
 
     *report* is called, from any thread, with what made a page fail.

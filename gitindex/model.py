@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
 FORMAT = 1
 
@@ -47,6 +47,8 @@ UploadTime = Annotated[
 HttpUrl = Annotated[Text, AfterValidator(_http_url)]
 PublicUrl = Annotated[Text, AfterValidator(_public_url)]
 Pattern = Annotated[Text, Field(pattern=r"^[a-z0-9*?][a-z0-9*?-]*$")]
+Digest = Annotated[Text, Field(pattern=r"^[0-9a-f]{64}$")]
+Seconds = Annotated[float, Field(strict=True, ge=0, lt=1e9)]
 Age = Annotated[Text, Field(pattern=r"^[0-9]{1,9}[smhdw]$")]
 
 
@@ -238,18 +240,47 @@ class ProjectStatements(Model):
     )
 
 
-SCHEMAS: dict[str, type[Model]] = {
+class TestRun(Model):
+    """One run of the tests of a release: what was tested, where, and what came of it."""
+
+    __test__ = False  # pytest takes every class of such a name for its own
+
+    environment: Text = Field(
+        min_length=1, max_length=200, description="What it ran in, as the runner names it: `py313`, `lint`."
+    )
+    outcome: Literal["passed", "failed", "error"] = Field(
+        description="`failed`: tests failed; `error`: they could not be run."
+    )
+    duration: Seconds = Field(description="Seconds.")
+    time: UploadTime = Field(description="When it ended, UTC.")
+    files: tuple[Digest, ...] = Field(
+        min_length=1, max_length=100, description="sha256 of the files that were tested: the wheel, the sdist."
+    )
+    log: Digest | None = Field(default=None, description="sha256 of the log, to tell it from any other.")
+
+
+class TestResults(RootModel[tuple[TestRun, ...]]):
+    """`indexes/<user>/<index>/<project>/<version>.tests.json`: what came of testing a release, only ever added to."""
+
+    __test__ = False
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+    root: tuple[TestRun, ...] = Field(min_length=1)
+
+
+SCHEMAS: dict[str, type[BaseModel]] = {
     "gitindex": Settings,
     "user": User,
     "stage": Stage,
     "mirror": Mirror,
     "manifest": Manifest,
     "project": ProjectStatements,
+    "tests": TestResults,
 }
 """File name in `schemas/` (without `.schema.json`) and the model it is generated from."""
 
 
-def json_schema(model: type[Model]) -> dict[str, Any]:
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of *model*, keys as they stand in the files."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

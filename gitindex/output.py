@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gitindex import atomic
 from gitindex.errors import CannotRunError
-from gitindex.storage import EmbeddedStore
+from gitindex.storage import Store
 
 MARKER = ".gitindex-site"
 """The file that says that a folder was made by gitindex, and remembers from what."""
@@ -39,6 +39,10 @@ class OutputFolder:
         self._new: set[str] = set()
         self.written = 0
         self.unchanged = 0
+
+    def has_page(self, folder: str) -> bool:
+        """Tell whether the page of a *folder*, which ends in ``/``, was produced."""
+        return f"{folder}index.html" in self.produced
 
     def begin(self) -> None:
         """Make the folder, or take the one that an earlier rendering made.
@@ -118,7 +122,7 @@ class OutputFolder:
         else:
             self._replace(target, lambda: ([data], None))
 
-    def copy(self, path: str, sha256: str, store: EmbeddedStore) -> None:
+    def copy(self, path: str, sha256: str, store: Store) -> None:
         """Put a stored file there. One of that size that is there was checked when it came, and is left alone."""
         if path in self.produced:
             return
@@ -133,7 +137,7 @@ class OutputFolder:
         """Make the folders of a file that somebody else writes, and return where it belongs; it is kept."""
         return self._target(path)
 
-    def write_checked(self, path: str, store: EmbeddedStore) -> None:
+    def write_checked(self, path: str, store: Store) -> None:
         """Put a stored document there whose digest the page does not carry."""
         with store.open(path, "") as stream:
             self.write(path, stream.read())

@@ -12,6 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from gitindex.details import NO_DETAILS, Details
 from gitindex.documents import Unreadable
 from gitindex.model import Mirror, Stage, User
 from gitindex.names import (
@@ -30,6 +31,7 @@ from gitindex.views import (
     HistoryEntry,
     IndexCard,
     IndexView,
+    Inheritance,
     LandingView,
     ProjectRow,
     ProjectView,
@@ -122,23 +124,42 @@ def feed_view(snapshot: Snapshot, index: Index, gathered: Gathered) -> FeedView:
     return FeedView(index.name, title, snapshot.settings.site.url, tuple(gathered.entries))
 
 
+def newest_version(page: ProjectPage) -> str:
+    """Return the version that the page of a project is about; empty where all files are yanked, or there are none."""
+    return latest_version(page) if any(file.yanked is None for file in page.files) else ""
+
+
 def project_view(
     snapshot: Snapshot,
-    name: IndexName,
+    served: ServedIndex,
     page: ProjectPage,
     steps: tuple[Step, ...],
+    *,
     history: tuple[HistoryEntry, ...] = (),
+    details: Details = NO_DETAILS,
 ) -> ProjectView:
     """Return the page of a project for people; *history* is the newest that happened to it, newest first."""
+    stages = [index for index in served.order if not index.is_mirror]
     return ProjectView(
         snapshot.settings.site.title,
-        name,
+        served.name,
         page,
         display_name(steps, page.name, page.versions[-1] if page.versions else None),
-        latest_version(page) if any(file.yanked is None for file in page.files) else "",
-        _index_url(snapshot, name),
+        newest_version(page),
+        _index_url(snapshot, served.name),
         history,
+        details.described,
+        frozenset(name for name in needs_of(details) if any(index.has_project(name) for index in stages)),
+        details.tested,
     )
+
+
+def needs_of(details: Details) -> Iterator[ProjectName]:
+    """Yield the projects that a page links to where they are there."""
+    for _, dependencies in details.described.dependencies if details.described else ():
+        for dependency in dependencies:
+            if dependency.project is not None:
+                yield dependency.project
 
 
 def index_view(
@@ -174,6 +195,7 @@ def index_view(
         newest[:NEWEST],
         _index_url(snapshot, index.name),
         serves_mirror,
+        tuple(Inheritance(i.name, "mirror" if i.is_mirror else "stage", i.is_volatile, i.bases) for i in order),
     )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from gitindex.model import Settings
     from gitindex.released import ReleasedFile
     from gitindex.resolve import ResolvedRelease
     from gitindex.snapshot import Snapshot
@@ -104,17 +105,17 @@ def url_of(sha256: str, filename: str, prefix: str = SITE_FILES) -> str:
 class Links:
     """Where the files of a snapshot are downloaded from.
 
-    Whoever reads a storage that is a folder, and so *can_serve* its files, needs no public URL for it.
+    Whoever reads the storage, and so *can_serve* its files, needs no public URL for it. With *settings*, it is as if
+    the snapshot had these.
     """
 
-    def __init__(self, snapshot: Snapshot, *, can_serve: bool = False) -> None:
-        settings = snapshot.settings
+    def __init__(self, snapshot: Snapshot, *, can_serve: bool = False, settings: Settings | None = None) -> None:
+        settings = settings or snapshot.settings
         self._snapshot = snapshot
         self._is_embedded = settings.storage.is_embedded
         public = settings.storage.public_url
         self._public = public if public.endswith("/") or not public else public + "/"
-        is_served = can_serve and settings.storage.url.startswith("file://")
-        if not self._is_embedded and not public and not is_served:
+        if not self._is_embedded and not public and not can_serve:
             raise CannotRunError(
                 f"{layout.SETTINGS}: storage.url is {settings.storage.url!r}, and storage.public_url does not say where"
                 " its files are downloaded from",

@@ -13,6 +13,7 @@ from gitindex.carried import NOTHING, Carried
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.names import IndexName, parse_index_name
+from gitindex.objects import StoredObjects
 from gitindex.output import MARKER
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
@@ -23,6 +24,7 @@ from gitindex.words import Option
 if TYPE_CHECKING:
     from gitindex.hosts import Host
     from gitindex.hosts.rules import Limits
+    from gitindex.site.notices import Notices
 
 OPTIONS = (
     Option(
@@ -56,6 +58,13 @@ OPTIONS = (
         variable="GITINDEX_CACHE",
     ),
     Option("full", "--full", "Render everything, whatever the folder remembers."),
+    Option(
+        "preview",
+        "--preview",
+        "Render HEAD, and mark on the pages for people what changes since BASE.",
+        "BASE HEAD",
+        is_pair=True,
+    ),
     Option("as_json", "--json", "Answer in JSON."),
 )
 
@@ -73,6 +82,7 @@ def run(
     vendor_files: bool = False,
     cache: Path | None = None,
     full: bool = False,
+    preview: tuple[str, str] | None = None,
     as_json: bool = False,
 ) -> int:
     """Write the site, say what was done, and return the exit code.
@@ -84,12 +94,15 @@ def run(
 
     """
     repository = Repository.open(directory, folder)
+    if preview is not None and rev is not None:
+        raise UsageError("--preview and --rev exclude each other", help="the second word of --preview is the revision")
+    base, rev = (repository.at(preview[0]), preview[1]) if preview is not None else (None, rev)
     is_revision = rev is not None or repository.is_bare
     snapshot = repository.at(rev or "HEAD") if is_revision else repository.worktree()
     _ = snapshot.settings
-    names = [_index_name(name) for name in index or ()]
-    _check_place(repository, out)
-    extras, notes = _of_host(snapshot, names, host, fallback)
+    names = [index_name(name) for name in index or ()]
+    check_place(repository, out)
+    extras, notes = of_host(snapshot, names, host, fallback)
     carried = NOTHING
     if carry or vendor_files or (host is not None and _hosts()[host].carries):
         place = cache or cache_folder(repository.git_directory, repository.folder)
@@ -98,6 +111,7 @@ def run(
     lfs = repository.git_directory / "lfs" / "objects"
     past = Past(repository, snapshot.name if is_revision else repository.head())
     with progress_of("projects") as progress:
+        notices = _notices(base, snapshot) if base is not None else None
         report = render(
             snapshot,
             out,
@@ -107,12 +121,15 @@ def run(
             extras=extras,
             carried=carried,
             past=past,
+            storage=storage_of(snapshot),
             full=full,
+            notices=notices,
         )
     if host is not None and (limits := _hosts()[host].limits) is not None:
         notes = (*notes, *_beyond(out, host, limits))
     if as_json:
-        print(json.dumps({"revision": snapshot.name, **report._asdict(), "notes": notes}, indent=2))
+        since = {"preview_of": base.name} if base is not None else {}
+        print(json.dumps({"revision": snapshot.name, **since, **report._asdict(), "notes": notes}, indent=2))
     else:
         print(printable(_told(report, out)))
         for note in notes:
@@ -120,7 +137,14 @@ def run(
     return 0
 
 
-def _of_host(
+def _notices(base: Snapshot, head: Snapshot) -> Notices:
+    from gitindex.preview import preview
+    from gitindex.site.notices import Notices
+
+    return Notices(preview(base, head))
+
+
+def of_host(
     snapshot: Snapshot, wanted: Collection[IndexName], name: str | None, fallback: str | None
 ) -> tuple[Mapping[str, bytes], Sequence[str]]:
     """Return the files that a host needs, by path in the site, and what it cannot do.
@@ -214,7 +238,14 @@ def _told(report: Report, out: Path) -> str:
     return f"{count(report.projects, 'project')} in {out}: {done}."
 
 
-def _index_name(text: str) -> IndexName:
+def storage_of(snapshot: Snapshot) -> StoredObjects | None:
+    """Return the storage whose files no public URL gives; ``None`` where there is no need to read it."""
+    storage = snapshot.settings.storage
+    return None if storage.is_embedded or storage.public_url else StoredObjects(storage.url)
+
+
+def index_name(text: str) -> IndexName:
+    """Return the index that an option names."""
     name = parse_index_name(text.strip("/"))
     if name is None:
         raise UsageError(
@@ -223,7 +254,7 @@ def _index_name(text: str) -> IndexName:
     return name
 
 
-def _check_place(repository: Repository, out: Path) -> None:
+def check_place(repository: Repository, out: Path) -> None:
     """Refuse a folder that is the repository's own: the site would be taken for releases, or for Git's objects."""
     target = out.resolve()
     own = [repository.git_directory]

@@ -83,8 +83,10 @@ def resolution_order(snapshot: Snapshot, index: Index) -> tuple[Index, ...]:
     return (*stages, *mirrors)
 
 
-def walk(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName) -> Iterator[Step]:
+def walk(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName, *, opens: bool = True) -> Iterator[Step]:
     """Yield what each index of the *order* has to do with the project *name*.
+
+    Where it *opens* no project, one that is quarantined counts as shown; to the mirrors that is the same.
 
     The whitelist is combined as devpi does it: the running set starts as the asked index's own list, each stage on the
     way joins or cuts it (the asked index says which), and a project that was once admitted stays admitted.
@@ -110,7 +112,7 @@ def walk(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName) -> Ite
             owned = True
             if admitted_by is None:
                 private = private or index.name
-            if _status(project) == "quarantined":
+            if opens and _status(project) == "quarantined":
                 yield Step(index, "quarantined", 'status = "quarantined" in its project.toml', project)
             else:
                 yield Step(index, "shown", "it has the project", project)
@@ -215,20 +217,21 @@ def _refused_by_mirror(index: Index, name: ProjectName) -> str | None:
         return None
     if definition.allow is not None and name not in _projects_of(definition.allow):
         return "allow does not name it"
-    if any(_project_of(entry) == name and _is_bare(entry) for entry in definition.deny):
+    if any(named_in(entry) == name and _is_bare(entry) for entry in definition.deny):
         return "deny names it"
     return None
 
 
 @lru_cache(maxsize=64)
 def _projects_of(requirements: tuple[str, ...]) -> frozenset[ProjectName]:
-    return frozenset(map(_project_of, requirements))
+    return frozenset(map(named_in, requirements))
 
 
-def _project_of(requirement: str) -> ProjectName:
+def named_in(requirement: str) -> ProjectName:
+    """Return the project that an entry of a mirror's list names."""
     end = next((at for at, character in enumerate(requirement) if character in " <>=!~;[("), len(requirement))
     return normalize(requirement[:end])
 
 
 def _is_bare(requirement: str) -> bool:
-    return normalize(requirement.strip()) == _project_of(requirement)
+    return normalize(requirement.strip()) == named_in(requirement)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from gitindex import documents, layout
 from gitindex.documents import Problem, Unreadable
 from gitindex.errors import CannotRunError
-from gitindex.model import FORMAT, Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, User
+from gitindex.model import FORMAT, Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, TestResults, User
 from gitindex.names import IndexName, ProjectName, UserName, normalize, parse_index_name
 from gitindex.plain import plain_versions, read as read_plain
 from gitindex.released import ReleasedFile, files_of, is_fit
@@ -69,7 +69,7 @@ class Project:
     def versions(self) -> Iterator[str]:
         """Return the versions as the names of the manifests spell them, sorted as text."""
         suffix = layout.MANIFEST_SUFFIX
-        return (name.removesuffix(suffix) for name in sorted(self.folder.entries()) if name.endswith(suffix))
+        return (name.removesuffix(suffix) for name in sorted(self.folder.entries()) if layout.is_manifest(name))
 
     def release(self, version: str) -> Manifest | Unreadable | None:
         """Read the manifest of a version; ``None`` where there is none."""
@@ -97,7 +97,7 @@ class Project:
         found: dict[str, Released] = {}
         seen = 0
         for seen, (name, data) in enumerate(self.folder.files(), 1):  # noqa: B007 - counted for after the loop
-            if name.endswith(suffix):
+            if layout.is_manifest(name):
                 version = name.removesuffix(suffix)
                 plain = read_plain(data)
                 if plain is not None:
@@ -112,6 +112,15 @@ class Project:
                     found[version] = _released(self.manifest_path(version), version, self.release(version))
         return tuple(found[version] for version in sorted(found))
 
+    def tested_versions(self) -> Iterator[str]:
+        """Return the versions that have results of tests, sorted as text."""
+        suffix = layout.RESULTS_SUFFIX
+        return (name.removesuffix(suffix) for name in sorted(self.folder.entries()) if name.endswith(suffix))
+
+    def results(self, version: str) -> TestResults | Unreadable | None:
+        """Read what came of testing a version; ``None`` where nothing is known of it."""
+        return _read(self.folder, version + layout.RESULTS_SUFFIX, self.path, documents.read_results)
+
     @cached_property
     def statements(self) -> ProjectStatements | Unreadable | None:
         """What `project.toml` says; ``None`` where there is none."""
@@ -124,7 +133,7 @@ class Project:
     @cached_property
     def strays(self) -> tuple[Stray, ...]:
         """What does not belong into the folder of a project."""
-        wanted = "<version>.json and project.toml"
+        wanted = "<version>.json, <version>.tests.json and project.toml"
         odd = [
             (name, entry)
             for name, entry in self.folder.entries().items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from gitindex import layout
 from gitindex.errors import CannotRunError
@@ -20,6 +20,22 @@ FETCH_LFS = "fetch the content: git lfs pull"
 def lfs_path(lfs_objects: Path, sha256: str) -> Path:
     """Return where Git LFS keeps the content of that digest."""
     return lfs_objects / sha256[:2] / sha256[2:4] / sha256
+
+
+class Store(Protocol):
+    """What has the bytes of stored files, by path (such as :func:`gitindex.layout.stored_path`)."""
+
+    def has(self, path: str) -> bool:
+        """Tell whether there is a file at *path*."""
+
+    def size(self, path: str) -> int:
+        """Return the size in bytes of the file at *path*; raises CannotRunError where it is not there."""
+
+    def open(self, path: str, sha256: str) -> BinaryIO:
+        """Open the file at *path*, whose content has that digest; raises CannotRunError where it is not there."""
+
+    def read(self, path: str, sha256: str) -> tuple[Iterator[bytes], Callable[[], None]]:
+        """Return the content in pieces, and a check to call at the end; it raises CannotRunError for other bytes."""
 
 
 class EmbeddedStore:

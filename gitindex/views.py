@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex.names import IndexName, ProjectName
 from gitindex.pages import ProjectPage
+
+if TYPE_CHECKING:
+    from gitindex.facts.described import Described
 
 FEED_LENGTH = 50
 """Releases that a feed shows: the newest."""
@@ -14,6 +18,30 @@ NEWEST = 5
 """Those of them that the page of an index shows."""
 HISTORY_LENGTH = 20
 """Commits that the page of a project shows: the newest."""
+
+
+class NoticeLine(NamedTuple):
+    """One thing that a change does, on a page that previews it."""
+
+    mark: str
+    """``new``, ``gone``, ``changed`` or ``warning``."""
+    subject: str
+    """What it is about; may be empty."""
+    text: str
+    links: tuple[tuple[str, str], ...] = ()
+    """The pages where it is seen: text and relative address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a page says of the change that it previews."""
+
+    title: str
+    lines: tuple[NoticeLine, ...]
+    more: int = 0
+    """How many lines are left out."""
+    marks: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Marks of releases, by version: one of those of a line, and a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +64,12 @@ class LandingView:
     title: str
     users: tuple[tuple[str, str, tuple[IndexCard, ...]], ...]
     """Name, title and indexes of each user."""
+    notice: Notice | None = None
+
+    @property
+    def site_title(self) -> str:
+        """What each page calls the site."""
+        return self.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +101,16 @@ class FeedEntry:
     """The reasons (which may be empty) of the files that are yanked, each once."""
 
 
+class Inheritance(NamedTuple):
+    """An index, and what it inherits."""
+
+    name: IndexName
+    kind: str
+    """``stage`` or ``mirror``."""
+    volatile: bool
+    bases: tuple[IndexName, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class IndexView:
     """The page at ``/<user>/<index>/``."""
@@ -91,6 +135,9 @@ class IndexView:
     """The absolute URL of the simple index, for the lines that people copy; empty where the site's is not known."""
     serves_mirror: bool = False
     """Whether a mirror has simple pages of its own here; a site of files leaves them to its host's fallback."""
+    inherits: tuple[Inheritance, ...] = ()
+    """The indexes of the resolution order, each with what it inherits itself."""
+    notice: Notice | None = None
 
 
 class HistoryEntry(NamedTuple):
@@ -121,6 +168,20 @@ class ProjectEvent(NamedTuple):
     entry: HistoryEntry
 
 
+class RunOfTests(NamedTuple):
+    """A result of the tests of a release."""
+
+    environment: str
+    outcome: str
+    """``passed``, ``failed`` or ``error``; ``unreadable`` where there are results that cannot be read."""
+    duration: float
+    """Seconds."""
+    time: str
+    """UTC, with ``Z``."""
+    index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
+    """Where the result is recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectView:
     """The page at ``/<user>/<index>/project/<project>/``."""
@@ -133,6 +194,13 @@ class ProjectView:
     index_url: str
     history: tuple[HistoryEntry, ...] = ()
     """Newest first."""
+    described: Described | None = None
+    """What the metadata of the newest release tells, ``None`` where it is not known."""
+    here: frozenset[ProjectName] = frozenset()
+    """Those of its dependencies that this index has pages of."""
+    tested: Mapping[str, tuple[RunOfTests, ...]] = field(default_factory=dict)
+    """Results of tests by version, newest first."""
+    notice: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class Option(NamedTuple):
     """What a number must be at least, and at most."""
     is_repeated: bool = False
     """Whether it may be given several times; its value is then a list."""
+    is_pair: bool = False
+    """Whether it takes two words; its value is then both of them."""
     is_required: bool = False
     variable: str = ""
     """The environment variable that is used where it is not given."""
@@ -92,6 +94,12 @@ def _read_options(options: Sequence[Option], words: Iterator[str]) -> dict[str, 
             return None
         if not option.metavar:
             values[option.name] = True
+            continue
+        if option.is_pair:
+            pair = None if equals else (next(words, ""), next(words, ""))
+            if pair is None or not all(pair) or any(each.startswith("-") for each in pair):
+                return None
+            values[option.name] = pair
             continue
         found = value if equals else next(words, None)
         # A lone dash is a value: standard output.

@@ -17,6 +17,7 @@ from gitindex.errors import CannotRunError, RefusedError
 from gitindex.finding import Finding, Severity
 from gitindex.git import WORKTREE, Repository
 from gitindex.model import Manifest
+from gitindex.objects import StoredObjects
 from gitindex.rules.hints import without_restore
 from gitindex.snapshot import NO_REVISION, Snapshot
 from gitindex.tree import Entry, Folder, Overlay, find, leaf
@@ -51,6 +52,8 @@ def carry_out(
     if errors:
         raise RefusedError([without_restore(finding) for finding in errors])
     paths = _paths_to_commit(repository, worktree, plan) if commit else ()
+    if plan.uploads:
+        StoredObjects(worktree.settings.storage.url).keep(plan.uploads)
     put(repository.root, plan)
     committed = _commit(repository, paths, plan.summary) if paths else None
     return Outcome(tuple(sorted(changes)), tuple(findings), committed)
@@ -128,7 +131,7 @@ def _paths_to_commit(repository: Repository, worktree: Snapshot, plan: Plan) -> 
 def _needed(plan: Plan) -> Iterator[str]:
     """Yield the stored files that the manifests of a plan name."""
     for path, change in plan.changes.items():
-        if isinstance(change, bytes) and path.endswith(layout.MANIFEST_SUFFIX):
+        if isinstance(change, bytes) and layout.is_manifest(path):
             manifest = read_manifest(path, change)
             for file in manifest.files if isinstance(manifest, Manifest) else ():
                 if file.url is None:

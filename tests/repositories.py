@@ -61,10 +61,12 @@ class Content(dict[str, bytes]):
         kind: str = "wheel",
         text: str = "",
         requires_python: str | None = None,
+        extra: str = "",
         **facts: Any,
     ) -> str:
         """Release a sound wheel or sdist, whose bytes depend on *text*, and return its filename.
 
+        *extra* is the end of its metadata: more fields (whole lines), an empty line, a description.
         *facts* are added to the manifest's entry as they are.
         """
         make = make_wheel if kind == "wheel" else make_sdist
@@ -72,7 +74,7 @@ class Content(dict[str, bytes]):
         members = (
             None if not text else {"pyproject.toml": b"", f"{normalize(name).replace('-', '_')}.py": text.encode()}
         )
-        filename, data = make(name, version, requires_python=requires_python, files=members)
+        filename, data = make(name, version, requires_python=requires_python, metadata_extra=extra, files=members)
         sha256 = hashlib.sha256(data).hexdigest()
         entry: dict[str, Any] = {
             "filename": filename,
@@ -83,7 +85,7 @@ class Content(dict[str, bytes]):
         if requires_python is not None:
             entry["requires-python"] = requires_python
         if kind == "wheel":
-            core = metadata(name, version, requires_python)
+            core = metadata(name, version, requires_python, extra)
             entry["core-metadata"] = {"sha256": hashlib.sha256(core).hexdigest()}
             self[layout.stored_path(sha256, filename) + ".metadata"] = core
         self[layout.stored_path(sha256, filename)] = data

@@ -17,6 +17,7 @@ from gitindex.views import (
     FeedView,
     IndexCard,
     IndexView,
+    Inheritance,
     LandingView,
     ProjectRow,
     ProjectView,
@@ -163,6 +164,13 @@ feed_entries = st.builds(
     link=hostile_texts,
     yanked=_tuples(hostile_texts).map(tuple),
 )
+inheritances = st.builds(
+    Inheritance,
+    name=index_names,
+    kind=st.sampled_from(["stage", "mirror"]),
+    volatile=st.booleans(),
+    bases=_tuples(index_names).map(tuple),
+)
 index_views = st.builds(
     IndexView,
     site_title=hostile_texts,
@@ -178,6 +186,7 @@ index_views = st.builds(
     projects=st.integers(0, 100_000),
     newest=_tuples(feed_entries).map(tuple),
     index_url=hostile_texts,
+    inherits=_tuples(inheritances).map(tuple),
 )
 project_views = st.builds(
     ProjectView,

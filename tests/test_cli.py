@@ -685,9 +685,11 @@ def test_a_project_that_is_closed_takes_no_release(repo: IndexRepository, run: R
         assert files_below(repo.path) == before
 
 
-def test_upload_to_a_mirror_or_to_an_object_store_is_refused(repo: IndexRepository, run: Run, dist: Path) -> None:
+def test_upload_to_a_mirror_or_to_no_storage_is_refused(repo: IndexRepository, run: Run, dist: Path) -> None:
     assert "is a mirror" in run("upload", dist / "demo-1.0.tar.gz", "--index", "root/pypi").err
-    repo.write("gitindex.toml", 'format = 1\n[storage]\nurl = "s3://bucket"\npublic_url = "https://f.example.org/"\n')
+    repo.write(
+        "gitindex.toml", 'format = 1\n[storage]\nurl = "file://elsewhere/x"\npublic_url = "https://f.example.org/"\n'
+    )
     result = run("upload", dist / "demo-1.0.tar.gz", "--index", "emilie/dev")
     assert result.code == 3
     assert is_one_line(result.err)
@@ -755,8 +757,16 @@ def test_a_release_and_a_project_are_removed_with_their_files_and_yanks(
     run("upload", *dist.iterdir(), "--index", "emilie/dev", "--commit")
     run("yank", "demo==1.0", "--index", "emilie/dev", "--commit")
     run("yank", "demo==2.0", "--index", "emilie/dev", "--file", "demo-2.0.tar.gz", "--commit")
+    tests = repo.write(
+        "indexes/emilie/dev/demo/1.0.tests.json",
+        '[{"environment": "py", "outcome": "passed", "duration": 1, "time": "2026-11-22T08:00:00Z", "files": ["'
+        + "a" * 64
+        + '"]}]',
+    )
+    repo.commit("Tests")
     made = answer(run, "remove", "demo==1.0.0", "--index", "emilie/dev", "--commit")
     assert made["commit"] is not None
+    assert not tests.exists()
     assert tomllib.loads((repo.root / "indexes/emilie/dev/demo/project.toml").read_text()) == {
         "yanked": {"demo-2.0.tar.gz": ""}
     }

@@ -103,6 +103,16 @@ sources = ["https://files.example.org/"]
 "0.0.1" = "broken"
 "example_devpi-0.0.1.tar.gz" = ""
 """,
+    "tests": [
+        {
+            "environment": "py313",
+            "outcome": "passed",
+            "duration": 12.5,
+            "time": "2026-11-22T07:25:00Z",
+            "files": ["a" * 64],
+            "log": "b" * 64,
+        }
+    ],
 }
 
 
@@ -134,6 +144,8 @@ def test_the_example_of_the_description_is_valid_for_schema_and_model(name: str)
     schema = json_schema(SCHEMAS[name])
     Draft202012Validator(schema).validate(as_json(values))
     SCHEMAS[name].model_validate(values)
+    if name == "tests":  # a list of one kind of object
+        schema, values = schema["$defs"]["TestRun"], values[0]
     assert set(values) == set(schema["properties"]) - {"bases"} | ({"bases"} & set(values)), "it shows every key"
 
 
@@ -144,6 +156,7 @@ READERS: dict[str, Callable[[str, bytes], object]] = {
     "mirror": documents.read_definition,
     "manifest": documents.read_manifest,
     "project": documents.read_statements,
+    "tests": documents.read_results,
 }
 
 
@@ -151,13 +164,14 @@ READERS: dict[str, Callable[[str, bytes], object]] = {
 def test_the_example_is_read_as_the_model(name: str) -> None:
     example = EXAMPLES[name]
     data = example.encode() if isinstance(example, str) else json.dumps(example).encode()
-    read = READERS[name]("x.json" if name == "manifest" else "x.toml", data)
+    read = READERS[name]("x.json" if name in {"manifest", "tests"} else "x.toml", data)
     assert read == SCHEMAS[name].model_validate(values_of(example))
 
 
 @pytest.mark.parametrize("name", list(SCHEMAS))
 def test_an_unknown_key_is_refused_by_schema_and_model(name: str) -> None:
-    values = {**values_of(EXAMPLES[name]), "nonsense": 1}
+    values = values_of(EXAMPLES[name])
+    values = [{**values[0], "nonsense": 1}] if name == "tests" else {**values, "nonsense": 1}
     assert not Draft202012Validator(json_schema(SCHEMAS[name])).is_valid(as_json(values))
     with pytest.raises(ValidationError):
         SCHEMAS[name].model_validate(values)
@@ -166,6 +180,10 @@ def test_an_unknown_key_is_refused_by_schema_and_model(name: str) -> None:
 def file(**facts: Any) -> dict[str, Any]:
     entry = {"filename": "x-1.tar.gz", "hashes": {"sha256": "a" * 64}, "size": 1, **facts}
     return {"name": "x", "version": "1", "files": [{key: value for key, value in entry.items() if value is not ...}]}
+
+
+def run(**facts: Any) -> dict[str, Any]:
+    return {**EXAMPLES["tests"][0], **facts}
 
 
 def waiver(**facts: Any) -> dict[str, Any]:
@@ -215,10 +233,19 @@ def waiver(**facts: Any) -> dict[str, Any]:
         ("project", {"status": "gone"}),
         ("project", {"yanked": {"1.0": True}}),
         ("project", {"yanked": ["1.0"]}),
+        ("tests", []),
+        ("tests", {}),
+        ("tests", [run(outcome="skipped")]),
+        ("tests", [run(duration=-1)]),
+        ("tests", [run(duration="1")]),
+        ("tests", [run(files=[])]),
+        ("tests", [run(files=["A" * 64])]),
+        ("tests", [run(environment="")]),
+        ("tests", [run(log="none")]),
     ],
     ids=str,
 )
-def test_schema_and_model_refuse_the_same(name: str, values: dict[str, Any]) -> None:
+def test_schema_and_model_refuse_the_same(name: str, values: Any) -> None:
     assert not Draft202012Validator(json_schema(SCHEMAS[name])).is_valid(as_json(values))
     with pytest.raises(ValidationError):
         SCHEMAS[name].model_validate(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -167,6 +168,46 @@ def test_metadata_that_is_stored_later_is_advertised(tmp_path: Path) -> None:
     data = content.pop(path)
     _, out = update(tmp_path, lambda content: content.update({path: data}), content)
     assert "core-metadata" in (out / "bob/team/simple/beta/index.json").read_text()
+
+
+def result(content: Content, index: str, project: str, version: str, outcome: str) -> bytes:
+    sha256 = content.entry(index, project, version)["hashes"]["sha256"]
+    run = {"environment": "py313", "outcome": outcome, "duration": 1, "time": "2026-11-22T08:00:00Z", "files": [sha256]}
+    return json.dumps([run]).encode()
+
+
+def test_results_of_tests_come_to_the_pages_of_all_that_show_the_release(tmp_path: Path) -> None:
+    def change(content: Content) -> None:
+        content["indexes/emilie/prod/beta/1.0.tests.json"] = result(content, "emilie/prod", "beta", "1.0", "failed")
+
+    report, out = update(tmp_path, change)
+    assert (report.projects, report.written) == (1, 3)
+    for stage in ("emilie/prod", "emilie/dev", "bob/team"):
+        assert "tests not passed" in (out / stage / "project/beta/index.html").read_text()
+
+
+def test_a_dependency_that_comes_or_goes_is_linked_or_not(tmp_path: Path) -> None:
+    content = start()
+    content.release("emilie/prod", "needy", "1.0", extra="Requires-Dist: Later>=1\nRequires-Dist: beta\n")
+    commits, out = Commits(tmp_path / "git"), tmp_path / "site"
+    page = out / "bob/team/project/needy/index.html"
+    prod = out / "emilie/prod/project/needy/index.html"
+
+    def linked() -> tuple[bool, bool]:
+        commits.commit(content)
+        commits.render(out)
+        assert site(out) == anew(commits, tmp_path / "full")
+        return 'href="../later/"' in page.read_text(), 'href="../later/"' in prod.read_text()
+
+    assert linked() == (False, False)
+    assert 'href="../beta/"' in page.read_text()
+    content.release("bob/team", "later", "1.0")
+    assert linked() == (True, False)
+    content.release("emilie/prod", "later", "1.0")
+    assert linked() == (True, True)
+    del content["indexes/emilie/prod/later/1.0.json"]
+    del content["indexes/bob/team/later/1.0.json"]
+    assert linked() == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -337,16 +378,40 @@ def test_uncommitted_changes_are_rendered_and_not_remembered(tmp_path: Path) -> 
 # Any history
 
 
+def needs(draw: random.Random) -> str:
+    """Return what the metadata of a release has beside the least: a README, dependencies on the other projects."""
+    lines = [f"Requires-Dist: {name}" for name in draw.sample(PROJECTS, draw.randrange(3))]
+    readme = draw.choice(("", "\n# Read *me*\n"))
+    return (
+        "".join(f"{line}\n" for line in lines)
+        + ("Description-Content-Type: text/markdown\n" if readme else "")
+        + readme
+    )
+
+
+def results(content: Content, path: str, draw: random.Random) -> bytes:
+    """Return results of tests of a release, or what is no such thing."""
+    files = [file["hashes"]["sha256"] for file in json.loads(content[path])["files"]]
+    run = {
+        "environment": draw.choice(("py313", "lint")),
+        "outcome": draw.choice(("passed", "failed", "error")),
+        "duration": draw.randrange(100),
+        "time": "2026-11-22T08:00:00Z",
+        "files": draw.choice((files, ["0" * 64])),
+    }
+    return json.dumps([run] * draw.choice((1, 1, 3))).encode() if draw.random() < 0.9 else b"[1]"
+
+
 def touch(content: Content, draw: random.Random) -> None:  # noqa: C901, PLR0912 - one case for each kind of change
     """Make one change, as people make them, or as they should not."""
     index = draw.choice(STAGES)
     project = draw.choice(PROJECTS)
     folder = f"{layout.INDEXES}/{index}/{normalize(project)}"
-    match draw.randrange(12):
+    match draw.randrange(14):
         case 0 | 1 | 2:
             version, kind = draw.choice(VERSIONS), draw.choice(("wheel", "sdist"))
             if f"{folder}/{version}.json" not in content:
-                content.release(index, project, version, kind=kind, text=draw.choice(("", "other")))
+                content.release(index, project, version, kind=kind, text=draw.choice(("", "other")), extra=needs(draw))
         case 3:
             for path in [path for path in content if path.startswith(f"{folder}/")][: draw.choice((1, 9))]:
                 del content[path]
@@ -374,6 +439,15 @@ def touch(content: Content, draw: random.Random) -> None:  # noqa: C901, PLR0912
             settings_ = tomlkit.parse(content["gitindex.toml"].decode())
             settings_["names"] = {"reserved": draw.choice((["acme-*"], ["alpha", "omega"], []))}
             content["gitindex.toml"] = tomlkit.dumps(settings_).encode()
+        case 12 | 13:
+            manifests = [p for p in content if re.fullmatch(r"indexes/.*[0-9]\.json", p)]
+            if manifests:
+                path = draw.choice(manifests)
+                tests = path.removesuffix(".json") + ".tests.json"
+                if tests in content and draw.random() < 0.3:
+                    del content[tests]
+                else:
+                    content[tests] = results(content, path, draw)
         case 11:
             content.mirror("root/pypi", mirror_url=draw.choice(("https://a.example.org/", "https://b.example.org/")))
 

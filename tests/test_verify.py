@@ -27,8 +27,8 @@ import pytest
 from gitindex import layout
 from gitindex.compare import Change
 from gitindex.errors import CannotRunError
+from gitindex.threads import spread
 from gitindex.verify import Journal, Patience, Report, verify
-from gitindex.verify.threads import spread
 from tests import hosts
 from tests.builders import file_info, make_sdist, make_tar_gz, make_wheel, make_zip, metadata, zip_info
 from tests.conftest import Result, Run
@@ -367,12 +367,13 @@ def test_a_storage_that_is_a_folder_is_read(content: Content, run: Run, tmp_path
     repository = make_repository(tmp_path / "r", content)
     assert run("-C", repository.root, "verify").code == 3  # not mounted
     for path, data in stored.items():
-        (store / path).parent.mkdir(parents=True, exist_ok=True)
-        (store / path).write_bytes(data)
-    (store / "files/left").write_bytes(b"")
+        place = store / layout.path_in_storage(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    (store / "left").write_bytes(b"")
     sound = run("-C", repository.root, "verify")
     assert (sound.code, sound.err) == (0, "1 stored file of no release: no manifest of any index names them.\n")
-    alpha = store / content.stored(PROD, "Alpha", "1.0")
+    alpha = store / layout.path_in_storage(content.stored(PROD, "Alpha", "1.0"))
     alpha.unlink()
     assert run("-C", repository.root, "verify").code == 1
     os.mkfifo(alpha)
@@ -397,12 +398,7 @@ def test_an_object_store_is_read_where_its_files_are_downloaded_from(
     content: Content, run: Run, tmp_path: Path, host: Host
 ) -> None:
     content.release(PROD, "local", "1.0+here")
-    content.settings(storage={"url": "s3://bucket/"})
     repository = make_repository(tmp_path / "r", content)
-    out_of_reach = run("-C", repository.root, "verify")
-    assert out_of_reach.code == 3
-    assert "this version of gitindex does not read s3://bucket/ itself" in out_of_reach.out
-    assert out_of_reach.out.count("set [storage] public_url in gitindex.toml") == 1
     for path, data in content.items():
         if path.startswith("files/"):
             host.on("/cdn/" + path.removeprefix("files/").replace("+", "%2B"), data)
@@ -550,7 +546,7 @@ def test_a_stored_file_that_changed_or_went_is_read_with_all_that_name_it(conten
 def test_after_a_move_of_the_storage_all_is_read(content: Content, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "r", content)
     base = repository.git("rev-parse", "HEAD")
-    shutil.copytree(repository.root / "files", tmp_path / "store/files")
+    shutil.copytree(repository.root / "files", tmp_path / "store")
     repository.put(content.settings(storage={"url": f"file://{tmp_path}/store/"}))
     assert run_verify(repository, since=base).files == 3
 

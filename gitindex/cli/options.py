@@ -28,6 +28,8 @@ def _parameter(option: Option) -> Parameter:
         default = False
     elif option.is_repeated:
         kind = list[kind] | None
+    elif option.is_pair:
+        kind = tuple[kind, kind] | None
     elif option.is_required:
         default = Parameter.empty
     elif default is None:

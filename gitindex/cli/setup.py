@@ -21,6 +21,7 @@ from gitindex.edits.setup import PRE_COMMIT, new_repository, pre_commit_config
 from gitindex.errors import UsageError
 from gitindex.git.creation import configured_identity, create, is_branch_name
 from gitindex.names import IndexName, UserName, is_user_name
+from gitindex.snippets import for_index, for_uploads
 from gitindex.write import carry_out
 
 
@@ -104,12 +105,13 @@ class Tool(StrEnum):
     UV = "uv"
     POETRY = "poetry"
     PDM = "pdm"
+    PYLOCK = "pylock"
     TWINE = "twine"
 
 
 def config(
     ctx: typer.Context,
-    tool: Annotated[Tool, typer.Argument(metavar="TOOL", help="pip, uv, poetry, pdm or twine.")],
+    tool: Annotated[Tool, typer.Argument(metavar="TOOL", help="pip, uv, poetry, pdm, pylock or twine.")],
     index: IndexOption,
     as_json: JsonOption = False,
 ) -> None:
@@ -132,17 +134,15 @@ def config(
         say(f"# {place}\n{lines}")
 
 
+_PLACES = {
+    Tool.PIP: "pip.conf (or: pip config set global.index-url URL)",
+    Tool.PYLOCK: "writes pylock.toml",
+    Tool.TWINE: ".pypirc, for a server that takes uploads (without one: gitindex upload)",
+}
+"""Where the lines of a tool belong, if that takes more words than a snippet has."""
+
+
 def _lines(tool: Tool, name: IndexName, url: str) -> tuple[str, str]:
-    label, simple = f"{name.user}-{name.name}", f"{url}simple/"
-    match tool:
-        case Tool.PIP:
-            return "pip.conf (or: pip config set global.index-url URL)", f"[global]\nindex-url = {simple}"
-        case Tool.UV:
-            return "pyproject.toml", f'[[tool.uv.index]]\nname = "{label}"\nurl = "{simple}"\ndefault = true'
-        case Tool.POETRY:
-            return "pyproject.toml", f'[[tool.poetry.source]]\nname = "{label}"\nurl = "{simple}"\npriority = "primary"'
-        case Tool.PDM:
-            return "pyproject.toml", f'[[tool.pdm.source]]\nname = "pypi"\nurl = "{simple}"\nverify_ssl = true'
-        case Tool.TWINE:
-            lines = f"[distutils]\nindex-servers = {label}\n\n[{label}]\nrepository = {url}"
-            return ".pypirc, for a server that takes uploads (without one: gitindex upload)", lines
+    snippets = {snippet.tool: snippet for snippet in (*for_index(f"{url}simple/", name), for_uploads(url, name))}
+    found = snippets[tool]
+    return _PLACES.get(tool, found.title), found.text

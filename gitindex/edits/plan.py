@@ -19,6 +19,8 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     concerned: list[str] = field(default_factory=list)
     """Paths that are already as the plan wants them, and belong into its commit where they are in none yet."""
+    uploads: dict[str, bytes | Path] = field(default_factory=dict)
+    """Files for a storage outside of the repository, by path; they are written before all else."""
 
     def leaves(self) -> dict[str, Leaf | None]:
         """Return the changes as an overlay takes them."""

@@ -13,7 +13,7 @@ from gitindex.edits import toml
 from gitindex.edits.manifests import drop_unused_files, file_data, manifest_bytes, manifest_data, put_file, stored_files
 from gitindex.edits.opened import cannot_read, open_project, open_release, open_stage, paths_below, release_version
 from gitindex.edits.plan import Plan
-from gitindex.errors import CannotRunError, NotThereError, UsageError
+from gitindex.errors import NotThereError, UsageError
 from gitindex.model import File, Manifest, ProjectStatements
 from gitindex.names import IndexName, ProjectName
 from gitindex.snapshot import Index, Project, Snapshot
@@ -29,11 +29,9 @@ def upload(snapshot: Snapshot, name: IndexName, distributions: Iterable[tuple[Di
     index is non-volatile.
     """
     index = open_stage(snapshot, name)
-    if not snapshot.settings.storage.is_embedded:
-        raise CannotRunError(
-            f"uploading to {snapshot.settings.storage.url} is not supported yet", help='set [storage] url = "files/"'
-        )
     plan = Plan()
+    is_embedded = snapshot.settings.storage.is_embedded
+    files = plan.changes if is_embedded else plan.uploads
     releases: dict[tuple[ProjectName, str], dict[str, Any]] = {}
     replaced: list[File] = []
     twins: dict[tuple[ProjectName, str], str] = {}
@@ -60,11 +58,11 @@ def upload(snapshot: Snapshot, name: IndexName, distributions: Iterable[tuple[Di
         path = layout.stored_path(dist.sha256, dist.filename)
         manifest_path = layout.manifest_path(name, dist.project, release)
         if outcome == "Unchanged:":
-            plan.concerned += [path, path + layout.METADATA_SUFFIX, manifest_path]
+            plan.concerned += [*([path, path + layout.METADATA_SUFFIX] if is_embedded else []), manifest_path]
         else:
-            plan.changes[path] = source
+            files[path] = source
             if dist.kind == "wheel":
-                plan.changes[path + layout.METADATA_SUFFIX] = dist.metadata
+                files[path + layout.METADATA_SUFFIX] = dist.metadata
             plan.changes[manifest_path] = manifest_bytes(manifest)
     drop_unused_files(snapshot, plan, replaced)
     return plan
@@ -132,6 +130,8 @@ def remove(snapshot: Snapshot, name: IndexName, project: ProjectName, version: s
         plan.changes.update(dict.fromkeys(paths_below(snapshot, opened.path)))
     else:
         plan.changes.update({opened.manifest_path(spelled): None for spelled in gone})
+        tested = set(opened.tested_versions()).intersection(gone)
+        plan.changes.update({layout.results_path(name, project, spelled): None for spelled in tested})
         _drop_yanks(snapshot, opened, gone, plan)
     drop_unused_files(snapshot, plan, list(stored_files(opened, gone)))
     return plan

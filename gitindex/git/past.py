@@ -118,7 +118,7 @@ class Past:
             change = changes[key] = _Change([], [], [])
         if name == layout.PROJECT:
             changes[key] = change._replace(stated=True)
-        elif name.endswith(layout.MANIFEST_SUFFIX) and not name.endswith(layout.RESULTS_SUFFIX):
+        elif layout.is_manifest(name):
             version = name.removesuffix(layout.MANIFEST_SUFFIX)
             (change.added if status == "A" else change.removed if status == "D" else change.changed).append(version)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gitindex.errors import CannotRunError
 from gitindex.names import MAX_PROJECT_NAME, IndexName, ProjectName
+from gitindex.render import policy
 
 COARSE_ACCEPT = (
     "An Accept header is compared by the first decimal of its qualities, and a refusal (text/html;q=0) is not heeded."
@@ -95,14 +96,11 @@ HEADERS: Mapping[str, str] = {
 }
 """Of every answer."""
 PEOPLE_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": policy.IN_HEADER,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-"""Of pages for people; what these load themselves, the policy in each of them says more narrowly."""
+"""Of pages for people."""
 MACHINE_HEADERS: Mapping[str, str] = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 """Of simple pages and stored files. With a proxy some are an upstream's: no browser shall run what is in them."""
 

@@ -56,6 +56,11 @@ def is_link(url: str) -> bool:
     return _SCHEME.match(url) is None or _WEB.match(url) is not None
 
 
+def is_outside(url: str) -> bool:
+    """Tell whether *url* is absolute, and http or https: the only ones that metadata may make a link of."""
+    return _WEB.match(url) is not None and url == carried(url)
+
+
 def is_secure(url: str) -> bool:
     """Tell whether *url* is absolute and of a secure origin: https, or http on this machine (PEP 740)."""
     return _SECURE.match(url) is not None

@@ -55,6 +55,8 @@ def _was_unreadable(act: Act, project: ProjectChange, path: str) -> bool:
         return project.base_is_unreadable
     if name == layout.PROJECT:
         return isinstance(before.statements, Unreadable)
+    if name.endswith(layout.RESULTS_SUFFIX):
+        return isinstance(before.results(name.removesuffix(layout.RESULTS_SUFFIX)), Unreadable)
     return isinstance(before.release(name.removesuffix(layout.MANIFEST_SUFFIX)), Unreadable)
 
 

@@ -60,6 +60,8 @@ def _documents(change: Change, subject: Subject) -> Iterator[object]:
         case ProjectChange():
             for release in subject.releases:
                 yield release.after
+            if subject.after:
+                yield from map(subject.after.results, subject.tested_versions)
             if subject.after and subject.touches(layout.PROJECT):
                 yield subject.after.statements
         case _:
@@ -88,7 +90,11 @@ def _before(change: Change, subject: Subject, path: str) -> object:
             index = change.base.index_folder(subject.name)
             return index and index.definition
         case ProjectChange(before=Project() as project):
-            return project.statements if name == layout.PROJECT else project.release(name.removesuffix(".json"))
+            if name == layout.PROJECT:
+                return project.statements
+            if name.endswith(layout.RESULTS_SUFFIX):
+                return project.results(name.removesuffix(layout.RESULTS_SUFFIX))
+            return project.release(name.removesuffix(layout.MANIFEST_SUFFIX))
         case _:
             return None
 
@@ -146,7 +152,8 @@ def known_place(change: Change, subject: Subject) -> Iterator[Hit]:
     """Each path under `indexes/` and `files/` is part of the layout.
 
     A file that nothing reads looks like a release, a setting or a yank that is in force, and is not. Keep other files
-    elsewhere in the repository. A folder of a user needs its `user.toml`, a folder of an index its `index.toml`.
+    elsewhere in the repository. A folder of a user needs its `user.toml`, a folder of an index its `index.toml`, and
+    results of tests the manifest of their version.
     """
     for stray in _strays(change, subject):
         if stray.is_misplaced:
@@ -155,6 +162,8 @@ def known_place(change: Change, subject: Subject) -> Iterator[Hit]:
                 f"a {stray.kind} with this name has no place here",
                 _out_of_place(change, stray, f"here belongs {stray.wanted}; move it elsewhere"),
             )
+    if isinstance(subject, ProjectChange):
+        yield from _results_of_nothing(change, subject)
     if not isinstance(subject, Change):
         return
     for user in change.users:
@@ -174,6 +183,16 @@ def known_place(change: Change, subject: Subject) -> Iterator[Hit]:
                 "the folder of an index has no index.toml",
                 or_restore(advice, change, layout.index_path(name)),
             )
+
+
+def _results_of_nothing(change: Change, project: ProjectChange) -> Iterator[Hit]:
+    entries = project.after.folder.entries() if project.after else {}
+    for version in sorted({*project.versions, *project.tested_versions}):
+        name, manifest = version + layout.RESULTS_SUFFIX, version + layout.MANIFEST_SUFFIX
+        if name in entries and manifest not in entries:
+            path = f"{project.path}/{name}"
+            message = f"these are results of tests, and there is no {manifest} that they could be of"
+            yield Hit(path, message, f"name it as the manifest, or remove it: {on_path('git rm -rf', path)}")
 
 
 def plain_file(change: Change, subject: Subject) -> Iterator[Hit]:

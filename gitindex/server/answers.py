@@ -12,14 +12,21 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
+from gitindex.render import policy
+
 Headers = tuple[tuple[bytes, bytes], ...]
 
 TEXT = b"text/plain; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
 JSON = b"application/json"
 ATOM = b"application/atom+xml; charset=utf-8"
-CSS = b"text/css; charset=utf-8"
 BYTES = b"application/octet-stream"
+STATICS = {
+    "+site/style.css": b"text/css; charset=utf-8",
+    "+site/script.js": b"text/javascript; charset=utf-8",
+    "+site/icon.svg": b"image/svg+xml",
+}
+"""What people's pages load."""
 
 FOR_PAGES = b"max-age=0, must-revalidate"
 """A longer time would hide new releases, from pip (26.2 and newer) as from uv."""
@@ -35,15 +42,12 @@ SECURE: Headers = (
     (b"referrer-policy", b"no-referrer"),
 )
 FOR_PEOPLE: Headers = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'",
-    ),
+    (b"content-security-policy", policy.IN_HEADER.encode()),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
-"""No script, nothing from elsewhere, no frame around it. HSTS is the proxy's to say, which has the certificate."""
+"""Nothing inline, nothing from elsewhere, no frame around it. HSTS is the proxy's to say, which has the certificate."""
 FOR_MACHINES: Headers = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),)
 _SMALLEST = 256
 """Bytes from which on a body is compressed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from http import HTTPStatus
@@ -51,6 +52,8 @@ _METHODS = frozenset({"GET", "HEAD"})
 _EMPTY = {"type": "http.response.body", "body": b""}
 _LATER = (b"retry-after", b"5")
 _LONGEST_QUERY = 1000
+_TYPED = re.compile(rb"(?:/(?!(?:simple|files)/)[a-z0-9][a-z0-9._-]*){1,5}/?", re.IGNORECASE)
+"""A path that somebody may have typed, or followed a link to: of what is not there, a page says so."""
 
 
 class _Said(NamedTuple):
@@ -64,6 +67,8 @@ class _Said(NamedTuple):
     condition: bytes | None
     is_part: bool
     """Whether a part of a file is asked for: what is kept is whole."""
+    is_browser: bool
+    """Whether HTML is named among what is wanted, as browsers do it."""
 
 
 def application(state: State) -> Application:
@@ -99,7 +104,9 @@ def application(state: State) -> Application:
         who = None if reader is None else reader.scopes if reader.is_known else (reader.scopes,)
         place = (raw_path, format_, is_gzipped, who)
         answer = cache.get(place)
-        said = _Said(place, raw_path, format_, is_gzipped, reader, condition, part is not None)
+        said = _Said(
+            place, raw_path, format_, is_gzipped, reader, condition, part is not None, b"text/html" in (accept or b"")
+        )
         if (
             answer is not None
             and part is None
@@ -204,7 +211,8 @@ async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere
         said = said._replace(format=Format.JSON)
     match target:
         case None:
-            return not_there("nothing is here")
+            is_page = said.is_browser and _TYPED.fullmatch(said.raw_path)
+            return await _missing(state, said) if is_page else not_there("nothing is here")
         case Redirect(location):
             return answers.redirect(location, scope["query_string"])
         case Own(name) if asked.revision is None:
@@ -251,8 +259,9 @@ async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
     reader = said.reader
     assert reader is not None  # noqa: S101 - refused before
     match name:
-        case "+site/style.css":
-            answer = peoples_page(peoples.stylesheet(), _wanted(Asked(None), said), name, content_type=answers.CSS)
+        case _ if name in answers.STATICS:
+            made = peoples.static(name.rpartition("/")[2])
+            answer = peoples_page(made, _wanted(Asked(None), said), name, content_type=answers.STATICS[name])
             answer.generation = answers.ALWAYS
             state.cache.put(said.place, answer)
             return answer
@@ -264,6 +273,19 @@ async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
             return operations.api(state, reader)
         case _:
             return await operations.changelog(state, reader, scope["query_string"])
+
+
+def _is_for_people(asked: Asked) -> bool:
+    return isinstance(asked.target, PeoplesPage) and not asked.target.is_feed and asked.revision is None
+
+
+async def _missing(state: State, said: _Said) -> Answer:
+    """Return a 404 as a page."""
+    from gitindex.server import peoples  # noqa: PLC0415 - installers never ask for it
+
+    title = await state.read(lambda: state.reading.current.snapshot.settings.site.title)
+    headers = [(b"content-type", answers.HTML), (b"cache-control", answers.NOT_AT_ALL), *answers.FOR_PEOPLE]
+    return Answer(HTTPStatus.NOT_FOUND, headers, peoples.missing(title, said.raw_path.count(b"/") - 1))
 
 
 def _wanted(asked: Asked, said: _Said) -> Wanted:
@@ -297,6 +319,9 @@ async def _make(state: State, asked: Asked, said: _Said) -> Answer:
     outcome, generation = await _read(state, asked, said)
     wanted = _wanted(asked, said)
     match outcome:
+        case Answer(status=HTTPStatus.NOT_FOUND) if _is_for_people(asked) and said.format is Format.HTML:
+            answer = await _missing(state, said)
+            answer.generation = generation
         case Answer():
             answer = outcome
         case PageOutside() as outside:

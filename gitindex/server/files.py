@@ -16,7 +16,7 @@ from gitindex.server import answers
 from gitindex.server.answers import Answer, matches
 from gitindex.server.delivery import Bytes, Exchange, FileHead, InMemory, OpenOnDisk, deliver, part_of, start_of
 from gitindex.server.outcomes import FileHere
-from gitindex.server.stored import AtUrl, InGit, OnDisk
+from gitindex.server.stored import AtUrl, InGit, InStorage, OnDisk
 
 if TYPE_CHECKING:
     from gitindex.download import Sink
@@ -68,6 +68,8 @@ class Files:
         target, place = asked.target, asked.place
         if isinstance(place, AtUrl):
             return answers.redirect(place.url, status=HTTPStatus.FOUND)
+        if isinstance(place, InStorage):
+            return await self._send_stored(asked, place, request, exchange)
         etag = target.sha256
         if target.suffix:
             etag = (
@@ -87,6 +89,36 @@ class Files:
             self._state.cache.put(request.place, answer)
             return answer
         return await self._respond(head, request, exchange, lambda: self._open_ours(asked))
+
+    async def _send_stored(
+        self, asked: FileHere, place: InStorage, request: Request, exchange: Exchange
+    ) -> Answer | None:
+        """Send what an object store has, and keep it in the cache: the store is asked once for a file."""
+        from gitindex.server.filecache import Wanted  # noqa: PLC0415 - the server starts sooner without it
+
+        state, target = self._state, asked.target
+        is_named = not target.suffix
+        # What lies beside a file is small, and not named by its bytes: it is not kept for long.
+        head = FileHead(
+            _TYPES.get(target.suffix, answers.BYTES),
+            f'"{target.sha256}"'.encode() if is_named else b"",
+            answers.FOR_EVER if is_named else answers.FOR_PAGES,
+            None,
+        )
+        if not is_named:
+            open_: Callable[[], Awaitable[Bytes]] = partial(self._read_stored, place, target.path)
+        else:
+            key = ("storage", target.sha256[:2], target.sha256, target.filename)
+            wanted = Wanted(key, target.sha256, None)
+            open_ = partial(state.files.open, wanted, _fetch_stored(place, target.path))
+        return await self._respond(self._for(request.reader, head), request, exchange, open_)
+
+    async def _read_stored(self, place: InStorage, path: str) -> Bytes:
+        def read() -> bytes:
+            with place.storage.open(path, "") as stream:
+                return stream.read()
+
+        return InMemory(await asyncio.get_running_loop().run_in_executor(None, read))
 
     def _for(self, reader: Reader | None, head: FileHead) -> FileHead:
         """Return what is said of a file to a reader: where there are tokens, it depends on who asks."""
@@ -188,6 +220,18 @@ class Files:
         await exchange.send(_EMPTY)
         self._state.log(request.scope, HTTPStatus.OK, 0, request.reader.name if request.reader is not None else "")
         return None
+
+
+def _fetch_stored(place: InStorage, path: str) -> Callable[[Sink], None]:
+    def fetch(sink: Sink) -> None:
+        pieces = place.storage.stream(path)
+        if pieces is None:
+            raise CannotRunError(f"{path}: {place.storage} does not have it", help="see: gitindex verify")
+        sink.begin(None)
+        for piece in pieces:
+            sink.add(piece)
+
+    return fetch
 
 
 _EMPTY = {"type": "http.response.body", "body": b""}

@@ -66,7 +66,8 @@ class People:
         """
         if self._now is None or self._now[0].commit != commit:
             repository = self._source.open()
-            self._now = Revision(repository.at(commit)), Past(repository, commit)
+            lfs = repository.git_directory / "lfs" / "objects"
+            self._now = Revision(repository.at(commit), lfs_objects=lfs), Past(repository, commit)
         revision, past = self._now
         served = revision.index(target.index) if target.index is not None else None
         if served is None:

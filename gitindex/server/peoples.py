@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from gitindex.details import read_details
 from gitindex.names import ProjectName
-from gitindex.overview import Gathered, feed_view, index_view, landing_view, project_view
+from gitindex.overview import Gathered, feed_view, index_view, landing_view, newest_version, project_view
 from gitindex.pages import project_page
-from gitindex.render import feed as atom, people
+from gitindex.render import feed as atom, people, project as project_html
 from gitindex.resolve import project_names, walk
 from gitindex.served import ServedIndex
 from gitindex.server.revision import Made, MayRead, Revision
@@ -29,10 +30,14 @@ def project(revision: Revision, past: Past, served: ServedIndex, name: ProjectNa
     page = project_page(name, steps, revision.links)
     places = tuple(index.name for index in served.order if not index.is_mirror)
     history = past.newest(revision.commit, places, name, HISTORY_LENGTH)
-    body = people.project(project_view(revision.snapshot, served.name, page, steps, tuple(history)))
-    made_of = f"{revision.project_identity(served, name)} {[entry.commit for entry in history]}"
-    identity = hashlib.blake2b(made_of.encode(), digest_size=16).hexdigest()
-    return revision.made(body, identity, page, steps)
+    details = read_details(page, newest_version(page), steps, revision.store)
+    view = project_view(revision.snapshot, served, page, steps, history=tuple(history), details=details)
+    body = project_html.project(view)
+    # It shows which other projects are there, so what it is made of is told by what it became.
+    identity = hashlib.blake2b(body, digest_size=16).hexdigest()
+    made = revision.made(body, identity, page, steps)
+    # A wheel that is stored later brings its metadata along.
+    return made._replace(lacks_files=made.lacks_files or (details.described is None and bool(page.files)))
 
 
 def landing(revision: Revision, may_read: MayRead) -> Made:
@@ -68,7 +73,15 @@ def feed(revision: Revision, served: ServedIndex, gathered: Gathered) -> Made:
     return Made(atom.feed(view), revision.list_identity(served))
 
 
-def stylesheet() -> Made:
-    """Return the stylesheet, whose name stays the same over versions."""
-    body = people.stylesheet()
+def missing(site_title: str, depth: int) -> bytes:
+    """Return the page for what is not there, at a path that lies *depth* folders below the root of this server.
+
+    The site has the same page, with links from the root: it is asked for at any path and made once.
+    """
+    return people.missing(site_title, "../" * depth or "./")
+
+
+def static(name: str) -> Made:
+    """Return what people's pages load, whose name stays the same over versions."""
+    body = people.static(name)
     return Made(body, hashlib.sha256(body).hexdigest()[:32])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import __version__, layout
@@ -16,6 +17,7 @@ from gitindex.render import machine
 from gitindex.resolve import Step, project_names, resolved_releases, walk
 from gitindex.served import ServedIndex, is_known, open_index
 from gitindex.server.negotiation import Format
+from gitindex.storage import EmbeddedStore
 from gitindex.upstream.mirror import Upstream, asked
 
 if TYPE_CHECKING:
@@ -50,8 +52,11 @@ class Outside(NamedTuple):
 class Revision:
     """The indexes of a snapshot as they are served; for one thread at a time."""
 
-    def __init__(self, snapshot: Snapshot, *, until: datetime | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, *, until: datetime | None = None, lfs_objects: Path | None = None) -> None:
         self.snapshot = snapshot
+        is_embedded = snapshot.settings.storage.is_embedded
+        self.store = EmbeddedStore(snapshot.root, lfs_objects) if is_embedded else None
+        """Its stored files, ``None`` where they are elsewhere."""
         self.until = until
         """Where the revision is asked for by a date: mirrors show what there was until then."""
         self.commit = str(snapshot.name)

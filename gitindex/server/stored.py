@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from gitindex import layout
 from gitindex.errors import CannotRunError
+from gitindex.objects import StoredObjects
 from gitindex.server.delivery import OpenOnDisk, changed_at
 from gitindex.storage import FETCH_LFS, NO_LFS_CONTENT, lfs_path
 from gitindex.stored import MAX_POINTER, read_pointer
@@ -48,7 +49,13 @@ class AtUrl(NamedTuple):
     url: str
 
 
-Place = InGit | OnDisk | AtUrl
+class InStorage(NamedTuple):
+    """What an object store has; nobody asked it yet."""
+
+    storage: StoredObjects
+
+
+Place = InGit | OnDisk | AtUrl | InStorage
 
 
 class Stores:
@@ -58,6 +65,7 @@ class Stores:
         self._lfs_objects = lfs_objects
         self._top = top
         """The folder of the index repository in the working tree, ``None`` where there is none."""
+        self._storages: dict[str, StoredObjects] = {}
 
     def find(self, snapshot: Snapshot, wanted: StoredFile) -> Place | None:
         """Return where the bytes of a stored file are; ``None`` where there are none.
@@ -93,7 +101,7 @@ class Stores:
         raise CannotRunError(f"{wanted.path}: {NO_LFS_CONTENT}", help=FETCH_LFS)
 
     def _in_storage(self, url: str, public_url: str, wanted: StoredFile) -> Place | None:
-        below = wanted.path.removeprefix(f"{layout.FILES}/")
+        below = layout.path_in_storage(wanted.path)
         parts = urlsplit(url)
         if parts.scheme == "file":
             found = _on_disk(Path(unquote(parts.path)) / below)
@@ -101,7 +109,9 @@ class Stores:
             return None if found is None else found._replace(is_unchecked=not wanted.suffix)
         if public_url:
             return AtUrl(f"{public_url.rstrip('/')}/{below}")
-        raise CannotRunError(f"{layout.SETTINGS}: files in {parts.scheme}:// are served by its own public_url; set it")
+        if url not in self._storages:
+            self._storages[url] = StoredObjects(url)
+        return InStorage(self._storages[url])
 
 
 class CheckedFiles:

@@ -19,6 +19,7 @@ from gitindex.names import (
     normalize,
     parse_index_name,
 )
+from gitindex.server import answers
 
 LONGEST = 2048
 """Bytes of a path; the longest that can be right is shorter."""
@@ -87,7 +88,7 @@ class Malformed(NamedTuple):
 
 Target = ProjectList | SimpleProject | PeoplesPage | StoredFile | MirroredFile | Own | Redirect | Malformed
 
-OWN = frozenset({"+status", "+api", "+changelog", "+metrics", "+site/style.css"})
+OWN = frozenset({"+status", "+api", "+changelog", "+metrics", *answers.STATICS})
 NO_DIGEST = "-"
 """Stands in a URL where an upstream does not state a digest."""
 _SIMPLE = frozenset({"simple", "+simple"})

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gitindex import layout
 from gitindex.carried import NOTHING, Carried
@@ -38,10 +38,14 @@ from gitindex.site.stage import (
     whole,
     write_lists,
 )
-from gitindex.site.update import Differences, StoredFiles, differences, stage_work
+from gitindex.site.update import StoredFiles, other_carried, stage_work
 from gitindex.snapshot import Snapshot
-from gitindex.storage import EmbeddedStore
+from gitindex.storage import EmbeddedStore, Store
+from gitindex.touched import Touched, touched
 from gitindex.views import HISTORY_LENGTH, HistoryEntry, ProjectEvent
+
+if TYPE_CHECKING:
+    from gitindex.site.notices import Notices
 
 
 class Past(Protocol):
@@ -82,7 +86,7 @@ class _Plan:
     mirrors: list[ServedIndex]
     since: str | None = None
     old: Snapshot | None = None
-    found: Differences | None = None
+    found: Touched | None = None
     old_files: Mapping[ProjectName, set[str]] = field(default_factory=dict)
     """The stored files that the site had, of the projects that are looked at."""
     old_copies: frozenset[str] = frozenset()
@@ -99,28 +103,34 @@ def render(
     extras: Mapping[str, bytes] = MappingProxyType({}),
     carried: Carried = NOTHING,
     past: Past | None = None,
+    storage: Store | None = None,
     full: bool = False,
+    notices: Notices | None = None,
 ) -> Report:
     """Write the site of *snapshot* to the folder *out*.
 
     With *indexes*, only these are in it. *extras* are files of its host, by path, and *carried* is what mirrors have
-    that is to be in it. *progress* is told how many projects are done, and how many there are. With *full*, nothing is
-    taken over from what the folder remembers.
+    that is to be in it. *progress* is told how many projects are done, and how many there are. *storage* has the files
+    that are kept outside of the repository and have no public URL: they are copied into the site. With *full*, nothing
+    is taken over from what the folder remembers. With *notices* it is a preview: the pages for people say what changes,
+    and no update is made of it or upon it.
 
     Raises:
         CannotRunError: *out* was not made by gitindex, the content cannot be shown, or the disk fails.
         NotThereError: an index is not there.
 
     """
-    links = Links(snapshot)
+    links = Links(snapshot, can_serve=storage is not None)
     _check_wanted(snapshot, indexes)
     folder = OutputFolder(out)
     folder.begin()
     memory = SiteMemory(out / MARKER)
     try:
         rendering = _Rendering(
-            snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects, carried=carried
+            snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects, storage=storage
         )
+        rendering.carried = carried
+        rendering.notices = notices
         return rendering.run(extras, progress, full=full)
     finally:
         memory.close()
@@ -139,9 +149,8 @@ class _Rendering:
         wanted: Collection[IndexName],
         past: Past | None,
         lfs_objects: Path | None,
-        carried: Carried,
+        storage: Store | None,
     ) -> None:
-        self._carried = carried
         self._snapshot = snapshot
         self._folder = folder
         self._memory = memory
@@ -149,34 +158,48 @@ class _Rendering:
         self._past = past
         self._lfs_objects = lfs_objects
         self._links = links
+        self._storage = storage
         self._store = self._store_of(snapshot)
         self._known: Mapping[IndexName, Listed] = {}
+        self.carried = NOTHING
+        """What mirrors have that is to be in the site."""
+        self.notices: Notices | None = None
+        """What pages say of the change that they preview, where they do."""
 
-    def _store_of(self, snapshot: Snapshot) -> EmbeddedStore | None:
+    def _store_of(self, snapshot: Snapshot) -> Store | None:
         is_embedded = snapshot.settings.storage.is_embedded
-        return EmbeddedStore(snapshot.root, self._lfs_objects) if is_embedded else None
+        return EmbeddedStore(snapshot.root, self._lfs_objects) if is_embedded else self._storage
+
+    def _links_of(self, snapshot: Snapshot) -> Links:
+        return Links(snapshot, can_serve=self._storage is not None)
 
     def run(self, extras: Mapping[str, bytes], progress: Callable[[int, int], None] | None, *, full: bool) -> Report:
         """Do it."""
         options = json.dumps([sorted(map(str, self._wanted)), sorted(extras), self._past.ends if self._past else None])
-        renderer, revision = fingerprint(), self._revision()
+        renderer, revision = fingerprint(), None if self.notices else self._revision()
         made, self._known = self._memory.recall()
         plan = None
-        if made and not full and self._past and (made.renderer, made.options) == (renderer, options):
-            now = (self._carried.identities, self._carried.files)
+        if (
+            made
+            and not full
+            and not self.notices
+            and self._past
+            and (made.renderer, made.options) == (renderer, options)
+        ):
+            now = (self.carried.identities, self.carried.files)
             if made.revision == revision and not extras and self._memory.recall_carried() == now:
                 return Report(0, 0, 0, 0, made.revision)
             plan = self._update(made.revision)
         if plan is None:
             plan = self._whole()
-        for path in self._carried.files:
+        for path in self.carried.files:
             self._folder.place(path)
         lists = self._write(plan, progress)
         self._write_others(plan, lists)
         for path, data in extras.items():
             self._folder.write(path, data)
         removed = self._folder.remove_others() if plan.old is None else self._remove(plan)
-        self._memory.finish(renderer, options, revision, lists, self._carried)
+        self._memory.finish(renderer, options, revision, lists, self.carried)
         projects = len({name for work in plan.stages for name in work.names})
         return Report(self._folder.written, self._folder.unchanged, removed, projects, plan.since)
 
@@ -192,7 +215,7 @@ class _Rendering:
         if self._past and self._past.head:
             self._memory.record(self._past.between(None, self._past.head) or (), self._past.head)
         stages, mirrors = _open_indexes(self._snapshot, self._wanted)
-        works = [whole(self._snapshot, served, self._carried.of(served.name)) for served in stages]
+        works = [whole(self._snapshot, served, self.carried.of(served.name)) for served in stages]
         return _Plan(works, mirrors)
 
     def _update(self, since: str) -> _Plan | None:
@@ -209,15 +232,27 @@ class _Rendering:
         events = past.between(tip, past.head)
         if events is None:
             return None
-        found = differences(old, self._snapshot)
+        found = touched(old, self._snapshot)
         identities, copies = self._memory.recall_carried()
-        found.add_carried(identities, self._carried.identities)
+        others = other_carried(identities, self.carried.identities)
         happened = list(events)
         for event in happened:
             found.projects[event.entry.index].add(event.project)
+        linking = self._memory.needing(found.moved)
         stages, mirrors = _open_indexes(self._snapshot, self._wanted)
         try:
-            works = list(stage_work(old, self._snapshot, stages, found, self._known, carried=self._carried))
+            works = list(
+                stage_work(
+                    old,
+                    self._snapshot,
+                    stages,
+                    self._known,
+                    found=found,
+                    linking=linking,
+                    carried=self.carried,
+                    others=others,
+                )
+            )
             files = self._files_of(old, {name for work in works for name in work.names} | _gone(old, found, works))
         except CannotRunError:  # the old revision cannot be shown any more, so what it had is not known
             return None
@@ -231,7 +266,7 @@ class _Rendering:
         store = self._store_of(snapshot)
         if store is None or snapshot.settings.storage.public_url:
             return {}
-        stored = StoredFiles(snapshot, _open_indexes(snapshot, self._wanted)[0], store, Links(snapshot))
+        stored = StoredFiles(snapshot, _open_indexes(snapshot, self._wanted)[0], store, self._links_of(snapshot))
         return {name: stored.of(name) for name in names}
 
     def _write(self, plan: _Plan, progress: Callable[[int, int], None] | None) -> dict[IndexName, Listed]:
@@ -244,6 +279,7 @@ class _Rendering:
 
         def write_share(share: int, shares: int) -> _Done:
             writer = ProjectWriter(self._snapshot, self._links, folder, self._store, history)
+            writer.notices = self.notices
             mine = names[share::shares]
             for done, name in enumerate(mine):
                 if progress is not None and share == 0:
@@ -252,15 +288,18 @@ class _Rendering:
                     if name in work.names:
                         writer.write(work, name)
             gathered = [work.gathered for work in plan.stages]
-            return _Done(gathered, folder.produced, folder.folders, folder.written, folder.unchanged)
+            return _Done(gathered, folder.produced, folder.folders, folder.written, folder.unchanged, writer.needs)
 
-        for done in in_shares(write_share, shares_for(len(names))):
+        # The connections to an object store do not outlive a fork.
+        shares = 1 if self._storage is not None else shares_for(len(names))
+        for done in in_shares(write_share, shares):
             done.put_into(plan.stages, folder)
+            self._memory.note_needs(done.needs)
         kept = {served.name for served in _open_indexes(self._snapshot, self._wanted)[0]} if plan.old else set()
         lists = {name: listed for name, listed in self._known.items() if name in kept}
         for work in plan.stages:
             work.add_known()
-            lists[work.name] = write_lists(self._snapshot, work, folder, self._rows(work))
+            lists[work.name] = write_lists(self._snapshot, work, folder, self._rows(work), self.notices)
         return lists
 
     def _rows(self, work: StageWork) -> dict[ProjectName, str]:
@@ -280,14 +319,24 @@ class _Rendering:
     def _write_others(self, plan: _Plan, lists: Mapping[IndexName, Listed]) -> None:
         snapshot, folder = self._snapshot, self._folder
         for mirror in plan.mirrors:
-            folder.write(f"{mirror.name}/index.html", people.index(index_view(snapshot, mirror, 0), {}))
+            shown = index_view(snapshot, mirror, 0)
+            if self.notices is not None:
+                shown = replace(shown, notice=self.notices.of_index(mirror.name, folder.has_page))
+            folder.write(f"{mirror.name}/index.html", people.index(shown, {}))
         counts = {name: listed.projects for name, listed in lists.items()}
         before = {name: listed.projects for name, listed in self._known.items()}
         if plan.found is None or plan.found.users or plan.found.definitions or counts != before:
             stages, mirrors = _open_indexes(snapshot, self._wanted)
-            folder.write("index.html", people.landing(landing_view(snapshot, [*stages, *mirrors], counts)))
+            view = landing_view(snapshot, [*stages, *mirrors], counts)
+            if self.notices is not None:
+                indexes = [served.name for served in (*stages, *mirrors)]
+                view = replace(view, notice=self.notices.of_all(indexes, folder.has_page))
+            folder.write("index.html", people.landing(view))
         if plan.old is None:
-            folder.write("+site/style.css", people.stylesheet())
+            for name in people.STATICS:
+                folder.write(f"+site/{name}", people.static(name))
+            settings = snapshot.settings.site
+            folder.write("404.html", people.missing(settings.title, people.root_of(settings.url)))
 
     def _remove(self, plan: _Plan) -> int:
         """Remove what is gone since the old revision, and return how many files were."""
@@ -315,7 +364,7 @@ class _Rendering:
         gone = {path for name, paths in now.items() for path in plan.old_files[name] - paths}
         # What is ours too is stored, and a page of ours may link to it.
         gone |= {path for path in plan.old_copies if self._store is None or not self._store.has(path)}
-        gone -= self._carried.files
+        gone -= self.carried.files
         return sum(self._folder.remove(path) for path in sorted(gone))
 
 
@@ -327,6 +376,7 @@ class _Done(NamedTuple):
     folders: set[str]
     written: int
     unchanged: int
+    needs: dict[ProjectName, set[ProjectName]]
 
     def put_into(self, stages: Sequence[StageWork], folder: OutputFolder) -> None:
         """Add it to what is known of the whole."""
@@ -340,7 +390,7 @@ class _Done(NamedTuple):
         folder.unchanged += self.unchanged
 
 
-def _gone(old: Snapshot, found: Differences, works: Sequence[StageWork]) -> set[ProjectName]:
+def _gone(old: Snapshot, found: Touched, works: Sequence[StageWork]) -> set[ProjectName]:
     """Return the projects that an index had which is gone, or is written whole."""
     names = found.definitions | {work.name for work in works if work.is_whole}
     opened = (open_index(old, name) for name in names)

@@ -26,6 +26,7 @@ create table lists (place text primary key, value text) without rowid;
 create table carried (place text, project text, identity text, primary key (place, project)) without rowid;
 create table copies (path text primary key) without rowid;
 create table events (project text, at integer, place text, value text, primary key (project, at, place)) without rowid;
+create table needs (need text, project text, primary key (need, project)) without rowid;
 """
 
 
@@ -157,6 +158,28 @@ class SiteMemory:
                 database.execute("replace into made values ('tip', ?)", (tip,))
         except sqlite3.Error as error:
             raise self._cannot_write(error) from None
+
+    def note_needs(self, needs: Mapping[ProjectName, Iterable[ProjectName]]) -> None:
+        """Remember which projects the pages of others link to, where they are there; what was so once stays.
+
+        Raises:
+            CannotRunError: it cannot be written.
+
+        """
+        rows = [(need, project) for project, its_needs in needs.items() for need in its_needs]
+        try:
+            with self._open() as database:
+                database.executemany("insert or ignore into needs values (?, ?)", rows)
+        except sqlite3.Error as error:
+            raise self._cannot_write(error) from None
+
+    def needing(self, projects: Iterable[ProjectName]) -> set[ProjectName]:
+        """Return the projects whose pages may link to one of *projects*."""
+        found: set[ProjectName] = set()
+        for project in projects:
+            rows = self._open().execute("select project from needs where need = ?", (project,))
+            found.update(ProjectName(name) for (name,) in rows)
+        return found
 
     def history(self, places: Sequence[IndexName], project: ProjectName, most: int) -> tuple[HistoryEntry, ...]:
         """Return the newest *most* events of a project in some indexes, newest commit first."""

@@ -10,7 +10,7 @@ import markupsafe
 
 from gitindex import __version__
 
-_OURS = ("", "render", "site")
+_OURS = ("", "facts", "render", "site")
 """Folders whose modules make the bytes of pages."""
 _LIBRARIES = ("comrak-", "docutils-", "jinja2-", "markupsafe-", "nh3-", "packaging-", "pygments-", "readme_renderer-")
 

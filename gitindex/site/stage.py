@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import layout
+from gitindex.details import Details, read_details
 from gitindex.names import IndexName, ProjectName
 from gitindex.output import OutputFolder
-from gitindex.overview import Gathered, entry_rank, feed_view, index_view, project_view
+from gitindex.overview import (
+    Gathered,
+    entry_rank,
+    feed_view,
+    index_view,
+    needs_of,
+    newest_version,
+    project_view,
+)
 from gitindex.pages import Links, ProjectList, ProjectPage, joined, project_page
-from gitindex.render import feed, machine, people
+from gitindex.render import feed, machine, people, project as project_html
 from gitindex.resolve import Step, project_names, walk
 from gitindex.served import ServedIndex, is_known, reserved_names
 from gitindex.site.memory import Listed
 from gitindex.snapshot import Snapshot
-from gitindex.storage import EmbeddedStore, paths_of
+from gitindex.storage import EmbeddedStore, Store, paths_of
 from gitindex.tree import ObjectId
 from gitindex.views import FEED_LENGTH, HistoryEntry
+
+if TYPE_CHECKING:
+    from gitindex.site.notices import Notices
 
 History = Callable[[tuple[IndexName, ...], ProjectName], tuple[HistoryEntry, ...]]
 """Gives the newest that happened to a project in some indexes."""
@@ -62,6 +74,7 @@ class _Shared(NamedTuple):
     """A page that several indexes show."""
 
     ours: ProjectPage
+    details: Details
     html: bytes
     json: bytes | None
     """``None`` where a mirror does not state what JSON must have."""
@@ -71,15 +84,24 @@ class ProjectWriter:
     """Writes the pages of projects. What is equal in several indexes is made once."""
 
     def __init__(
-        self, snapshot: Snapshot, links: Links, folder: OutputFolder, store: EmbeddedStore | None, history: History
+        self,
+        snapshot: Snapshot,
+        links: Links,
+        folder: OutputFolder,
+        store: Store | None,
+        history: History,
     ) -> None:
         self._snapshot = snapshot
         self._links = links
         self._folder = folder
         self._store = store
         self._history = history
+        self.notices: Notices | None = None
+        """What pages say of the change that they preview, where they do."""
         self._reserved = frozenset(reserved_names(snapshot))
         self._name = ""
+        self.needs: dict[ProjectName, set[ProjectName]] = {}
+        """The projects that pages link to where these are there, by the project of the page."""
         self._shared: dict[tuple[int, tuple[tuple[IndexName, str, ObjectId], ...]], _Shared] = {}
 
     def write(self, work: StageWork, name: ProjectName) -> None:
@@ -94,7 +116,7 @@ class ProjectWriter:
         known, theirs = is_known(steps), work.carried.get(name)
         if not known and theirs is None and name not in self._reserved:
             return
-        page, html, json = self._page(name, steps, theirs, is_ours=known or name in self._reserved)
+        page, details, html, json = self._page(name, steps, theirs, is_ours=known or name in self._reserved)
         if self._store is not None:
             self._write_files(page, self._store)
         index = served.name
@@ -105,8 +127,15 @@ class ProjectWriter:
             self._folder.remove(f"{index}/simple/{name}/index.json")
         if known:
             places = tuple(step.name for step in served.order if not step.is_mirror)
-            view = project_view(self._snapshot, index, page, steps, self._history(places, name))
-            self._folder.write(f"{index}/project/{name}/index.html", people.project(view))
+            needs = set(needs_of(details))
+            if needs:
+                self.needs.setdefault(name, set()).update(needs)
+            view = project_view(
+                self._snapshot, served, page, steps, history=self._history(places, name), details=details
+            )
+            if self.notices is not None:
+                view = replace(view, notice=self.notices.of_project(index, name))
+            self._folder.write(f"{index}/project/{name}/index.html", project_html.project(view))
             work.gathered.add_project(name, page, index)
 
     def _page(
@@ -122,10 +151,12 @@ class ProjectWriter:
             ours = project_page(name, steps, self._links)
             page = ours if theirs is None else joined(ours if is_ours else None, theirs)
             json = machine.project_json(page) if machine.has_json(page) else None
-            made = self._shared[key] = _Shared(ours, machine.project_html(page), json)
+            embedded = self._store if isinstance(self._store, EmbeddedStore) else None
+            details = read_details(ours, newest_version(ours), steps, embedded)
+            made = self._shared[key] = _Shared(ours, details, machine.project_html(page), json)
         return made
 
-    def _write_files(self, page: ProjectPage, store: EmbeddedStore) -> None:
+    def _write_files(self, page: ProjectPage, store: Store) -> None:
         for path, sha256 in stored_paths(page, store):
             if sha256:
                 self._folder.copy(path, sha256, store)
@@ -133,7 +164,7 @@ class ProjectWriter:
                 self._folder.write_checked(path, store)
 
 
-def stored_paths(page: ProjectPage, store: EmbeddedStore) -> Iterator[tuple[str, str]]:
+def stored_paths(page: ProjectPage, store: Store) -> Iterator[tuple[str, str]]:
     """Yield path and sha256 of the stored files of a page that are in the site; of provenance no digest is known."""
     for file in page.files:
         digest, metadata = file.sha256, file.core_metadata
@@ -145,7 +176,13 @@ def stored_paths(page: ProjectPage, store: EmbeddedStore) -> Iterator[tuple[str,
                 yield provenance, ""
 
 
-def write_lists(snapshot: Snapshot, work: StageWork, folder: OutputFolder, rows: Mapping[ProjectName, str]) -> Listed:
+def write_lists(
+    snapshot: Snapshot,
+    work: StageWork,
+    folder: OutputFolder,
+    rows: Mapping[ProjectName, str],
+    notices: Notices | None = None,
+) -> Listed:
     """Write the lists of a stage, its page for people with these *rows*, and its feed; return what they are made of."""
     name = work.name
     status = {row.name: row.status for row in work.gathered.rows}
@@ -157,7 +194,10 @@ def write_lists(snapshot: Snapshot, work: StageWork, folder: OutputFolder, rows:
         folder.write(f"{name}/simple/index.html", machine.list_html(projects))
         folder.write(f"{name}/simple/index.json", machine.list_json(projects))
     entries = tuple(work.gathered.entries)
-    page = people.index(index_view(snapshot, work.served, len(rows), entries), rows)
+    view = index_view(snapshot, work.served, len(rows), entries)
+    if notices is not None:
+        view = replace(view, notice=notices.of_index(name, folder.has_page))
+    page = people.index(view, rows)
     folder.write(f"{name}/index.html", page)
     folder.write(f"{name}/feed.xml", feed.feed(feed_view(snapshot, work.served.index, work.gathered)))
     return Listed(len(rows), quarantined, entries, digest_of(page))

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitindex.download import Downloader, Patience
 from gitindex.finding import Finding, sort_findings
 from gitindex.rules import SEVERITIES
+from gitindex.threads import spread
 from gitindex.verify import plan
 from gitindex.verify.journal import Journal, key_of
 from gitindex.verify.judging import judge
 from gitindex.verify.plan import Subject, Unchecked
 from gitindex.verify.reading import Advance, Content, Outcome, Reader, Unread
 from gitindex.verify.sources import AtUrl, Missing, Nowhere, Source, Sources
-from gitindex.verify.threads import spread
 
 if TYPE_CHECKING:
     from gitindex.compare import Change

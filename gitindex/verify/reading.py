@@ -11,11 +11,12 @@ from pathlib import Path
 from queue import LifoQueue
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, assert_never, cast
 
+from gitindex import layout
 from gitindex.download import PIECE, DeadLinkError, Downloader, UnreachableError
 from gitindex.errors import CannotRunError, DistributionError
 from gitindex.storage import FETCH_LFS, NO_LFS_CONTENT, lfs_path
 from gitindex.stored import MAX_POINTER, Digest, read_pointer
-from gitindex.verify.sources import AtUrl, InGit, Missing, Nowhere, OnDisk, Source
+from gitindex.verify.sources import AtUrl, InGit, InStorage, Missing, Nowhere, OnDisk, Source
 
 if TYPE_CHECKING:
     from gitindex.facts import CoreFacts
@@ -85,6 +86,8 @@ class Reader:
                         return self._from_disk(subject, stream)
                 case AtUrl():
                     return self._from_url(subject, source)
+                case InStorage():
+                    return self._from_storage(subject, source)
                 case Missing():
                     return Dead(f"the stored file {subject.location} is missing")
                 case Nowhere():
@@ -160,6 +163,17 @@ class Reader:
                 return Unread(error.problem, error.help)
             return intake.content()
 
+    def _from_storage(self, subject: Subject, source: InStorage) -> Outcome:
+        pieces = source.storage.stream(source.path)
+        if pieces is None:
+            return Dead(f"the stored file {source.storage}/{layout.path_in_storage(source.path)} is missing")
+        with _Intake(subject, self._advance) as intake:
+            for piece in pieces:
+                intake.add(piece)
+                if intake.is_too_large:
+                    break
+            return intake.content()
+
 
 class _Intake:
     """Takes a file in pieces, and keeps it in a temporary file: an archive is read from its end."""
@@ -192,9 +206,14 @@ class _Intake:
             self._file.write(piece)
         _tell(self._advance, self._subject, len(piece))
 
+    @property
+    def is_too_large(self) -> bool:
+        """Whether more came than there may be: the rest says nothing more."""
+        return self._size > self._subject.size
+
     def content(self) -> Content:
         """Return what came."""
-        if self._size > self._subject.size:
+        if self.is_too_large:
             return Content(self._size, None)
         return _look_into(self._subject, self._file, self._size, self._digest.hexdigest())
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from gitindex import layout
 from gitindex.errors import CannotRunError
+from gitindex.objects import StoredObjects
 from gitindex.pages import Links
 from gitindex.storage import EmbeddedStore
 
@@ -65,7 +66,17 @@ class Nowhere(NamedTuple):
     help: str
 
 
-Source = InGit | OnDisk | AtUrl | Missing | Nowhere
+class InStorage(NamedTuple):
+    """What an object store has."""
+
+    storage: StoredObjects
+    path: str
+
+    def identity(self) -> str:
+        return f"object:{self.storage}/{layout.path_in_storage(self.path)}"
+
+
+Source = InGit | OnDisk | AtUrl | InStorage | Missing | Nowhere
 
 
 class Sources:
@@ -117,7 +128,7 @@ class _InFolder:
         self._root = root
 
     def of(self, subject: Subject) -> Source:
-        path = self._root / subject.location
+        path = self._root / layout.path_in_storage(subject.location)
         try:
             path.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -127,8 +138,8 @@ class _InFolder:
         return OnDisk(lambda: _open_file(path))
 
     def paths(self) -> Iterator[str]:
-        for folder, _, names in os.walk(self._root / layout.FILES):
-            below = Path(folder).relative_to(self._root).as_posix()
+        for folder, _, names in os.walk(self._root):
+            below = (layout.FILES / Path(folder).relative_to(self._root)).as_posix()
             yield from (f"{below}/{name}" for name in names)
 
 
@@ -154,6 +165,19 @@ class _AtServer:
         return iter(())
 
 
+class _InObjects:
+    """An object store whose files nobody downloads elsewhere."""
+
+    def __init__(self, url: str) -> None:
+        self._storage = StoredObjects(url)
+
+    def of(self, subject: Subject) -> Source:
+        return InStorage(self._storage, subject.location)
+
+    def paths(self) -> Iterator[str]:
+        return self._storage.paths()
+
+
 class _OutOfReach:
     """A storage that cannot be read from here."""
 
@@ -168,18 +192,13 @@ class _OutOfReach:
         return iter(())
 
 
-def _storage_of(snapshot: Snapshot) -> _InRepository | _InFolder | _AtServer | _OutOfReach:
+def _storage_of(snapshot: Snapshot) -> _InRepository | _InFolder | _AtServer | _InObjects | _OutOfReach:
     storage = snapshot.settings.storage
     if storage.is_embedded:
         return _InRepository(snapshot)
     if storage.url.startswith("file:"):
         return _in_folder(storage.url)
-    if storage.public_url:
-        return _AtServer(snapshot)
-    return _OutOfReach(
-        f"this version of gitindex does not read {storage.url} itself",
-        f"set [storage] public_url in {layout.SETTINGS}: where the files are downloaded from",
-    )
+    return _AtServer(snapshot) if storage.public_url else _InObjects(storage.url)
 
 
 def _in_folder(url: str) -> _InFolder | _OutOfReach:

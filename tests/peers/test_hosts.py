@@ -406,7 +406,7 @@ def test_what_is_not_there_is_not_found(served: Web, path: str) -> None:
     (served.folder / ".git").mkdir(exist_ok=True)
     (served.folder / ".git/config").write_text("secret")
     got = served.get(path)
-    assert (got.status, b"Nothing here" in got.body) == (404, True)
+    assert (got.status, b"Nothing is here" in got.body) == (404, True)
     assert got.headers["x-content-type-options"] == "nosniff"
 
 

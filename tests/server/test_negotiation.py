@@ -92,13 +92,16 @@ def test_point_34_every_kind_of_answer_states_its_type_in_lower_case(served: Ser
         ("/emilie/dev/project/many/", "text/html; charset=utf-8"),
         ("/emilie/dev/feed.xml", "application/atom+xml; charset=utf-8"),
         ("/+site/style.css", "text/css; charset=utf-8"),
+        ("/+site/script.js", "text/javascript; charset=utf-8"),
+        ("/+site/icon.svg", "image/svg+xml"),
         ("/+status", "application/json"),
         ("/+api", "application/json"),
         ("/+changelog", "application/json"),
         ("/" + wheel.lstrip("./"), "application/octet-stream"),
         ("/" + wheel.lstrip("./") + ".metadata", "text/plain; charset=utf-8"),
         ("/emilie/dev", "text/plain; charset=utf-8"),
-        ("/emilie/nothing/", "text/plain; charset=utf-8"),
+        ("/emilie/nothing/", "text/html; charset=utf-8"),
+        ("/emilie/nothing/simple/", "text/plain; charset=utf-8"),
         ("/%", "text/plain; charset=utf-8"),
     ):
         assert served.get(path).content_type == wanted, path

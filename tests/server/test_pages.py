@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,8 @@ from urllib.parse import urljoin
 
 import pytest
 
+from gitindex.render import people, policy
+from gitindex.server import answers
 from tests.hosts import Host, content, status
 from tests.repositories import IndexRepository, make_repository, small_content
 from tests.server.client import HTML, JSON, PIP, Served
@@ -80,11 +83,23 @@ def test_point_43_other_spelling_of_a_project_leads_to_the_normal_one(served: Se
     ],
 )
 def test_point_44_what_is_not_there_is_404_in_one_line(served: Served, path: str) -> None:
-    for accept in (PIP, HTML, "*/*"):
+    is_for_people = not path.endswith("feed.xml") and "/simple/" not in path
+    for accept in (PIP, "*/*", HTML):
         response = served.get(path, {"Accept": accept})
         assert response.status == 404
-        assert response.body.count(b"\n") == 1
         assert response.cache_control == "no-store"
+        if is_for_people and (accept == HTML or response.content_type.startswith("text/html")):
+            assert response.body == people.missing("Shop", "../" * (path.count("/") - 1) or "./")
+            assert dict(response.fields)["content-security-policy"] == policy.IN_HEADER
+        else:
+            assert response.body.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("path", ["/emilie", "/emilie/nothing/", "/emilie/prod/project/unknown/"])
+def test_the_page_of_what_is_not_there_links_to_the_root_wherever_it_is_shown(served: Served, path: str) -> None:
+    page = served.get(path, {"Accept": HTML}).body.decode()
+    links = re.findall(r'(?:href|src)="([^"#]+)"', page)
+    assert {urljoin(path, link) for link in links} == {"/"} | {f"/{name}" for name in answers.STATICS}
 
 
 def test_point_44_reserved_name_is_ours_and_its_page_is_empty(served: Served) -> None:

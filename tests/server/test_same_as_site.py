@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -56,12 +58,24 @@ def asked(path: str) -> Iterator[tuple[str, str]]:
 
 def compare(served: Served, site: dict[str, bytes], exceptions: set[str]) -> None:
     """Ask for all of a site, twice: made, and from memory."""
+    compare_missing(served, site["404.html"])
     for path, data in site.items():
-        for url, accept in asked(path):
+        for url, accept in asked(path) if path != "404.html" else ():
             for encoding in ("identity", "gzip", "identity"):
                 response = served.get(url, {"Accept": accept, "Accept-Encoding": encoding})
                 assert response.status == 200, (path, url)
                 assert path in exceptions or response.content == data, (path, url)
+
+
+def compare_missing(served: Served, page: bytes) -> None:
+    """Ask for what is not there: the site's links lead to its root from anywhere, the server's from where one asked."""
+    (root,) = set(re.findall(rb'(?:href|src)="([^"#]*)\+site/', page))
+    assert root.startswith(b"/")
+    assert root.endswith(b"/")
+    for url, own in (("/nothing", b"./"), ("/404.html", b"./"), ("/nobody/nothing/", b"../../")):
+        response = served.get(url, {"Accept": HTML})
+        assert response.status == 404
+        assert response.body == re.sub(rb'(href|src)="' + re.escape(root), rb'\1="' + own, page)
 
 
 def mirror_pages(repository: Repository) -> set[str]:
@@ -107,6 +121,12 @@ def test_repository_with_all_there_is_is_served_as_it_is_rendered(tmp_path: Path
     content.release("emilie/dev", "sick", "1.0")
     content.statements("emilie/dev", "sick", status="quarantined")
     content.release("emilie/dev", "plus", "1.0+a.b", kind="sdist")
+    needs = "Requires-Dist: many\nRequires-Dist: far; extra == 'x'\n"
+    readme = "Description-Content-Type: text/markdown\n\n# *Read* me\n"
+    content.release("emilie/dev", "told", "1.0", kind="sdist", extra=needs + readme)
+    sha256 = content.entry("emilie/dev", "told", "1.0")["hashes"]["sha256"]
+    run = {"environment": "py", "outcome": "failed", "duration": 1, "time": "2026-11-22T08:00:00Z", "files": [sha256]}
+    content["indexes/emilie/dev/told/1.0.tests.json"] = json.dumps([run]).encode()
     provenance = b'{"version": 1, "attestation_bundles": []}'
     content.release("emilie/dev", "proven", "1.0", provenance=hashlib.sha256(provenance).hexdigest())
     content[content.stored("emilie/dev", "proven", "1.0") + layout.PROVENANCE_SUFFIX] = provenance
