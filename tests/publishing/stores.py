@@ -90,9 +90,9 @@ def links_of(path: str, data: bytes) -> set[str]:
             target = unquote(parts.path)
             joined = normpath(f"{path.rpartition('/')[0]}/{target}").lstrip("/")
             is_folder = target.endswith(("/", "/..", "/.")) or target in {".", ".."}
-            found.add(normpath(f"{joined}/index.html") if is_folder else joined)
+            found.add(normpath(f"{joined}/index.html").lstrip("/") if is_folder else joined)
             if is_folder and path.endswith(".json"):
-                found.add(normpath(f"{joined}/index.json"))
+                found.add(normpath(f"{joined}/index.json").lstrip("/"))
     return found
 
 
