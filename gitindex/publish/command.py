@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gitindex import atomic
-from gitindex.errors import CannotRunError, NotThereError
+from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.git import Past, Repository
+from gitindex.hosts import HOSTS
 from gitindex.model import Stage
 from gitindex.objects import Location, Objects, read_location
 from gitindex.publish import JOBS, Report, Wanted, publish
@@ -82,6 +83,11 @@ def run(
     snapshot = repository.at(revision)
     names = [index_name(name) for name in index or ()]
     extras, notes = of_host(snapshot, names, host, None)
+    if host is not None and HOSTS[host].carries:
+        raise UsageError(
+            f"{host} is no object store, and brings its sites by a workflow of its own",
+            help=f"render the folder for it: gitindex render --out DIR --host {host}",
+        )
     if location.folder is not None:
         check_place(repository, location.folder)
     state = _state_folder(repository, location)

@@ -359,6 +359,13 @@ def test_command_publishes_head_and_says_what_it_did(repo: IndexRepository, run:
     assert "nothing differs" in run("publish", "--to", target).out
 
 
+@pytest.mark.usefixtures("repo")
+def test_host_that_brings_its_own_sites_is_refused(run: Run, target: str) -> None:
+    told = run("publish", "--to", target, "--host", "github-pages")
+    assert told.code == 2
+    assert "gitindex render --out DIR --host github-pages" in told.err
+
+
 def test_command_publishes_no_uncommitted_change(repo: IndexRepository, run: Run, tmp_path: Path) -> None:
     run("publish", "--to", f"file://{tmp_path}/published")
     repo.put(changed(content()))
