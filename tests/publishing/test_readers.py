@@ -105,7 +105,7 @@ def test_crawler_sees_what_is_missing_empty_or_broken_off(tmp_path: Path) -> Non
     get = getter(f"file://{site.folder}")
     seen, wrong = crawl(get)
     assert wrong == []
-    assert set(site.files) - seen == set()
+    assert set(site.files) - seen == {"404.html"}
     (site.folder / "emilie/prod/simple/alpha/index.json").unlink()
     (site.folder / "emilie/dev/index.html").write_bytes(b"")
     assert {problem.split()[0] for problem in crawl(get)[1]} == {
