@@ -10,7 +10,7 @@ help:
 	@echo 'make demo      see it work: validate, render, install, and a refused change'
 	@echo 'make test      the tests, with branch coverage'
 	@echo 'make peers     what the tests of the server run beside pip and uv'
-	@echo 'make node      what judges the pages in a browser, and their HTML'
+	@echo 'make node      what judges pages in a browser, their HTML, and the Worker'
 	@echo 'make lint      style, types, layers, and the promise of example-repo/'
 	@echo 'make bench     measure, and write benchmarks/'
 	@echo 'make docs      write docs/rules.md from the rules and their cases'
@@ -35,7 +35,7 @@ help:
 
 peers: .venv-peers/installed
 
-# By what tests/browser and tests/test_html.py judge the pages: axe-core, and the checker of HTML that w3.org runs.
+# By what tests judge pages and the Worker: axe-core, the checker of HTML that w3.org runs, and Cloudflare's runtime.
 .node/installed: tests/browser/package.json tests/browser/package-lock.json
 	mkdir -p .node
 	cp $^ .node/

@@ -47,12 +47,14 @@ def file_at(site: Site, path: str) -> str | None:
     return next((each for each in tried if each in site), None)
 
 
-def redirects(site: Site, path: str) -> Reply:
+def redirects(site: Site, path: str, file: str | None = None) -> Reply:
     """Answer by `_redirects` (Netlify, GitLab Pages): a file comes first, then the first rule with that path.
+
+    *file* is how the host reads the path to find a file, where that differs.
 
     A slash at the end does not count; `*` stands for the rest, and `:name` for a segment.
     """
-    if (found := file_at(site, path)) is not None:
+    if (found := file_at(site, path if file is None else file)) is not None:
         return Reply(200, file=found)
     for line in site["_redirects"].decode().splitlines():
         origin, target, status = line.split()
@@ -90,12 +92,14 @@ def vercel(site: Site, path: str, accept: str = "") -> Reply:
             if (found := file_at(site, path)) is not None:
                 return Reply(200, file=found, headers=headers)
             continue
-        match = re.fullmatch(route["src"], path)
+        assert route["src"][0] + route["src"][-1] == "^$", "Vercel adds what is missing: a route is of the whole path"
+        match = re.search(route["src"], path, 0 if route.get("caseSensitive") else re.IGNORECASE)
         if match is None or not all(_has(condition, accept) for condition in route.get("has", ())):
             continue
         given = {name: _filled(value, match) for name, value in route.get("headers", {}).items()}
         if route.get("continue"):
             headers |= given
+            path = _filled(route["dest"], match) if "dest" in route else path
             continue
         if "dest" in route and "status" not in route:
             found = file_at(site, _filled(route["dest"], match))
@@ -108,11 +112,15 @@ def vercel(site: Site, path: str, accept: str = "") -> Reply:
 
 def _has(condition: Mapping[str, Any], accept: str) -> bool:
     assert (condition["type"], condition["key"]) == ("header", "accept")
-    return re.fullmatch(condition["value"], accept) is not None
+    # Whether an expression is one for the whole of a header is not documented: both must be the same.
+    found = {bool(fits(condition["value"], accept)) for fits in (re.search, re.fullmatch)}
+    assert len(found) == 1, (condition["value"], accept)
+    return found.pop()
 
 
 def _filled(text: str, match: re.Match[str]) -> str:
-    return re.sub(r"\$(\d)", lambda found: match[int(found[1])], text)
+    """Fill in groups as Vercel does: `$1` goes on as far as letters and digits, all of which it swallows."""
+    return re.sub(r"\$([1-9a-zA-Z]+)", lambda found: match[int(re.match("[0-9]+", found[1])[0])] or "", text)  # type: ignore[index]
 
 
 def netlify_headers(site: Site, path: str) -> dict[str, str]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gitindex.errors import CannotRunError
 from gitindex.hosts import HOSTS, host_site
+from gitindex.hosts.rules import Fallback, HostSite
+from gitindex.names import ProjectName
+from gitindex.server.negotiation import negotiate
 from gitindex.site import render
 from tests import rulehosts
 from tests.conftest import Run
-from tests.peers.test_hosts import HTML, JSON, PIP, UV, ours, spellings
-from tests.repositories import Content, files_below, make_repository
+from tests.peers.test_hosts import HTML, JSON, PIP, UV, VENDOR_HTML, ours, spellings
+from tests.repositories import PROD, Content, files_below, make_repository, small_content
 from tests.rulehosts import Reply, readings
 
 UPSTREAM = "https://upstream.example.org/simple/"
@@ -57,6 +63,17 @@ def test_a_name_of_ours_falls_through_in_no_spelling(tmp_path: Path, host: str, 
     assert {path: got for path, got in found.items() if any(not _is_popular(each) for each in got)} == {}
 
 
+@pytest.mark.parametrize("host", ["gitlab-pages", "netlify"])
+@pytest.mark.parametrize("name", ["acme-secret", "billing", "demo", "zope-interface", "denied", "secret"])
+def test_a_host_may_read_a_path_for_files_in_another_way_than_for_rules(tmp_path: Path, host: str, name: str) -> None:
+    site = written(tmp_path, host, listed(allow=list(NAMED)))
+    for spelling in spellings(name):
+        ways = list(readings(f"/emilie/prod/simple/{spelling}"))
+        for rule, file in itertools.product([*ways, *map(str.lower, ways)], ways):
+            got = rulehosts.redirects(site, rule, file)
+            assert not got.location or _is_popular(got), (spelling, got)
+
+
 def _is_popular(reply: Reply) -> bool:
     return reply.location.removeprefix(f"{UPSTREAM}popular/") in ("", "/")
 
@@ -97,7 +114,7 @@ def test_vercel_answers_installers_in_json_and_browsers_in_html(tmp_path: Path, 
         assert (got.file, got.headers["Content-Type"]) == (f"emilie/prod/simple/{page}index.json", JSON)
         assert got.headers["Vary"] == "Accept"
         browser = rulehosts.vercel(site, f"/emilie/prod/simple/{page}", f"{HTML},*/*;q=0.8")
-        assert (browser.file, "Content-Type" in browser.headers) == (f"emilie/prod/simple/{page}index.html", False)
+        assert browser.file == f"emilie/prod/simple/{page}index.html"
         assert browser.headers["Vary"] == "Accept"
     assert rulehosts.vercel(site, "/emilie/prod/simple/popular/", accept).location == f"{UPSTREAM}popular/"
     assert rulehosts.vercel(site, "/emilie/prod/simple/demo") == Reply(
@@ -111,6 +128,50 @@ def test_vercel_answers_installers_in_json_and_browsers_in_html(tmp_path: Path, 
     assert rulehosts.vercel(site, f"/{stored}.metadata").headers["Content-Type"].startswith("text/plain")
 
 
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *(PIP, UV, HTML, JSON, f"{HTML}, {JSON}", f"{HTML}, {JSON};q=0.9", f"{JSON};q=0.05", f"image/png, {HTML}"),
+        *(VENDOR_HTML, f"{VENDOR_HTML};q=0.9, {JSON};q=0.8", "application/vnd.pypi.simple.latest+json"),
+    ],
+)
+def test_vercel_gives_the_form_that_is_asked_for(tmp_path: Path, accept: str) -> None:
+    site = written(tmp_path, "vercel", listed())
+    chosen = negotiate(accept.encode())
+    assert chosen is not None
+    got = rulehosts.vercel(site, "/emilie/prod/simple/demo/", accept)
+    assert got.headers["Content-Type"] == chosen.content_type.decode()
+    assert got.file == f"emilie/prod/simple/demo/index.{'json' if chosen.value == JSON else 'html'}"
+    assert got.headers["Cache-Control"] == "max-age=0, must-revalidate"
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", f"x{JSON}", f"{JSON}x", f"{JSON};q=0"])
+def test_vercel_gives_html_where_nothing_else_is_wanted(tmp_path: Path, accept: str) -> None:
+    site = written(tmp_path, "vercel", listed())
+    assert rulehosts.vercel(site, "/emilie/prod/simple/demo/", accept).file.endswith("demo/index.html")
+
+
+def test_vercel_adds_slashes_and_shows_nothing_else(tmp_path: Path) -> None:
+    site = written(tmp_path, "vercel", listed())
+    for path in ("/emilie/prod", "/emilie/prod/simple", "/emilie/prod/simple/demo", "/emilie/prod/project/demo"):
+        got = rulehosts.vercel(site, path)
+        assert (got.status, got.location) == (301, f"{path}/")
+    for path in ("/.gitindex-site", "/vercel.json", "/emilie/.x", "/emilie/prod/simple/acme-x/", "/x\r\ny/"):
+        got = rulehosts.vercel(site, path)
+        assert (got.status, got.file) == (404, "/404.html")
+    assert rulehosts.vercel(site, "/emilie/prod/feed.xml").headers["Content-Type"].startswith("application/atom+xml")
+
+
+def test_routes_of_vercel_are_short_enough_and_not_too_many() -> None:
+    content = small_content(names={"reserved": [f"pattern-{number}-*" for number in range(2000)]})
+    content.mirror("root/pypi", mirror_url=UPSTREAM, allow=[f"allowed-{number}" for number in range(2000)])
+    site = host_site(content.snapshot())
+    routes = json.loads(HOSTS["vercel"].files(site)["vercel.json"])["routes"]
+    assert max(len(route.get("src", "")) for route in routes) <= 4096
+    with pytest.raises(CannotRunError, match="Vercel takes 1,024"):
+        HOSTS["vercel"].files(replace(site, reserved=tuple(f"{'x' * 1400}{number}-*" for number in range(1024))))
+
+
 def test_netlify_says_types_and_how_long_files_may_be_kept(tmp_path: Path) -> None:
     site = written(tmp_path, "netlify", listed())
     stored = next(path for path in site if path.endswith(".whl"))
@@ -121,6 +182,14 @@ def test_netlify_says_types_and_how_long_files_may_be_kept(tmp_path: Path) -> No
     page = rulehosts.netlify_headers(site, "/emilie/prod/simple/demo/index.json")
     assert page["Content-Type"] == JSON
     assert page["X-Content-Type-Options"] == "nosniff"
+    feed = rulehosts.netlify_headers(site, "/emilie/prod/feed.xml")
+    assert feed["Content-Type"] == "application/atom+xml; charset=utf-8"
+
+
+def test_netlify_is_made_for_ten_thousand_redirects() -> None:
+    named = {ProjectName(f"project-{number}"): UPSTREAM for number in range(10_001)}
+    with pytest.raises(CannotRunError, match="needs 10,001 redirects, and Netlify is made for 10,000"):
+        HOSTS["netlify"].files(HostSite("/", (PROD,), (Fallback(PROD, None, named),), ()))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +204,7 @@ def test_more_rules_than_the_host_takes_are_an_error(
     result = run("-C", str(repository.path), "render", "--out", str(tmp_path / "site"), "--host", host)
     if not message:
         assert result.code == 0, result
-        assert len(json.loads((tmp_path / "site/vercel.json").read_text())["routes"]) < 40
+        assert len(json.loads((tmp_path / "site/vercel.json").read_text())["routes"]) < 60
         return
     assert (result.code, message in result.err, "--carry" in result.err) == (3, True, True)
     assert not (tmp_path / "site").exists()

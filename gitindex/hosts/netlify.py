@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from gitindex.errors import CannotRunError
 from gitindex.hosts.gitlab_pages import redirects
 from gitindex.hosts.rules import (
     BYTES,
+    CONTENT_TYPES,
     FILE_TYPES,
     FILES_CACHE,
     HEADERS,
@@ -20,6 +22,8 @@ from gitindex.hosts.rules import (
 
 CANNOT = (NO_JSON,)
 notes = open_notes
+_MOST_RULES = 10_000
+"""With more a deploy might fail, its documentation says."""
 _FRAMES = {"Content-Security-Policy": "frame-ancestors 'none'"}
 """All else of the policy is in the pages."""
 
@@ -28,11 +32,17 @@ def files(site: HostSite) -> Mapping[str, bytes]:
     """Return redirects and headers.
 
     Raises:
-        CannotRunError: the site is served below a path.
+        CannotRunError: the site is served below a path, or has more redirects than the host is made for.
 
     """
     at_the_top(site, "Netlify")
-    return {"_redirects": "".join(redirects(site)).encode(), "_headers": "\n".join(_headers()).encode() + b"\n"}
+    rules = redirects(site)
+    if len(rules) > _MOST_RULES:
+        raise CannotRunError(
+            f"the site needs {len(rules):,} redirects, and Netlify is made for {_MOST_RULES:,}",
+            help="let the site have these pages itself: add --carry",
+        )
+    return {"_redirects": "".join(rules).encode(), "_headers": "\n".join(_headers()).encode() + b"\n"}
 
 
 def _headers() -> Iterator[str]:
@@ -40,6 +50,7 @@ def _headers() -> Iterator[str]:
     yield from _rule("/*", {**HEADERS, **others, **_FRAMES})
     yield from _rule("/:user/:index/simple/index.json", {"Content-Type": JSON})
     yield from _rule("/:user/:index/simple/:project/index.json", {"Content-Type": JSON})
+    yield from _rule("/:user/:index/feed.xml", {"Content-Type": CONTENT_TYPES["xml"]})
     # Whoever made a file, no browser shall show it as a page of this site.
     yield from _rule("/files/*", {"Cache-Control": FILES_CACHE})
     for pattern, kind in (("*.whl", BYTES), ("*.tar.gz", BYTES), ("*.zip", BYTES)):

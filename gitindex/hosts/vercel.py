@@ -1,4 +1,4 @@
-"""Vercel: routes, before and after its look for a file."""
+"""Vercel: its routes, in the phases it has: what comes before the files, and what comes where there is none."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import Any
 from gitindex.errors import CannotRunError
 from gitindex.hosts.rules import (
     BYTES,
+    COARSE_ACCEPT,
+    CONTENT_TYPES,
+    EXACT_NAMES,
     FILE_TYPES,
     FILES_CACHE,
     HEADERS,
+    HTML,
     JSON,
     MACHINE_HEADERS,
     NORMAL_NAME,
     OWNER_NAME,
     PAGES_CACHE,
     PEOPLE_HEADERS,
-    STORED_FILE,
     HostSite,
     accepted,
     at_the_top,
@@ -28,75 +31,94 @@ from gitindex.hosts.rules import (
     glob_pattern,
 )
 
-CANNOT = (
-    (
-        "It answers in JSON who names it without a quality, as pip and uv do, and in HTML who does not; it never says "
-        "that HTML is application/vnd.pypi.simple.v1+html."
-    ),
-    "It can be no proxy: it sends clients to the upstream.",
-)
+CANNOT = (COARSE_ACCEPT, EXACT_NAMES, "It can be no proxy: it sends clients to the upstream.")
 _MOST_ROUTES = 1024
-_LONGEST = 3500
-"""Characters of the names in a route, which may have 4,096."""
+_LONGEST = 1500
+"""Characters of an alternation: Vercel takes expressions of 4096, and one has two."""
 _ANY = f"{OWNER_NAME}/{OWNER_NAME}"
-_SIMPLE = f"^/({_ANY})/simple/((?:{NORMAL_NAME}/)?)$"
-_IGNORED = ".host\n.gitindex-site\n"
-Route = Mapping[str, Any]
+_PAGE = f"{_ANY}/simple(?:/{NORMAL_NAME})?"
+_REST = r"[\s\S]*"
+"""Whatever follows: Vercel reads each expression as one for the whole path, and a path may have line ends in it."""
+_Route = dict[str, Any]
 
 
 def files(site: HostSite) -> Mapping[str, bytes]:
-    """Return the routes, and what of the site is not uploaded.
+    """Return the configuration, and what is not put up.
 
     Raises:
-        CannotRunError: the site is served below a path, or needs more routes than the host takes.
+        CannotRunError: the site lies below a path, or needs more routes than Vercel takes.
 
     """
     at_the_top(site, "Vercel")
-    routes = list(_routes(site))
+    routes = [*_before_files(), {"handle": "filesystem"}, *_without_file(site)]
     if len(routes) > _MOST_ROUTES:
         raise CannotRunError(
             f"the site needs {len(routes):,} routes, and Vercel takes {_MOST_ROUTES:,}",
             help="let mirrors name fewer projects in allow and deny, or let the site have these pages itself: --carry",
         )
     return {
-        "vercel.json": json.dumps({"version": 2, "routes": routes}, indent=2).encode() + b"\n",
-        ".vercelignore": _IGNORED.encode(),
+        "vercel.json": json.dumps({"version": 2, "routes": routes}, indent=1).encode() + b"\n",
+        ".vercelignore": b".host\n.gitindex-site*\n",
     }
 
 
-def _routes(site: HostSite) -> Iterator[Route]:
-    yield {"src": "^/(?:.*/)?\\.(?!well-known/).*$", "status": 404}
-    yield {"src": "^/.*$", "headers": {**HEADERS, **PEOPLE_HEADERS, "Cache-Control": PAGES_CACHE}, "continue": True}
-    stored = {"Content-Type": BYTES, "Cache-Control": FILES_CACHE, **MACHINE_HEADERS}
-    yield {"src": f"^/{STORED_FILE}$", "headers": stored, "continue": True}
+def _before_files() -> Iterator[_Route]:
+    yield _absent(rf"^/(?:(?:{_REST}/)?\.(?!well-known/){_REST}|vercel\.json)$")
+    yield _route(f"^/({_PAGE}|{_ANY}|{_ANY}/project/{NORMAL_NAME}(?:/[^/]+)?)$", 301, {"Location": "/$1/"})
+    yield _said(f"^/(?!files/|{_ANY}/simple/){_REST}$", PAGES_CACHE, PEOPLE_HEADERS)
+    yield _said(f"^/{_ANY}/simple/{_REST}$", PAGES_CACHE, MACHINE_HEADERS)
+    yield _said(f"^/files/{_REST}$", FILES_CACHE, MACHINE_HEADERS)
+    yield _passing(rf"^/{_REST}\.xml$", {"Content-Type": CONTENT_TYPES["xml"]})
+    yield _passing(rf"^/files/(?!{_REST}\.(?:{'|'.join(FILE_TYPES)})$){_REST}$", {"Content-Type": BYTES})
     for extension, kind in FILE_TYPES.items():
-        yield {"src": f"^/{STORED_FILE}\\.{extension}$", "headers": {"Content-Type": kind}, "continue": True}
-    yield {"src": f"^/{_ANY}/simple/.*$", "headers": {**MACHINE_HEADERS, "Vary": "Accept"}, "continue": True}
-    json_file = f"^/{_ANY}/simple/(?:{NORMAL_NAME}/)?index\\.json$"
-    yield {"src": json_file, "headers": {"Content-Type": JSON}, "continue": True}
-    yield {"src": f"^/({_ANY}/simple(?:/{NORMAL_NAME})?)$", "status": 301, "headers": {"Location": "/$1/"}}
-    yield {
-        "src": _SIMPLE,
-        "has": [{"type": "header", "key": "accept", "value": f".*{next(accepted()).pattern}.*"}],
-        "dest": "/$1/simple/$2index.json",
-        "headers": {"Content-Type": JSON},
-        "check": True,
+        yield _passing(rf"^/files/{_REST}\.{extension}$", {"Content-Type": kind})
+    yield _passing(rf"^/{_PAGE}/index\.json$", {"Content-Type": JSON})
+    for row in accepted():
+        # The header as a whole, whether an expression has to fit all of it or a part.
+        pattern = row.pattern.removeprefix("(?:^|,)").removesuffix("(?:,|$)")
+        condition = {"type": "header", "key": "accept", "value": f"^(?:.*,)?{pattern}(?:,.*)?$"}
+        yield _form(row.media_type, has=[condition])
+    yield _form(HTML)
+
+
+def _form(media_type: str, **more: Any) -> _Route:
+    """Return the route that turns a page into its file; what comes after it sees the file's path."""
+    file = "index.json" if media_type == JSON else "index.html"
+    kind = media_type if media_type == JSON else f"{media_type}; charset=utf-8"
+    return {
+        **_passing(f"^/({_PAGE})/$", {"Content-Type": kind, "Vary": "Accept"}),
+        "dest": f"/$1/{file}",
+        **more,
     }
-    yield {"handle": "filesystem"}
-    yield from _fallbacks(site)
-    yield {"src": "^/.*$", "status": 404, "dest": "/404.html"}
 
 
-def _fallbacks(site: HostSite) -> Iterator[Route]:
-    """Yield what is done with a project that has no page: it falls through, unless its name is ours."""
+def _without_file(site: HostSite) -> Iterator[_Route]:
+    file = r"/index\.(?:json|html)$"
     for names in chunks([glob_pattern(glob, is_atomic=False) for glob in site.reserved], _LONGEST):
-        yield {"src": f"^/{_ANY}/simple/(?:{names})/(?:index\\.json)?$", "status": 404}
+        yield _absent(f"^/{_ANY}/simple/(?:{names}){file}")
     for indexes, projects, upstream in cases(site):
-        for owners in chunks([re.escape(str(index)) for index in indexes], _LONGEST // 4):
-            for names in chunks(projects, _LONGEST // 2) if projects else (NORMAL_NAME,):
-                src = f"^/(?:{owners})/simple/({names})/(?:index\\.json)?$"
+        for owners in chunks([re.escape(str(index)) for index in indexes], _LONGEST):
+            for names in chunks(projects, _LONGEST) if projects else (NORMAL_NAME,):
+                pattern = f"^/(?:{owners})/simple/({names}){file}"
                 if upstream is None:
-                    yield {"src": src, "status": 404}
+                    yield _absent(pattern)
                 else:
-                    headers = {"Location": f"{upstream}$1/", "Cache-Control": "no-store"}
-                    yield {"src": src, "status": 302, "headers": headers}
+                    headers = {"Location": f"{upstream}$1/", "Cache-Control": "no-store", "Vary": "Accept"}
+                    yield _route(pattern, 302, headers)
+    yield _absent(f"^/{_REST}$")
+
+
+def _absent(pattern: str) -> _Route:
+    return {"src": pattern, "caseSensitive": True, "status": 404, "dest": "/404.html"}
+
+
+def _route(pattern: str, status: int, headers: Mapping[str, str]) -> _Route:
+    return {"src": pattern, "caseSensitive": True, "status": status, "headers": dict(headers)}
+
+
+def _said(pattern: str, cache: str, headers: Mapping[str, str]) -> _Route:
+    return _passing(pattern, {"Cache-Control": cache, **HEADERS, **headers})
+
+
+def _passing(pattern: str, headers: Mapping[str, str]) -> _Route:
+    return {"src": pattern, "caseSensitive": True, "headers": dict(headers), "continue": True}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.peers.doors import ROOT
 from tests.peers.foreign import free_port, listens
 from tests.peers.nginx import tool
 from tests.peers.serving import WAIT, eventually
+from tests.sites import node_file
 
 TEXT = (ROOT / "docs/hosts.md").read_text(encoding="utf-8")
 IS_ROOT = os.geteuid() == 0
@@ -98,10 +101,23 @@ _APACHE_MODULES = (
     *("mpm_event", "authz_core", "mime", "dir", "alias", "headers", "rewrite", "setenvif", "filter", "deflate"),
     *("ssl", "socache_shmcb", "proxy", "proxy_http", "cache", "cache_disk"),
 )
+
+
+def _cloudflare(folder: Path, root: Path, port: int) -> list[str]:
+    """Run the Worker by Cloudflare's own runtime, over the assets that its own code takes from the folder."""
+    (host,) = root.rglob(".host/cloudflare")
+    wrangler = tomllib.loads((host / "wrangler.toml").read_text(encoding="utf-8"))
+    (folder / "wrangler.json").write_text(json.dumps(wrangler))
+    script = Path(__file__).parent / "miniflare.mjs"
+    arguments = [str(script), str(port), str(folder / "wrangler.json"), str(host)]
+    return ["env", f"MINIFLARE={node_file('miniflare').parent}", tool("node"), *arguments]
+
+
 SERVERS: Mapping[str, Callable[[Path, Path, int], list[str]]] = {
     "nginx": _nginx,
     "caddy": _caddy,
     "apache": _apache,
+    "cloudflare": _cloudflare,
 }
 
 

@@ -9,13 +9,11 @@ export default {
     }
     const url = new URL(request.url);
     if (!url.pathname.startsWith(RULES.base)) return missing(request, env, url);
-    const path = url.pathname.slice(RULES.base.length);
-    if (/(?:^|\/)\.(?!well-known\/)/.test(path)) return missing(request, env, url);
+    const path = decoded(url.pathname.slice(RULES.base.length));
+    if (path === null || /(?:^|\/)\.(?!well-known\/)/.test(path)) return missing(request, env, url);
     const page = path.match(RULES.simple);
     if (page) return simple(request, env, url, path, page[1], page[2]);
-    if (new RegExp(RULES.bare).test(path)) {
-      return new Response(null, { status: 301, headers: { Location: url.pathname + "/" + url.search } });
-    }
+    if (new RegExp(RULES.bare).test(path)) return moved(url);
     const file = path.match(RULES.file);
     if (file) return found(await asset(request, env, url, path), RULES.pages, RULES.types[file[1]]) ?? missing(request, env, url);
     if (new RegExp(RULES.below).test(path)) return missing(request, env, url);
@@ -24,9 +22,26 @@ export default {
       return found(await asset(request, env, url, path), RULES.files, type) ?? missing(request, env, url);
     }
     const own = path === "" || path.endsWith("/") ? path + "index.html" : path;
-    return found(await asset(request, env, url, own), RULES.people, RULES.contentTypes[extension(own)]) ?? missing(request, env, url);
+    const answer = found(await asset(request, env, url, own), RULES.people, RULES.contentTypes[extension(own)]);
+    if (answer) return answer;
+    const isFolder = own === path && (await asset(request, env, url, path + "/index.html")).status !== 404;
+    return isFolder ? moved(url) : missing(request, env, url);
   },
 };
+
+// The path that is meant, null where one of its parts is none: it is looked at once, and all that follows sees the same.
+function decoded(path) {
+  try {
+    const parts = path.split("/").map(decodeURIComponent);
+    return parts.some((part) => /[/\\\0]/.test(part)) || parts.slice(0, -1).includes("") ? null : parts.join("/");
+  } catch {
+    return null;
+  }
+}
+
+function moved(url) {
+  return new Response(null, { status: 301, headers: { Location: url.pathname + "/" + url.search, ...RULES.people } });
+}
 
 // A page in the form that is asked for. Only what the site answers with "not there" falls through: another failure of
 // it says nothing about whose a name is.
@@ -90,7 +105,8 @@ function wanted(accept) {
 
 function asset(request, env, url, path) {
   const target = new URL(url);
-  target.pathname = "/" + path;
+  // As Cloudflare writes it: for any other spelling it answers where this one is.
+  target.pathname = "/" + path.split("/").map(encodeURIComponent).join("/");
   target.search = "";
   return env.ASSETS.fetch(new Request(target, { method: request.method, headers: request.headers }));
 }
