@@ -48,7 +48,7 @@ demo: .venv/installed
 	@demo/run.sh
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-branch --cov-report=term
+	$(BIN)/python -m pytest -q -n 3 --cov --cov-branch --cov-report=term
 
 lint: .venv/installed
 	$(BIN)/ruff check
