@@ -1,4 +1,4 @@
-"""Where what comes from upstreams is kept: a folder of the user's for each index repository."""
+"""Where what can be made or fetched again is kept: a folder of the user's for each index repository."""
 
 from __future__ import annotations
 

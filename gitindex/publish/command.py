@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gitindex import atomic
+from gitindex.cachefolder import cache_folder
 from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.hosts import HOSTS
@@ -183,11 +184,8 @@ def _check_follows(repository: Repository, revision: str, there: str) -> None:
 
 def _state_folder(repository: Repository, location: Location) -> Path:
     """Return a folder of the user's that belongs to this repository and target alone."""
-    root = os.environ.get("XDG_CACHE_HOME") or ""
-    base = Path(root) if root.startswith("/") else Path("~/.cache").expanduser()
-    told = f"{repository.git_directory.resolve()} {repository.folder} {location}"
-    key = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return base / "gitindex" / "publish" / key
+    key = hashlib.sha256(str(location).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return cache_folder(repository.git_directory, repository.folder) / "publish" / key
 
 
 @contextlib.contextmanager

@@ -126,45 +126,30 @@ def render(
     folder.begin()
     memory = SiteMemory(out / MARKER)
     try:
-        rendering = _Rendering(
-            snapshot, links, folder, memory, wanted=indexes, past=past, lfs_objects=lfs_objects, storage=storage
-        )
-        rendering.carried = carried
-        rendering.notices = notices
+        rendering = _Rendering(snapshot, links, folder, memory, indexes, past, lfs_objects, storage, carried, notices)
         return rendering.run(extras, progress, full=full)
     finally:
         memory.close()
 
 
+@dataclass
 class _Rendering:
     """One rendering of a site."""
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        links: Links,
-        folder: OutputFolder,
-        memory: SiteMemory,
-        *,
-        wanted: Collection[IndexName],
-        past: Past | None,
-        lfs_objects: Path | None,
-        storage: Store | None,
-    ) -> None:
-        self._snapshot = snapshot
-        self._folder = folder
-        self._memory = memory
-        self._wanted = wanted
-        self._past = past
-        self._lfs_objects = lfs_objects
-        self._links = links
-        self._storage = storage
-        self._store = self._store_of(snapshot)
-        self._known: Mapping[IndexName, Listed] = {}
-        self.carried = NOTHING
-        """What mirrors have that is to be in the site."""
-        self.notices: Notices | None = None
-        """What pages say of the change that they preview, where they do."""
+    _snapshot: Snapshot
+    _links: Links
+    _folder: OutputFolder
+    _memory: SiteMemory
+    _wanted: Collection[IndexName]
+    _past: Past | None
+    _lfs_objects: Path | None
+    _storage: Store | None
+    _carried: Carried
+    _notices: Notices | None
+    _known: Mapping[IndexName, Listed] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._store = self._store_of(self._snapshot)
 
     def _store_of(self, snapshot: Snapshot) -> Store | None:
         is_embedded = snapshot.settings.storage.is_embedded
@@ -176,30 +161,30 @@ class _Rendering:
     def run(self, extras: Mapping[str, bytes], progress: Callable[[int, int], None] | None, *, full: bool) -> Report:
         """Do it."""
         options = json.dumps([sorted(map(str, self._wanted)), sorted(extras), self._past.ends if self._past else None])
-        renderer, revision = fingerprint(), None if self.notices else self._revision()
+        renderer, revision = fingerprint(), None if self._notices else self._revision()
         made, self._known = self._memory.recall()
         plan = None
         if (
             made
             and not full
-            and not self.notices
+            and not self._notices
             and self._past
             and (made.renderer, made.options) == (renderer, options)
         ):
-            now = (self.carried.identities, self.carried.files)
+            now = (self._carried.identities, self._carried.files)
             if made.revision == revision and not extras and self._memory.recall_carried() == now:
                 return Report(0, 0, 0, 0, made.revision)
             plan = self._update(made.revision)
         if plan is None:
             plan = self._whole()
-        for path in self.carried.files:
+        for path in self._carried.files:
             self._folder.place(path)
         lists = self._write(plan, progress)
         self._write_others(plan, lists)
         for path, data in extras.items():
             self._folder.write(path, data)
         removed = self._folder.remove_others() if plan.old is None else self._remove(plan)
-        self._memory.finish(renderer, options, revision, lists, self.carried)
+        self._memory.finish(renderer, options, revision, lists, self._carried)
         projects = len({name for work in plan.stages for name in work.names})
         return Report(self._folder.written, self._folder.unchanged, removed, projects, plan.since)
 
@@ -215,7 +200,7 @@ class _Rendering:
         if self._past and self._past.head:
             self._memory.record(self._past.between(None, self._past.head) or (), self._past.head)
         stages, mirrors = _open_indexes(self._snapshot, self._wanted)
-        works = [whole(self._snapshot, served, self.carried.of(served.name)) for served in stages]
+        works = [whole(self._snapshot, served, self._carried.of(served.name)) for served in stages]
         return _Plan(works, mirrors)
 
     def _update(self, since: str) -> _Plan | None:
@@ -234,7 +219,7 @@ class _Rendering:
             return None
         found = touched(old, self._snapshot)
         identities, copies = self._memory.recall_carried()
-        others = other_carried(identities, self.carried.identities)
+        others = other_carried(identities, self._carried.identities)
         happened = list(events)
         for event in happened:
             found.projects[event.entry.index].add(event.project)
@@ -249,7 +234,7 @@ class _Rendering:
                     self._known,
                     found=found,
                     linking=linking,
-                    carried=self.carried,
+                    carried=self._carried,
                     others=others,
                 )
             )
@@ -279,7 +264,7 @@ class _Rendering:
 
         def write_share(share: int, shares: int) -> _Done:
             writer = ProjectWriter(self._snapshot, self._links, folder, self._store, history)
-            writer.notices = self.notices
+            writer.notices = self._notices
             mine = names[share::shares]
             for done, name in enumerate(mine):
                 if progress is not None and share == 0:
@@ -299,7 +284,7 @@ class _Rendering:
         lists = {name: listed for name, listed in self._known.items() if name in kept}
         for work in plan.stages:
             work.add_known()
-            lists[work.name] = write_lists(self._snapshot, work, folder, self._rows(work), self.notices)
+            lists[work.name] = write_lists(self._snapshot, work, folder, self._rows(work), self._notices)
         return lists
 
     def _rows(self, work: StageWork) -> dict[ProjectName, str]:
@@ -320,17 +305,17 @@ class _Rendering:
         snapshot, folder = self._snapshot, self._folder
         for mirror in plan.mirrors:
             shown = index_view(snapshot, mirror, 0)
-            if self.notices is not None:
-                shown = replace(shown, notice=self.notices.of_index(mirror.name, folder.has_page))
+            if self._notices is not None:
+                shown = replace(shown, notice=self._notices.of_index(mirror.name, folder.has_page))
             folder.write(f"{mirror.name}/index.html", people.index(shown, {}))
         counts = {name: listed.projects for name, listed in lists.items()}
         before = {name: listed.projects for name, listed in self._known.items()}
         if plan.found is None or plan.found.users or plan.found.definitions or counts != before:
             stages, mirrors = _open_indexes(snapshot, self._wanted)
             view = landing_view(snapshot, [*stages, *mirrors], counts)
-            if self.notices is not None:
+            if self._notices is not None:
                 indexes = [served.name for served in (*stages, *mirrors)]
-                view = replace(view, notice=self.notices.of_all(indexes, folder.has_page))
+                view = replace(view, notice=self._notices.of_all(indexes, folder.has_page))
             folder.write("index.html", people.landing(view))
         if plan.old is None:
             for name in people.STATICS:
@@ -364,7 +349,7 @@ class _Rendering:
         gone = {path for name, paths in now.items() for path in plan.old_files[name] - paths}
         # What is ours too is stored, and a page of ours may link to it.
         gone |= {path for path in plan.old_copies if self._store is None or not self._store.has(path)}
-        gone -= self.carried.files
+        gone -= self._carried.files
         return sum(self._folder.remove(path) for path in sorted(gone))
 
 

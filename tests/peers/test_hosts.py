@@ -158,8 +158,6 @@ def web(
         repository.mirror("root/pypi", mirror_url=f"{upstream.url}/simple/", **mirror)
     snapshot = repository.snapshot()
     render(snapshot, site, extras=HOSTS[name].files(host_site(snapshot, is_proxy=is_proxy)))
-    if not (site / "404.html").exists():
-        (site / "404.html").write_text("<!DOCTYPE html><title>Nothing here</title>")
     with webserver(name, folder / name, root, base_path, trusted=trusted) as address:
         yield Web(address, upstream, is_proxy, site, name)
 

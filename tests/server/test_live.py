@@ -61,6 +61,7 @@ def test_history_of_a_project_has_what_was_done_and_undone(shop: IndexRepository
             await commit_is(client, commit)
             after = await client.get(f"/{page}", {"Accept": HTML, "If-None-Match": before.etag})
             assert after.status == 200
+            assert after.body.count(b"stated yanks or status") == before.body.count(b"stated yanks or status") + 2
             repository = shop.open()
             render(repository.at(commit), tmp_path / "site", past=Past(repository, commit))
             assert after.body == (tmp_path / "site" / page / "index.html").read_bytes()
