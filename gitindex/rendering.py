@@ -102,6 +102,7 @@ def run(
     _ = snapshot.settings
     names = [index_name(name) for name in index or ()]
     check_place(repository, out)
+    check_storage(snapshot, out)
     extras, notes = of_host(snapshot, names, host, fallback)
     carried = NOTHING
     if carry or vendor_files or (host is not None and _hosts()[host].carries):
@@ -255,10 +256,27 @@ def index_name(text: str) -> IndexName:
 
 
 def check_place(repository: Repository, out: Path) -> None:
-    """Refuse a folder that is the repository's own: the site would be taken for releases, or for Git's objects."""
+    """Refuse a folder that is the repository's own, or has it in it.
+
+    The site would be taken for releases, or for Git's objects; and a rendering removes what is not its own.
+    """
     target = out.resolve()
+    whole = (repository.git_directory if repository.is_bare else repository.root).resolve()
+    if target in whole.parents and whole != target / ".git":
+        raise UsageError(f"{out} has the repository in it", help="choose another one with --out")
     own = [repository.git_directory]
     if not repository.is_bare:
         own += [repository.root / name for name in (layout.INDEXES, layout.FILES)]
     if any(target.is_relative_to(folder.resolve()) for folder in own):
         raise UsageError(f"{out} lies in the repository's own folders", help="choose another one with --out")
+
+
+def check_storage(snapshot: Snapshot, out: Path) -> None:
+    """Refuse a folder that has the storage in it: a rendering removes the files that no page of it links to."""
+    storage = snapshot.settings.storage
+    folder = None if storage.is_embedded else StoredObjects(storage.url).folder
+    if folder is not None and folder.resolve().is_relative_to(out.resolve()):
+        raise UsageError(
+            f"{out} has the storage of {layout.SETTINGS} in it ({storage.url}), whose files would be removed",
+            help="choose another folder; gitindex publish takes one with the storage in its files/",
+        )

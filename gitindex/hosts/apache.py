@@ -31,7 +31,7 @@ from gitindex.hosts.rules import (
     accepted,
     cases,
     chunks,
-    glob_pattern,
+    reserved_patterns,
 )
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES)
@@ -85,7 +85,7 @@ def _pages(base: str) -> Iterator[str]:
 def _missing(site: HostSite, base: str) -> Iterator[str]:
     """Yield what is done with a project that has no page: it falls through, unless its name is ours."""
     yield "\n# Names that are ours, with or without a page."
-    for names in chunks([glob_pattern(glob) for glob in site.reserved], _LONGEST):
+    for names in chunks(reserved_patterns(site), _LONGEST):
         yield f'RewriteRule "^{base}{_ANY}/simple/(?:{names})/$" - [R=404,L]'
     yield "\n# Where a project is asked for that has no page here."
     for case in cases(site):

@@ -32,7 +32,7 @@ from gitindex.hosts.rules import (
     accepted,
     cases,
     chunks,
-    glob_pattern,
+    reserved_patterns,
 )
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES, COARSE_ETAG)
@@ -98,7 +98,7 @@ def _as(media_type: str) -> Iterator[str]:
 
 def _missing(site: HostSite, base: str) -> Iterator[str]:
     """Yield what is done with a project that has no page: it falls through, unless its name is ours."""
-    for number, names in enumerate(chunks([glob_pattern(glob, is_atomic=False) for glob in site.reserved], _LONGEST)):
+    for number, names in enumerate(chunks(reserved_patterns(site, is_atomic=False), _LONGEST)):
         yield f'@reserved{number} path_regexp "^{base}{_ANY}/simple/(?:{names})/$"'
         yield f"error @reserved{number} 404"
     number = 0

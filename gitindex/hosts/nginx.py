@@ -32,13 +32,15 @@ from gitindex.hosts.rules import (
     HostSite,
     accepted,
     chunks,
-    glob_pattern,
+    reserved_patterns,
 )
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES, COARSE_ETAG)
 CANNOT_PROXY = (ABSOLUTE_LINKS, "The upstream's address is looked up when nginx starts or reloads.")
 _LONGEST = 3000
 """Characters of a word of the configuration: nginx takes 4096."""
+_END = r"\z"
+"""The end of a path: a dollar would fit before a line end that comes last, and the path is decoded (``%0a``)."""
 _LONGEST_KEY = 40
 """Characters of a key of a table; what is longer is written as an expression, for the table has small buckets."""
 
@@ -64,7 +66,7 @@ def _http(site: HostSite) -> Iterator[str]:
     yield _map("$http_accept", "gitindex_form", FORMS[HTML], forms)
     yield _map("$gitindex_form", "gitindex_page", "index.html", [(FORMS[JSON], "index.json")])
     yield "\n# Names that are ours, with or without a page."
-    reserved = chunks([glob_pattern(glob) for glob in site.reserved], _LONGEST)
+    reserved = chunks(reserved_patterns(site), _LONGEST)
     yield _map("$gitindex_project", "gitindex_names", "free", [(f"~^(?:{names})$", "reserved") for names in reserved])
     yield "\n# The rules that an index has: below, by number."
     numbers = {rules: number for number, rules in enumerate(site.rules(), 1)}
@@ -116,8 +118,8 @@ def _server(site: HostSite) -> Iterator[str]:
     yield f"absolute_redirect off;\n{not_found}"
     yield f"charset utf-8;\ncharset_types {' '.join(_IN_UTF_8)};"
     yield from _location(r'~ "/\.(?!well-known/)"', "return 404;")
-    yield from _location(f'~ "^{project}$"', *_negotiated("@gitindex_missing"), not_found)
-    yield from _location(f'~ "^{index}$"', *_negotiated("=404"), not_found)
+    yield from _location(f'~ "^{project}{_END}"', *_negotiated("@gitindex_missing"), not_found)
+    yield from _location(f'~ "^{index}{_END}"', *_negotiated("=404"), not_found)
     vendor = ("types { }", f"default_type {VENDOR_HTML};")
     yield from _location("@gitindex_vendor", *vendor, "try_files ${uri}index.html @gitindex_missing;", *_PAGE)
     yield from _location("@gitindex_missing", *(_proxy(site) if site.is_proxy else _REDIRECT))
@@ -125,11 +127,11 @@ def _server(site: HostSite) -> Iterator[str]:
         yield from _location("@gitindex_refused", "return 502;")
     yield "\n# A page without its slash, and one by its file; any other spelling is nobody's."
     simple = f"{base}{OWNER_NAME}/{OWNER_NAME}/simple"
-    yield from _location(f'~ "^{simple}(?:/{NORMAL_NAME})?$"', "return 301 $uri/$is_args$args;")
-    yield from _location(rf'~ "^{simple}/(?:{NORMAL_NAME}/)?index\.(?:html|json)$"', *_SIMPLE, *_PAGE)
+    yield from _location(f'~ "^{simple}(?:/{NORMAL_NAME})?{_END}"', "return 301 $uri/$is_args$args;")
+    yield from _location(rf'~ "^{simple}/(?:{NORMAL_NAME}/)?index\.(?:html|json){_END}"', *_SIMPLE, *_PAGE)
     yield from _location(f'~ "^{simple}/"', "return 404;")
     stored = [*_types(FILE_TYPES), f"default_type {BYTES};", "gzip off;", *_headers(FILES_CACHE, MACHINE_HEADERS)]
-    yield from _location(f'~ "^{base}{STORED_FILE}$"', *stored)
+    yield from _location(f'~ "^{base}{STORED_FILE}{_END}"', *stored)
     yield from _location(site.base_path, *_types(CONTENT_TYPES), "index index.html;", *_PEOPLE)
 
 

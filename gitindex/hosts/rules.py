@@ -220,6 +220,15 @@ def glob_pattern(glob: str, *, is_atomic: bool = True) -> str:
     return start + "".join(group.format(part) for part in middle) + f"[a-z0-9-]{{0,{MAX_PROJECT_NAME}}}{end}"
 
 
+def reserved_patterns(site: HostSite, *, is_atomic: bool = True) -> list[str]:
+    """Return regular expressions, each for the whole of a name, of what never falls through where there is no page.
+
+    The last is for what is too long for the name of a project: the expression of a glob ends there too.
+    """
+    globs = [glob_pattern(glob, is_atomic=is_atomic) for glob in site.reserved]
+    return [*globs, f"[a-z0-9-]{{{MAX_PROJECT_NAME}}}[a-z0-9-]+"]
+
+
 class Case(NamedTuple):
     """What is done with names that some indexes have no page of."""
 

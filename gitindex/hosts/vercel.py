@@ -28,7 +28,7 @@ from gitindex.hosts.rules import (
     at_the_top,
     cases,
     chunks,
-    glob_pattern,
+    reserved_patterns,
 )
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES, "It can be no proxy: it sends clients to the upstream.")
@@ -93,8 +93,9 @@ def _form(media_type: str, **more: Any) -> _Route:
 
 
 def _without_file(site: HostSite) -> Iterator[_Route]:
-    file = r"/index\.(?:json|html)$"
-    for names in chunks([glob_pattern(glob, is_atomic=False) for glob in site.reserved], _LONGEST):
+    # A dollar alone would fit before a line end that comes last.
+    file = r"/index\.(?:json|html)(?!\n)$"
+    for names in chunks(reserved_patterns(site, is_atomic=False), _LONGEST):
         yield _absent(f"^/{_ANY}/simple/(?:{names}){file}")
     for indexes, projects, upstream in cases(site):
         for owners in chunks([re.escape(str(index)) for index in indexes], _LONGEST):

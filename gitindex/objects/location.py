@@ -29,6 +29,10 @@ class Location(NamedTuple):
         """The folder of this machine."""
         return Path(self.prefix) if self.scheme == "file" else None
 
+    def below(self, name: str) -> Location:
+        """Return the place of a folder in it."""
+        return self._replace(prefix=f"{self.prefix}/{name}" if self.prefix else name)
+
     def __str__(self) -> str:
         return f"{self.scheme}://{self.bucket}{'/' if self.bucket and self.prefix else ''}{self.prefix}"
 

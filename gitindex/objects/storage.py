@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 from gitindex import layout
 from gitindex.errors import CannotRunError, UsageError
-from gitindex.objects.location import read_location
+from gitindex.objects.location import Location, read_location
 from gitindex.objects.store import Headers, Objects
 
 _IN_MEMORY = 1 << 20
@@ -40,6 +40,11 @@ class StoredObjects:
 
     def __str__(self) -> str:
         return str(self._objects.location)
+
+    @property
+    def location(self) -> Location:
+        """Where it is."""
+        return self._objects.location
 
     @property
     def folder(self) -> Path | None:

@@ -55,6 +55,8 @@ class Wanted(NamedTuple):
     """Its non-volatile indexes."""
     holder: str
     """Who publishes it: a target that another one with this name has is taken over at once."""
+    has_storage: bool = False
+    """Whether the stored files at the target are the storage itself: a publish neither writes nor removes them."""
 
 
 def publish(
@@ -96,11 +98,16 @@ def publish(
         _check_place(objects, last)
         if last is not None:
             may_follow(last.revision)
+    if wanted.has_storage:
+        wanted = wanted._replace(files={path: entry for path, entry in wanted.files.items() if not _is_stored(path)})
     shards = _Shards.of(wanted.files)
     known, files = _compare(log, last, shards, wanted.files, full=full)
+    if wanted.has_storage:
+        known = _without_stored(known)
     grouped = plan(known, files, lambda path: objects.size(path) is not None)
     steps = [step for group in grouped for step in group]
-    check_removals(steps, known, {*wanted.lasting, *(last.lasting if last else ())}, max_delete)
+    lasting = {*wanted.lasting, *(last.lasting if last else ())}
+    check_removals(steps, known, lasting, max_delete)
     report = _report(steps, wanted.files, last)
     whole = last if last is not None and last.state == "published" else None
     if dry_run or (whole is not None and not steps and whole.revision == wanted.revision):
@@ -108,7 +115,7 @@ def publish(
     lease = log.begin(last, held, wanted.holder, wanted.revision)
     try:
         # Of a target that is whole, the parts of its record that do not differ were not even read.
-        lease.start(known.files, whole.shards if whole else None, steps, len(shards.parts))
+        lease.start(known.files, whole.shards if whole else None, steps, len(shards.parts), lasting)
         objects.sweep(sorted(known.unsure))
         _Work(objects, wanted.folder, lease, jobs).do(grouped, progress)
         lease.finish(shards.parts, wanted.lasting)
@@ -142,6 +149,16 @@ def _check_place(objects: Objects, last: Generation | None) -> None:
             f"{objects.location} has objects that no publish wrote, such as {others[0]}",
             help="choose another place, or write over them with --force",
         )
+
+
+def _is_stored(path: str) -> bool:
+    return path.startswith(f"{FILES}/")
+
+
+def _without_stored(known: Known) -> Known:
+    """Return it without the stored files: an earlier publish may have taken them for its own."""
+    files = {path: entry for path, entry in known.files.items() if not _is_stored(path)}
+    return Known(files, frozenset(path for path in known.unsure if not _is_stored(path)))
 
 
 class _Shards(NamedTuple):

@@ -12,17 +12,17 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from gitindex import atomic
+from gitindex import atomic, layout
 from gitindex.cachefolder import cache_folder
 from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.hosts import HOSTS
 from gitindex.model import Stage
-from gitindex.objects import Location, Objects, read_location
+from gitindex.objects import Location, Objects, StoredObjects, read_location
 from gitindex.publish import JOBS, Report, Wanted, publish
 from gitindex.publish.folder import read_site
 from gitindex.publish.planning import WouldUndoError
-from gitindex.rendering import check_place, index_name, of_host, storage_of
+from gitindex.rendering import check_place, check_storage, index_name, of_host, storage_of
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import render
@@ -94,6 +94,8 @@ def run(
     state = _state_folder(repository, location)
     out = site if site is not None else state / "site"
     check_place(repository, out)
+    check_storage(snapshot, out)
+    _check_apart(location, out)
     with _alone(state, str(location)), _alone(out, str(out)):
         past = Past(repository, revision)
         lfs = repository.git_directory / "lfs" / "objects"
@@ -109,7 +111,9 @@ def run(
                 storage=storage_of(snapshot),
                 full=full,
             )
-        wanted = Wanted(out, read_site(out), revision, _lasting(snapshot), _holder(state))
+        wanted = Wanted(
+            out, read_site(out), revision, _lasting(snapshot), _holder(state), _has_storage(snapshot, location)
+        )
         with progress_of("objects") as progress:
             report = publish(
                 Objects(location),
@@ -155,6 +159,26 @@ def _size(size: int) -> str:
             return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
         number /= 1000
     return f"{number:,.1f} GB"
+
+
+def _has_storage(snapshot: Snapshot, location: Location) -> bool:
+    """Tell whether the storage of the repository is where the stored files of the target belong."""
+    storage = snapshot.settings.storage
+    if storage.is_embedded:
+        return False
+    there, files = StoredObjects(storage.url).location, location.below(layout.FILES)
+    if there.folder is not None and files.folder is not None:
+        return there.folder.resolve() == files.folder.resolve()
+    return there == files
+
+
+def _check_apart(location: Location, out: Path) -> None:
+    """Refuse a site that is rendered into its own target, or around it: what is published is no part of it."""
+    if location.folder is None:
+        return
+    site, target = out.resolve(), location.folder.resolve()
+    if site.is_relative_to(target) or target.is_relative_to(site):
+        raise UsageError(f"{out} and {location} lie in one another", help="choose another folder with --site")
 
 
 def _lasting(snapshot: Snapshot) -> tuple[str, ...]:

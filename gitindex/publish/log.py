@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -160,15 +160,24 @@ class Lease:
             if time.monotonic() - self._said > _RENEWAL.total_seconds():
                 self._say(reached=self.reached)
 
-    def start(self, known: Mapping[str, Entry], old: Sequence[str] | None, steps: Sequence[Step], shards: int) -> None:
+    def start(
+        self,
+        known: Mapping[str, Entry],
+        old: Sequence[str] | None,
+        steps: Sequence[Step],
+        shards: int,
+        lasting: Iterable[str],
+    ) -> None:
         """Write down what was there, *known*, and what will be done, before any of it is.
 
-        *old* are the names of the parts of the record where these say it already.
+        *old* are the names of the parts of the record where these say it already. *lasting* are the non-volatile
+        indexes of before and after: whoever comes after a publish that was broken off still has to ask for theirs.
         """
         names = old if old is not None else self._put([shard_bytes(shard) for shard in split(known, shards)], ())
         (listed,) = self._put([steps_bytes(steps)], ())
         with self._lock:
-            self._say(state="writing", shards=tuple(names), steps=listed, reached=0)
+            said = tuple(sorted(lasting))
+            self._say(state="writing", shards=tuple(names), steps=listed, reached=0, lasting=said)
 
     def finish(self, shards: Sequence[bytes], lasting: Sequence[str]) -> None:
         """Write down that all is done, and remove what nothing needs any more of earlier records."""

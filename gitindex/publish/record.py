@@ -249,7 +249,8 @@ def read_document(number: int, data: bytes) -> Generation:
             and (not generation.steps or _NAME.fullmatch(generation.steps))
             and _is_count(generation.reached)
         )
-    except (TypeError, ValueError):
+        expires = expires.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         is_right = False
     if not is_right:
         raise BadRecordError(path, "it does not have the form")

@@ -214,6 +214,7 @@ def spellings(name: str) -> Iterator[str]:
     }
     names |= {f"{name}%252f", f"popular/../{name}", f"popular%2f..%2f{name}", f"%2561{name[1:]}"}
     ends = ["/", "", "//", "/index.html", "/index.json", "/?x=popular", "/#popular", "/.", "/./", "/popular/../", "%2f"]
+    ends += ["/%0a", "%0a", "/%0d%0a", "/%00", "/%20", "/%3f", "/;x", "/index.html%0a", "/index.html/"]
     yield from map("".join, itertools.product(sorted(names), ends))
 
 
@@ -221,6 +222,11 @@ def spellings(name: str) -> Iterator[str]:
 def test_a_name_of_ours_falls_through_in_no_spelling(served: Web, name: str) -> None:
     through = [path for path in spellings(name) if served.falls_through(f"emilie/prod/simple/{path}")]
     assert through == []
+
+
+@pytest.mark.parametrize("length", [200, 201, 2000])
+def test_a_pattern_holds_for_names_of_any_length(served: Web, length: int) -> None:
+    assert not served.falls_through(f"emilie/prod/simple/{'acme-'.ljust(length, 'x')}/")
 
 
 @pytest.mark.parametrize(

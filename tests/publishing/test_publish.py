@@ -17,7 +17,7 @@ from gitindex.hosts.rules import FILES_CACHE, PAGES_CACHE
 from gitindex.objects import Headers, Objects, read_location
 from gitindex.publish import publish
 from gitindex.publish.kinds import headers_of, is_site_path
-from gitindex.publish.log import HeldError, Log
+from gitindex.publish.log import HEADERS, HeldError, Log
 from gitindex.publish.planning import WouldUndoError
 from gitindex.publish.record import BadRecordError, data_path, log_path, name_for, shard_count
 from gitindex.server import answers
@@ -483,3 +483,42 @@ def test_folder_that_cannot_be_written_to_is_one_line(run: Run, tmp_path: Path) 
     assert refused.code == 3
     assert refused.err.count("\n") == 1
     assert "file/below" in refused.err
+
+
+def test_a_publish_that_was_broken_off_does_not_lose_what_is_nonvolatile(
+    site: Site, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.publish(target)
+    after = content()
+    after.release("emilie/prod", "zeta", "1.0")
+    site.render(after)
+    put = Objects.put
+
+    def failing(self: Objects, path: str, *rest: Any) -> None:
+        if path.startswith("emilie/"):
+            raise CannotRunError("the store is down")
+        put(self, path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "put", failing)
+        with pytest.raises(CannotRunError, match="the store is down"):
+            site.publish(target)
+    gone = content()
+    for path in [path for path in gone if path.startswith("indexes/emilie/prod/")]:
+        del gone[path]
+    gone.stage("emilie/dev", volatile=True, bases=[])
+    site.render(gone)
+    before = published(target)
+    with pytest.raises(WouldUndoError, match="non-volatile"):
+        publish(Objects(read_location(target)), site.wanted(lasting=()), may_follow=lambda _: None)
+    assert published(target) == before
+
+
+@pytest.mark.parametrize("expires", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2026-01-01", 7])
+def test_a_time_that_is_none_is_one_line(site: Site, target: str, expires: object) -> None:
+    site.publish(target)
+    objects = Objects(read_location(target))
+    document = json.loads(objects.read(log_path(1), 1 << 20) or b"")
+    objects.put(log_path(2), json.dumps(document | {"expires": expires}).encode(), HEADERS)
+    with pytest.raises(BadRecordError, match="does not have the form"):
+        site.publish(target)

@@ -188,3 +188,45 @@ def test_stored_files_are_served_as_sites_serve_them() -> None:
     assert stored_headers("a.whl") == Headers(BYTES, FILES_CACHE)
     assert stored_headers("a.whl" + layout.METADATA_SUFFIX) == Headers(FILE_TYPES["metadata"], FILES_CACHE)
     assert stored_headers("a.whl" + layout.PROVENANCE_SUFFIX) == Headers(FILE_TYPES["provenance"], PAGES_CACHE)
+
+
+def test_a_storage_in_the_place_of_a_site_loses_nothing(run: Run, target: str, tmp_path: Path) -> None:
+    place = target.replace(" ", "%20")
+    made = make_repository(tmp_path / "packages", small_content(storage={"url": f"{place}/files"}))
+    command = ("-C", made.root, "publish", "--to", place, "--max-delete", "100")
+    for name, data in ((WHEEL, WHEEL_DATA), (SDIST, SDIST_DATA)):
+        (tmp_path / name).write_bytes(data)
+        assert run("-C", made.root, "upload", tmp_path / name, "--index", "emilie/dev", "--commit").code == 0
+    stored = {f"files/{key_of(data, name)}" for name, data in ((WHEEL, WHEEL_DATA), (SDIST, SDIST_DATA))}
+    done = run(*command)
+    assert done.code == 0, done.err
+    assert stored < set(keys(target))
+    made.git("rm", "-r", "-q", "indexes/emilie/dev/demo")
+    made.git("commit", "-q", "-m", "Remove demo")
+    done = run(*command)
+    assert done.code == 0, done.err
+    assert "emilie/dev/simple/demo/index.html" not in keys(target)
+    assert stored < set(keys(target))
+    assert run("-C", made.root, "publish", "--to", place, "--full").code == 0
+    assert stored < set(keys(target))
+
+
+@pytest.mark.parametrize("public_url", ["", "https://files.example.org/"])
+def test_a_site_is_not_rendered_around_the_storage(run: Run, tmp_path: Path, public_url: str) -> None:
+    storage = {"url": f"file://{tmp_path}/www/files", "public_url": public_url}
+    made = make_repository(tmp_path / "packages", small_content(storage=storage))
+    (tmp_path / "other").symlink_to("www")
+    for command in (("render", "--out"), ("publish", "--to", f"file://{tmp_path}/target", "--site")):
+        for folder in (tmp_path / "www", tmp_path / "other", tmp_path / "www/files"):
+            refused = run("-C", made.root, *command, folder)
+            assert (refused.code, "has the storage of gitindex.toml in it" in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "www").exists()
+
+
+def test_a_site_is_not_rendered_around_its_target_or_its_repository(run: Run, tmp_path: Path) -> None:
+    made = make_repository(tmp_path / "www/packages", small_content())
+    refused = run("-C", made.root, "render", "--out", tmp_path / "www")
+    assert (refused.code, "has the repository in it" in refused.err) == (2, True), refused.err
+    for folder in ("a", "a/b", "a/b/c"):
+        refused = run("-C", made.root, "publish", "--to", f"file://{tmp_path}/a/b", "--site", tmp_path / folder)
+        assert (refused.code, "lie in one another" in refused.err) == (2, True), refused.err
