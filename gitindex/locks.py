@@ -16,7 +16,7 @@ from gitindex.errors import GitindexError
 from gitindex.names import ProjectName, is_display_name, is_project_name, normalize, parse_version
 
 LARGEST = 64 << 20
-"""Bytes of a lock file."""
+"""Bytes of a lock file, or of a requirements file with all that it includes."""
 _DEEPEST = 20
 """Requirements files that lead to one another."""
 _MOST_FILES = 1000
@@ -38,7 +38,7 @@ _OPTIONS = (
     "--uploaded-prior-to",
 )
 """What a requirements file may say beside requirements (pip, "Requirements File Format")."""
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 _OPTION = re.compile(r"(?P<name>-[a-zA-Z]|--[a-z][a-z-]*)(?:\s*=\s*|\s+|(?<=^-[a-zA-Z])|$)(?P<value>.*)")
 _OF_REQUIREMENT = re.compile(r"\s--(?:hash|config-settings|config-setting|global-option)(?:=|\s)|\s-C\s?")
 _IS_PLACE = re.compile(r"\.|[^\s;=<>!~@]*[/\\]|\S+\.(?:whl|zip|tar\.gz|tar\.bz2|tgz)(?:$|[\s\[;])")
@@ -201,12 +201,15 @@ class _Requirements:
         self._folder = folder
         self._read = read
         self._files = 0
+        self._bytes = 0
 
     def file(self, inside: str, data: bytes, above: tuple[str, ...]) -> None:
         """Read the file that is at *inside* in the folder; those *above* have led to it."""
         path = self._folder + inside
-        if len(data) > LARGEST:
-            raise BadLockError(f"{path}: has {len(data):,} bytes, and may have {LARGEST:,}", help=_WANTED)
+        self._bytes += len(data)
+        if self._bytes > LARGEST:
+            what = "has" if not above else "and what was read before it have"
+            raise BadLockError(f"{path}: {what} {self._bytes:,} bytes, and may have {LARGEST:,}", help=_WANTED)
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:

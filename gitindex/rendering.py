@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitindex import layout
+from gitindex import atomic, layout
 from gitindex.cachefolder import cache_folder
 from gitindex.carried import NOTHING, Carried
 from gitindex.errors import CannotRunError, UsageError
@@ -104,28 +107,29 @@ def run(
     check_place(repository, out)
     check_storage(snapshot, out)
     extras, notes = of_host(snapshot, names, host, fallback)
-    carried = NOTHING
-    if carry or vendor_files or (host is not None and _hosts()[host].carries):
-        place = cache or cache_folder(repository.git_directory, repository.folder)
-        carried, said = _carried(snapshot, names, out, place, copies=vendor_files)
-        notes = (*notes, *said)
-    lfs = repository.git_directory / "lfs" / "objects"
-    past = Past(repository, snapshot.name if is_revision else repository.head())
-    with progress_of("projects") as progress:
-        notices = _notices(base, snapshot) if base is not None else None
-        report = render(
-            snapshot,
-            out,
-            indexes=names,
-            lfs_objects=lfs,
-            progress=progress,
-            extras=extras,
-            carried=carried,
-            past=past,
-            storage=storage_of(snapshot),
-            full=full,
-            notices=notices,
-        )
+    with alone(out, str(out)):
+        carried = NOTHING
+        if carry or vendor_files or (host is not None and _hosts()[host].carries):
+            place = cache or cache_folder(repository.git_directory, repository.folder)
+            carried, said = _carried(snapshot, names, out, place, copies=vendor_files)
+            notes = (*notes, *said)
+        lfs = repository.git_directory / "lfs" / "objects"
+        past = Past(repository, snapshot.name if is_revision else repository.head())
+        with progress_of("projects") as progress:
+            notices = _notices(base, snapshot) if base is not None else None
+            report = render(
+                snapshot,
+                out,
+                indexes=names,
+                lfs_objects=lfs,
+                progress=progress,
+                extras=extras,
+                carried=carried,
+                past=past,
+                storage=storage_of(snapshot),
+                full=full,
+                notices=notices,
+            )
     if host is not None and (limits := _hosts()[host].limits) is not None:
         notes = (*notes, *_beyond(out, host, limits))
     if as_json:
@@ -280,3 +284,37 @@ def check_storage(snapshot: Snapshot, out: Path) -> None:
             f"{out} has the storage of {layout.SETTINGS} in it ({storage.url}), whose files would be removed",
             help="choose another folder; gitindex publish takes one with the storage in its files/",
         )
+
+
+@contextlib.contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Have a folder for this process alone; the kernel lets go of it when the process ends, however it does.
+
+    It is made where it is not there, and left where something is in it then.
+
+    Raises:
+        CannotRunError: another process has it, or it cannot be made.
+
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileExistsError:
+        raise CannotRunError(f"{folder}: is not a folder", help="choose another one") from None
+    except OSError as error:
+        raise atomic.cannot_write(folder, error) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"{what}: another gitindex of this machine is writing to it"
+            raise CannotRunError(message, help="run it again when that has ended") from None
+        except OSError as error:
+            raise atomic.cannot_write(folder, error) from None
+        yield
+    finally:
+        os.close(descriptor)
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()

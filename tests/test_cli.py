@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -1045,3 +1046,25 @@ def test_install_passes_its_arguments_on_and_needs_them(run: Run) -> None:
     result = run("install", "--index", "emilie/prod", "--python", "/no/such/python", "--", "demo")
     assert result.code == 3
     assert is_one_line(result.err)
+
+
+def test_two_renderings_do_not_write_to_one_folder(run: Run, tmp_path: Path) -> None:
+    made = make_repository(tmp_path / "packages", small_content())
+    command = ("-C", made.root, "render", "--out", tmp_path / "site")
+    assert run(*command).code == 0
+    before = files_below(tmp_path / "site")
+    held = os.open(tmp_path / "site", os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused = run(*command, "--full", "--host", "nginx")
+        assert (refused.code, "another gitindex of this machine is writing to it" in refused.err) == (3, True)
+    finally:
+        os.close(held)
+    assert files_below(tmp_path / "site") == before
+    assert run(*command).code == 0
+
+
+def test_rendering_that_is_refused_leaves_no_folder(run: Run, tmp_path: Path) -> None:
+    made = make_repository(tmp_path / "packages", small_content())
+    refused = run("-C", made.root, "render", "--out", tmp_path / "site", "--index", "emilie/none")
+    assert (refused.code, (tmp_path / "site").exists()) == (1, False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from gitindex import locks
 from gitindex.locks import BadLockError, Contents, LeftOut, Locked, read_lock
 from gitindex.names import ProjectName
 from tests.conftest import Run
@@ -251,6 +254,21 @@ def test_index_that_a_requirements_file_names_is_told_without_its_password() -> 
 )
 def test_requirements_that_make_no_sense_are_refused_in_one_line(text: str, message: str) -> None:
     assert problem("in/requirements.txt", text, **{"loop.txt": "-r requirements.txt\n"}).startswith(message)
+
+
+@pytest.mark.parametrize("text", ["demo{}x", "demo==1.0{}--hash=x", "--hash{}x", "{}x", "demo{}\\\n x"])
+def test_space_without_end_takes_no_time(text: str) -> None:
+    start = time.process_time()
+    with contextlib.suppress(BadLockError):
+        read_lock("requirements.txt", text.format(" " * 200_000).encode(), lambda _: b"")
+    assert time.process_time() - start < 5
+
+
+def test_includes_have_no_more_bytes_together_than_one_file_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "LARGEST", 1000)
+    files = {f"{number}.txt": "demo==1.0\n" * 20 for number in range(10)}
+    found = problem("requirements.txt", "".join(f"-r {name}\n" for name in files), **files)
+    assert found.startswith("4.txt: and what was read before it have 1,090 bytes, and may have 1,000")
 
 
 def test_requirements_that_fan_out_without_end_are_refused() -> None:

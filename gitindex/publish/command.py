@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from pathlib import Path
 
 from gitindex import atomic, layout
 from gitindex.cachefolder import cache_folder
-from gitindex.errors import CannotRunError, NotThereError, UsageError
+from gitindex.errors import NotThereError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.hosts import HOSTS
 from gitindex.model import Stage
@@ -22,7 +20,7 @@ from gitindex.objects import Location, Objects, StoredObjects, read_location
 from gitindex.publish import JOBS, Report, Wanted, publish
 from gitindex.publish.folder import read_site
 from gitindex.publish.planning import WouldUndoError
-from gitindex.rendering import check_place, check_storage, index_name, of_host, storage_of
+from gitindex.rendering import alone, check_place, check_storage, index_name, of_host, storage_of
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import render
@@ -96,7 +94,7 @@ def run(
     check_place(repository, out)
     check_storage(snapshot, out)
     _check_apart(location, out)
-    with _alone(state, str(location)), _alone(out, str(out)):
+    with alone(state, str(location)), alone(out, str(out)):
         past = Past(repository, revision)
         lfs = repository.git_directory / "lfs" / "objects"
         with progress_of("projects") as progress:
@@ -210,24 +208,6 @@ def _state_folder(repository: Repository, location: Location) -> Path:
     """Return a folder of the user's that belongs to this repository and target alone."""
     key = hashlib.sha256(str(location).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return cache_folder(repository.git_directory, repository.folder) / "publish" / key
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, what: str) -> Iterator[None]:
-    """Have a folder for this process alone; the kernel lets go of it when the process ends, however it does."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise atomic.cannot_write(folder, error) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        message = f"{what}: another gitindex of this machine publishes from or to it"
-        raise CannotRunError(message, help="run it again when that has ended") from None
-    finally:
-        os.close(descriptor)
 
 
 def _holder(state: Path) -> str:
