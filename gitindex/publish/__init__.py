@@ -107,7 +107,7 @@ def publish(
     grouped = plan(known, files, lambda path: objects.size(path) is not None)
     steps = [step for group in grouped for step in group]
     lasting = {*wanted.lasting, *(last.lasting if last else ())}
-    check_removals(steps, known, lasting, max_delete)
+    check_removals(steps, lasting, max_delete)
     report = _report(steps, wanted.files, last)
     whole = last if last is not None and last.state == "published" else None
     if dry_run or (whole is not None and not steps and whole.revision == wanted.revision):

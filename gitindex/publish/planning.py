@@ -47,14 +47,15 @@ def plan(known: Known, wanted: Mapping[str, Entry], is_there: Callable[[str], bo
     return [sorted(steps, key=lambda step: step.path) for _, steps in sorted(ranked.items())]
 
 
-def check_removals(steps: Iterable[Step], known: Known, lasting: Collection[str], most: int | None) -> None:
+def check_removals(steps: Iterable[Step], lasting: Collection[str], most: int | None) -> None:
     """Refuse to remove too much: more than *most*, or, where that is not given, any page of the *lasting* indexes.
 
     Raises:
         WouldUndoError: it is too much.
 
     """
-    gone = [path for path, entry in steps if entry is None and path in known.files]
+    # What a publish that was broken off may have written counts: readers may have seen it.
+    gone = [path for path, entry in steps if entry is None]
     if most is not None:
         if len(gone) > most:
             raise _too_much(gone, f"more than --max-delete {most:,}")

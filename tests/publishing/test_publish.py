@@ -17,7 +17,7 @@ from gitindex.hosts.rules import FILES_CACHE, PAGES_CACHE
 from gitindex.objects import Headers, Objects, read_location
 from gitindex.publish import publish
 from gitindex.publish.kinds import headers_of, is_site_path
-from gitindex.publish.log import HEADERS, HeldError, Log
+from gitindex.publish.log import HEADERS, HeldError, Lease, Log
 from gitindex.publish.planning import WouldUndoError
 from gitindex.publish.record import BadRecordError, data_path, log_path, name_for, shard_count
 from gitindex.server import answers
@@ -483,6 +483,34 @@ def test_folder_that_cannot_be_written_to_is_one_line(run: Run, tmp_path: Path) 
     assert refused.code == 3
     assert refused.err.count("\n") == 1
     assert "file/below" in refused.err
+
+
+def test_what_a_publish_that_was_broken_off_may_have_written_is_removed_only_where_it_is_said(
+    site: Site, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.publish(target)
+    after = content()
+    after.release("emilie/prod", "zeta", "1.0")
+    site.render(after)
+    put = Objects.put
+
+    def failing(self: Objects, path: str, *rest: Any) -> None:
+        if path == "emilie/prod/index.html":
+            raise CannotRunError("the store is down")
+        put(self, path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "put", failing)
+        patch.setattr(Lease, "let_go", lambda _: None)  # as one that is killed: how far it came, nobody knows
+        with pytest.raises(CannotRunError, match="the store is down"):
+            site.publish(target, jobs=1)
+    assert "emilie/prod/simple/zeta/index.html" in published(target)
+    site.render(content())
+    for most in (None, 0):
+        with pytest.raises(WouldUndoError, match="zeta"):
+            site.publish(target, force=True, max_delete=most)
+    site.publish(target, force=True, max_delete=100)
+    assert published(target) == site.files
 
 
 def test_a_publish_that_was_broken_off_does_not_lose_what_is_nonvolatile(
