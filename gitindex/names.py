@@ -48,6 +48,15 @@ RESERVED_USERS = frozenset({"files", "index.html", "404.html", "favicon.ico", "r
 """Names that the site's own URLs use (design 6)."""
 
 
+_SELF_WRITTEN = bytes(set(range(0x20, 0x7F)) - set(b"&<>\"'\\"))
+
+
+def writes_itself(text: str) -> bool:
+    """Tell whether *text* is written as it is in HTML, XML and JSON: printable ASCII without what these escape."""
+    # That is a tenth of the time of `isprintable` and a search for each of the others.
+    return text.isascii() and not text.encode().translate(None, _SELF_WRITTEN)
+
+
 class IndexName(NamedTuple):
     """The name of an index: ``user/name``."""
 

@@ -119,15 +119,16 @@ class GitFolder:
         return io.BytesIO(self.read(name))
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        entries = self.places().items()
-        try:
-            # Objects that come out of a tree are read a fifth faster than by their ids.
-            tree = self._repository[pygit2.Oid(raw=self.id)].peel(pygit2.Tree)
-            for (name, (mode, _)), item in zip(entries, tree, strict=True):
-                if KINDS.get(mode) == "file":
-                    yield _decoded(name), item.read_raw()
-        except (KeyError, ValueError, TypeError, pygit2.GitError) as error:
-            raise BrokenObjectError(self.id.hex(), reason(error)) from None
+        repository, new_id = self._repository, pygit2.Oid
+        for name, (mode, object_id) in self.places().items():
+            if KINDS.get(mode) == "file":
+                try:
+                    # `read_raw` and the object database take half as long again as a copy of its buffer.
+                    blob = memoryview(repository[new_id(object_id)])  # type: ignore[arg-type] # else a TypeError
+                    data = blob.tobytes()
+                except (KeyError, ValueError, TypeError, pygit2.GitError) as error:
+                    raise BrokenObjectError(object_id.hex(), reason(error)) from None
+                yield _decoded(name), data
 
 
 class _TreeEntries(Mapping[str, Entry]):

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from functools import lru_cache
 
+from gitindex.names import writes_itself
 from gitindex.pages import API_VERSION, FilePage, ProjectList, ProjectPage, Status
 from gitindex.render.text import carried, escaped, escaped_often, is_link, is_secure
 
@@ -22,7 +23,11 @@ def project_html(page: ProjectPage) -> bytes:
     ``data-size`` and ``data-upload-time`` are not in the standard; uv's ``exclude-newer`` reads the time
     where a host cannot serve JSON, and other readers ignore both.
     """
-    return _document(f"Links for {page.name}", _status_metas(_marker(page)), map(_anchor, offered(page)))
+    return _document(
+        f"Links for {page.name}",
+        _status_metas(_marker(page)),
+        (_anchor(file, is_plain=page.is_plain) for file in offered(page)),
+    )
 
 
 def project_json(page: ProjectPage) -> bytes:
@@ -36,7 +41,7 @@ def project_json(page: ProjectPage) -> bytes:
     marker = _marker(page)
     status = "" if marker is None else f',"project-status":{_status_object(marker)}'
     versions = ",".join(map(_string, page.versions))
-    files = ",".join(map(_file_object, offered(page)))
+    files = ",".join([_file_object(file, is_plain=page.is_plain) for file in offered(page)])
     return (
         f'{{"meta":{{"api-version":"{API_VERSION}"}},"name":{_string(page.name)}{status},'
         f'"versions":[{versions}],"files":[{files}]}}\n'
@@ -94,46 +99,48 @@ def _address(url: str) -> str:
     return url if is_link(url) else f"./{url}"
 
 
-def _provenance(file: FilePage) -> str | None:
-    """Return the provenance's address where a page may carry it: absolute, of a secure origin (PEP 740)."""
-    return file.provenance if file.provenance and is_secure(file.provenance) else None
+def _anchor(file: FilePage, *, is_plain: bool) -> str:
+    filename, _, _, url, sha256, size, time, python, metadata, yanked, provenance = file
+    if not is_plain:
+        filename, url, time = escaped(filename), escaped(_address(url)), time and escaped(time)
+    line = f'<a href="{url}'
+    if sha256 is not None:
+        line += f"#sha256={sha256}"
+    line += '"'
+    if python:
+        line += f' data-requires-python="{escaped_often(python)}"'
+    if metadata is not None:
+        line += f' data-core-metadata="{"true" if metadata is True else f"sha256={metadata}"}"'
+    if yanked is not None:  # never bare: pip does not see an attribute without a value
+        line += f' data-yanked="{escaped(yanked)}"'
+    if provenance and is_secure(provenance):
+        line += f' data-provenance="{escaped(provenance)}"'
+    if size is not None:
+        line += f' data-size="{size}"'
+    if time is not None:
+        line += f' data-upload-time="{time}"'
+    return f"{line}>{filename}</a><br>\n"
 
 
-def _anchor(file: FilePage) -> str:
-    url = _address(file.url)
-    href = escaped(url)
-    # Where the address needed no escaping, the name at its end needs none either.
-    text = file.filename if href is url and url.endswith(file.filename) else escaped(file.filename)
-    python = f' data-requires-python="{escaped_often(file.requires_python)}"' if file.requires_python else ""
-    metadata = ""
-    if file.core_metadata is not None:
-        stated = "true" if file.core_metadata is True else f"sha256={file.core_metadata}"
-        metadata = f' data-core-metadata="{stated}"'
-    # Never bare: pip does not see an attribute without a value.
-    yanked = f' data-yanked="{escaped(file.yanked)}"' if file.yanked is not None else ""
-    provenance = f' data-provenance="{escaped(source)}"' if (source := _provenance(file)) else ""
-    size = f' data-size="{file.size}"' if file.size is not None else ""
-    time = f' data-upload-time="{escaped(file.upload_time)}"' if file.upload_time is not None else ""
-    fragment = f"#sha256={file.sha256}" if file.sha256 is not None else ""
-    return f'<a href="{href}{fragment}"{python}{metadata}{yanked}{provenance}{size}{time}>{text}</a><br>\n'
-
-
-def _file_object(file: FilePage) -> str:
+def _file_object(file: FilePage, *, is_plain: bool) -> str:
     """Return a file as a JSON object. What is not known is left out: uv rejects a whole page for one null."""
-    time = f',"upload-time":{_string(file.upload_time)}' if file.upload_time is not None else ""
-    python = f',"requires-python":{_string_often(file.requires_python)}' if file.requires_python else ""
-    metadata = ""
-    if file.core_metadata is not None:
-        stated = "true" if file.core_metadata is True else f'{{"sha256":"{file.core_metadata}"}}'
-        metadata = f',"core-metadata":{stated}'
-    hashes = f'"sha256":"{file.sha256}"' if file.sha256 is not None else ""
-    # An empty string is "not yanked" to pip and "yanked" to uv.
-    yanked = f',"yanked":{_string(file.yanked) if file.yanked else "true"}' if file.yanked is not None else ""
-    provenance = f',"provenance":{_string(source)}' if (source := _provenance(file)) else ""
-    return (
-        f'{{"filename":{_string(file.filename)},"url":{_string(_address(file.url))},"hashes":{{{hashes}}},'
-        f'"size":{file.size}{time}{python}{metadata}{yanked}{provenance}}}'
-    )
+    filename, _, _, url, sha256, size, time, python, metadata, yanked, provenance = file
+    if not is_plain:
+        filename, url, time = _inner(filename), _inner(_address(url)), time and _inner(time)
+    hashes = f'"sha256":"{sha256}"' if sha256 is not None else ""
+    line = f'{{"filename":"{filename}","url":"{url}","hashes":{{{hashes}}},"size":{size}'
+    if time is not None:
+        line += f',"upload-time":"{time}"'
+    if python:
+        line += f',"requires-python":{_string_often(python)}'
+    if metadata is not None:
+        stated = "true" if metadata is True else f'{{"sha256":"{metadata}"}}'
+        line += f',"core-metadata":{stated}'
+    if yanked is not None:  # an empty string is "not yanked" to pip and "yanked" to uv
+        line += f',"yanked":{_string(yanked) if yanked else "true"}'
+    if provenance and is_secure(provenance):
+        line += f',"provenance":{_string(provenance)}'
+    return line + "}"
 
 
 def _status_object(marker: Status) -> str:
@@ -144,9 +151,12 @@ def _status_object(marker: Status) -> str:
 def _string(text: str) -> str:
     """Return *text*, as :func:`~gitindex.render.text.carried`, as a JSON string; beyond ASCII it is not escaped."""
     # Nearly all strings have nothing to escape: to put them between quotes costs a fifth of asking a library.
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    return json.dumps(carried(text), ensure_ascii=False)
+    return f'"{text}"' if writes_itself(text) else json.dumps(carried(text), ensure_ascii=False)
+
+
+def _inner(text: str) -> str:
+    """Return what stands between the quotes of a JSON string."""
+    return _string(text)[1:-1]
 
 
 _string_often = lru_cache(maxsize=4096)(_string)

@@ -12,7 +12,7 @@ from gitindex.names import IndexName, ProjectName, is_project_name
 from gitindex.pages import FilePage, Status
 from gitindex.render.machine import offered
 from gitindex.render.people import HOLE, badge, environment, hole, index_link, laid_out
-from gitindex.render.text import carried, escaped, escaped_often, is_link, is_secure
+from gitindex.render.text import carried, escaped, is_link, is_secure
 from gitindex.snippets import for_project
 from gitindex.views import HistoryEntry, Notice, ProjectView, RunOfTests
 
@@ -135,18 +135,19 @@ def _sections(view: ProjectView) -> Iterator[tuple[str, str, int, str]]:
     if described is not None and described.description:
         yield "description", "Description", 0, _description(described)
     releases = list(_releases(view))
-    listed = "".join(releases) if releases else "<p>No release is offered here.</p>\n"
-    yield "releases", "Releases", len(releases), _section("releases", "Releases", listed)
+    listed = releases or ["<p>No release is offered here.</p>\n"]
+    yield "releases", "Releases", len(releases), _section("releases", "Releases", *listed)
     if described is not None and described.dependencies:
         count = sum(len(needs) for _, needs in described.dependencies)
         yield "dependencies", "Dependencies", count, _part("dependencies", described.dependencies, view.here)
     if view.history:
-        entries = "".join(map(_history_entry, view.history))
-        yield "history", "History", 0, _section("history", "History", f'<ol class="history">\n{entries}</ol>\n')
+        entries = map(_history_entry, view.history)
+        yield "history", "History", 0, _section("history", "History", '<ol class="history">\n', *entries, "</ol>\n")
 
 
-def _section(anchor: str, title: str, content: str) -> str:
-    return f'<section aria-labelledby="{anchor}">\n<h2 id="{anchor}">{title}</h2>\n{content}</section>\n'
+def _section(anchor: str, title: str, *content: str) -> str:
+    heading = f'<section aria-labelledby="{anchor}">\n<h2 id="{anchor}">{title}</h2>\n'
+    return "".join((heading, *content, "</section>\n"))
 
 
 def _description(described: Described) -> str:
@@ -174,78 +175,88 @@ def _releases(view: ProjectView) -> Iterable[str]:
         releases.setdefault(file.version, []).append(file)
     shown = view.latest or next(reversed(releases), "")
     marks = view.notice.marks if view.notice is not None else {}
+    is_plain = view.page.is_plain
     for version, its_files in reversed(releases.items()):
+        start, body = _release_frame(version, is_open=version == shown or version in marks)
+        badges = f" {badge('latest')}" if version == view.latest else ""
+        if version in marks:
+            mark, word = marks[version]
+            badges += f' <span class="badge change-{escaped(mark)}">{escaped(word)}</span>'
         runs = view.tested.get(version, ()) if view.tested else ()
-        is_latest, is_open = version == view.latest, version == shown or version in marks
-        yield _release(version, its_files, runs, is_latest=is_latest, is_open=is_open, mark=marks.get(version))
+        if its_files:
+            yield _release(start + badges, body, its_files, runs, is_plain=is_plain)
+        else:
+            yield f'{start}{badges} <span class="aside">no files</span></summary>\n{body}</div>\n</details>\n'
 
 
 def _release(
-    version: str,
-    its_files: list[FilePage],
-    runs: tuple[RunOfTests, ...],
-    *,
-    is_latest: bool,
-    is_open: bool,
-    mark: tuple[str, str] | None,
+    heading: str, body: str, its_files: list[FilePage], runs: tuple[RunOfTests, ...], *, is_plain: bool
 ) -> str:
-    """Return one release: what all its files share stands above them, the rest beside the file."""
-    start, heading = _release_heading(version, is_open=is_open)
-    if is_latest:
-        heading += f" {badge('latest')}"
-    if mark is not None:
-        heading += f' <span class="badge change-{escaped(mark[0])}">{escaped(mark[1])}</span>'
-    if not its_files:
-        return f'{start[0]}{heading} <span class="aside">no files</span></summary>\n{start[1]}</div>\n</details>\n'
+    """Return one release: what all its files share stands above them, the rest beside the file.
+
+    *heading* and *body* are how it begins, and how what it holds begins.
+    """
     first = its_files[0]
+    index, yanked, newest = first.index, first.yanked, first.upload_time or ""
     shares_origin = shares_yank = True
-    for file in its_files:
-        shares_origin = shares_origin and (file.index is first.index or file.index == first.index)
-        shares_yank = shares_yank and file.yanked == first.yanked
+    for file in its_files[1:]:
+        shares_origin = shares_origin and file.index == index
+        shares_yank = shares_yank and file.yanked == yanked
+        newest = max(newest, file.upload_time or "")
     note = ""
-    if shares_yank and first.yanked is not None:
-        heading += f" {badge('yanked')}"
-        note = _yank_note(first.yanked)
-    elif not shares_yank:
+    if not shares_yank:
         heading += ' <span class="badge yanked">partly yanked</span>'
+    elif yanked is not None:
+        heading += f" {badge('yanked')}"
+        note = _yank_note(yanked)
     if runs:
         heading += f" {_tests_badge(runs)}"
-    count = "1 file" if len(its_files) == 1 else f"{len(its_files)} files"
-    day = max((file.upload_time for file in its_files if file.upload_time), default="")[:10]
-    heading += f' <span class="aside">{escaped_often(day)}{" · " if day else ""}{count}</span>'
     if shares_origin:
-        note = f'<p class="aside">From {index_link(first.index, _ROOT)}</p>\n{note}'
-    rows = "".join([_file_row(file, shows_origin=not shares_origin, shows_yank=not shares_yank) for file in its_files])
-    tests = _tests(runs) if runs else ""
+        note = f'<p class="aside">From {index_link(index, _ROOT)}</p>\n{note}'
+    day = f"{newest[:10] if is_plain else escaped(newest[:10])} · " if newest else ""
+    count = "1 file" if len(its_files) == 1 else f"{len(its_files)} files"
+    rows = [
+        _file_row(file, is_plain=is_plain, shows_origin=not shares_origin, shows_yank=not shares_yank)
+        for file in its_files
+    ]
     return (
-        f'{start[0]}{heading}</summary>\n{start[1]}{note}<ul class="files">\n{rows}</ul>\n{tests}</div>\n</details>\n'
+        f'{heading} <span class="aside">{day}{count}</span></summary>\n{body}{note}<ul class="files">\n{"".join(rows)}'
+        f"</ul>\n{_tests(runs) if runs else ''}</div>\n</details>\n"
     )
 
 
 @lru_cache(maxsize=4096)
-def _release_heading(version: str, *, is_open: bool) -> tuple[tuple[str, str], str]:
+def _release_frame(version: str, *, is_open: bool) -> tuple[str, str]:
+    """Return how a release begins, and how what it holds begins."""
     start = f'<details class="release"{" open" if is_open else ""}>\n<summary>'
     if not version:
-        return (start, '<div class="release-body">\n'), "Other files"
+        return f"{start}Other files", '<div class="release-body">\n'
     # A browser opens what a fragment leads into; where the id is the element's own, it would stay closed.
     body = f'<div class="release-body" id="{_anchor(version)}">\n'
-    return (start, body), f'<span class="version">{escaped(version)}</span>'
+    return f'{start}<span class="version">{escaped(version)}</span>', body
 
 
-def _file_row(file: FilePage, *, shows_origin: bool, shows_yank: bool) -> str:
-    url = escaped(file.url)
-    name = file.filename if url is file.url and url.endswith(file.filename) else escaped(file.filename)
-    line = f'<a href="{url}">{name}</a>' if is_link(file.url) else f"<span>{name}</span>"
-    facts = [fact for fact in (_human_size(file.size), _day(file.upload_time), _python(file.requires_python)) if fact]
-    if file.provenance and is_secure(file.provenance):
-        facts.append(f'<a href="{escaped(file.provenance)}">provenance</a>')
+def _file_row(file: FilePage, *, is_plain: bool, shows_origin: bool, shows_yank: bool) -> str:
+    filename, _, index, url, sha256, size, time, python, _, yanked, provenance = file
+    name = filename if is_plain else escaped(filename)
+    if is_plain or is_link(url):
+        line = f'<a href="{url if is_plain else escaped(url)}">{name}</a>'
+    else:
+        line = f"<span>{name}</span>"
+    facts = f" · {_human_size(size)}" if size is not None else ""
+    if time:
+        facts += f' · <time datetime="{time}">{time[:10]}</time>' if is_plain else f" · {_day(time)}"
+    if python:
+        facts += f" · {_python(python)}"
+    if provenance and is_secure(provenance):
+        facts += f' · <a href="{escaped(provenance)}">provenance</a>'
     if shows_origin:
-        facts.append(f"from {index_link(file.index, _ROOT)}")
-    line += f' <span class="aside">{" · ".join(facts)}</span>'
-    if file.sha256 is not None:
-        line += f'<span class="hash"><code data-copy="sha256 of {name}">{file.sha256}</code></span>'
-    if shows_yank and file.yanked is not None:
-        line += _yank_note(file.yanked, with_badge=True)
+        facts += f" · from {index_link(index, _ROOT)}"
+    line += f' <span class="aside">{facts[3:]}</span>'
+    if sha256 is not None:
+        line += f'<span class="hash"><code data-copy="sha256 of {name}">{sha256}</code></span>'
+    if shows_yank and yanked is not None:
+        line += _yank_note(yanked, with_badge=True)
     return f"<li>{line}</li>\n"
 
 
@@ -256,14 +267,13 @@ def _anchor(version: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _python(specifiers: str | None) -> str:
+def _python(specifiers: str) -> str:
     """Return specifiers such that a line may break between them."""
-    return f"Python {escaped(', '.join(part.strip() for part in specifiers.split(',')))}" if specifiers else ""
+    return f"Python {escaped(', '.join(part.strip() for part in specifiers.split(',')))}"
 
 
-@lru_cache(maxsize=4096)
-def _day(time: str | None) -> str:
-    return f'<time datetime="{escaped(time)}">{escaped(time[:10])}</time>' if time else ""
+def _day(time: str) -> str:
+    return f'<time datetime="{escaped(time)}">{escaped(time[:10])}</time>'
 
 
 def _yank_note(reason: str, *, with_badge: bool = False) -> str:
@@ -308,9 +318,7 @@ def _history_entry(entry: HistoryEntry) -> str:
     )
 
 
-def _human_size(size: int | None) -> str:
-    if size is None:
-        return ""
+def _human_size(size: int) -> str:
     if size < 1000:  # noqa: PLR2004 - decimal units, as package indexes show them
         return f"{size} B"
     amount = size / 1000

@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from markupsafe import escape
 
+from gitindex.names import writes_itself
+
 _NOT_CARRIED = re.compile(
     "[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane + 0xFFFE) + chr(plane + 0xFFFF) for plane in range(0, 0x110000, 0x10000))
@@ -36,11 +38,7 @@ def carried(text: str) -> str:
 def escaped(text: str) -> str:
     """Return *text*, as :func:`carried`, for an element's content or a quoted attribute, of HTML or XML."""
     # Most strings of a page have nothing to escape; asking that first halves the cost of a page.
-    if (
-        text.isascii()
-        and text.isprintable()
-        and not ("&" in text or "<" in text or ">" in text or '"' in text or "'" in text)
-    ):
+    if writes_itself(text):
         return text
     return str(escape(carried(text))).replace("\n", "&#10;")
 
@@ -51,8 +49,6 @@ escaped_often = lru_cache(maxsize=4096)(escaped)
 
 def is_link(url: str) -> bool:
     """Tell whether *url* may become a link: relative, or http(s); never ``javascript:`` and the like."""
-    if url.startswith(("../", "https://")):
-        return True
     return _SCHEME.match(url) is None or _WEB.match(url) is not None
 
 
