@@ -109,6 +109,6 @@ def _runs(results: TestResults | Unreadable | None, shown: set[str], step: Step)
             if shown:
                 yield RunOfTests("", "unreadable", 0, "", step.index.name)
         case _:
-            for run in results.root:
+            for run in results:
                 if not shown.isdisjoint(run.files):
                     yield RunOfTests(run.environment, run.outcome, run.duration, run.time, step.index.name)
