@@ -22,6 +22,7 @@ from gitindex.overview import (
 )
 from gitindex.pages import Links, ProjectList, ProjectPage, joined, project_page
 from gitindex.render import feed, machine, people, project as project_html
+from gitindex.render.frames import Frames
 from gitindex.resolve import Step, project_names, walk
 from gitindex.served import ServedIndex, is_known, reserved_names
 from gitindex.site.memory import Listed
@@ -90,12 +91,15 @@ class ProjectWriter:
         folder: OutputFolder,
         store: Store | None,
         history: History,
+        *,
+        frames: Frames,
     ) -> None:
         self._snapshot = snapshot
         self._links = links
         self._folder = folder
         self._store = store
         self._history = history
+        self._frames = frames
         self.notices: Notices | None = None
         """What pages say of the change that they preview, where they do."""
         self._reserved = frozenset(reserved_names(snapshot))
@@ -135,7 +139,7 @@ class ProjectWriter:
             )
             if self.notices is not None:
                 view = replace(view, notice=self.notices.of_project(index, name))
-            self._folder.write(f"{index}/project/{name}/index.html", project_html.project(view))
+            self._folder.write(f"{index}/project/{name}/index.html", project_html.project(view, self._frames))
             work.gathered.add_project(name, page, index)
 
     def _page(
@@ -181,6 +185,8 @@ def write_lists(
     work: StageWork,
     folder: OutputFolder,
     rows: Mapping[ProjectName, str],
+    *,
+    frames: Frames,
     notices: Notices | None = None,
 ) -> Listed:
     """Write the lists of a stage, its page for people with these *rows*, and its feed; return what they are made of."""
@@ -197,7 +203,7 @@ def write_lists(
     view = index_view(snapshot, work.served, len(rows), entries)
     if notices is not None:
         view = replace(view, notice=notices.of_index(name, folder.has_page))
-    page = people.index(view, rows)
+    page = people.index(view, rows, frames)
     folder.write(f"{name}/index.html", page)
     folder.write(f"{name}/feed.xml", feed.feed(feed_view(snapshot, work.served.index, work.gathered)))
     return Listed(len(rows), quarantined, entries, digest_of(page))
