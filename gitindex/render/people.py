@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from gitindex.names import IndexName, ProjectName
@@ -48,19 +48,35 @@ def root_of(site_url: str) -> str:
     return f"/{path}/" if path else "/"
 
 
-def index(view: IndexView, rows: Mapping[ProjectName, str], frames: Frames = FRAMES) -> bytes:
-    """Return the page at ``/<user>/<index>/``, with the rows of its projects in their order."""
-    letters, body = _by_letter(rows)
+class Rows(NamedTuple):
+    """The rows of the page of an index, as they stand on it."""
+
+    letters: tuple[str, ...]
+    """A link to each letter that there is: who has no script can jump there."""
+    body: str
+
+
+def rows_of(rows: Mapping[ProjectName, str]) -> Rows:
+    """Return the rows of projects in their order, under their letters."""
+    letters, parts = [], []
+    for start, names in groupby(rows, key=_letter):
+        letters.append(f'<a href="#letter-{start}">{"0–9" if start == "0" else start.upper()}</a>\n')  # noqa: RUF001 - from 0 to 9
+        parts += [f'<tbody id="letter-{start}">\n', *(rows[name] for name in names), "</tbody>\n"]
+    return Rows(tuple(letters), "".join(parts))
+
+
+def index(view: IndexView, rows: Rows, frames: Frames = FRAMES) -> bytes:
+    """Return the page at ``/<user>/<index>/``, with the rows of its projects."""
     shape = {
         "has_newest": bool(view.newest),
         "has_projects": view.projects > 0,
-        "has_letters": view.projects > _FEW and len(letters) > 1,
+        "has_letters": view.projects > _FEW and len(rows.letters) > 1,
     }
     values = {
         "newest": "".join(map(_newest, view.newest)),
         "count": f"{view.projects:,}",
-        "letters": "".join(letters),
-        "rows": body,
+        "letters": "".join(rows.letters),
+        "rows": rows.body,
     }
     if view.notice is not None:
         return filled(_index_frame(view, shape, values), values)
@@ -96,21 +112,32 @@ _FEW = 20
 """So many projects are found without jumping to a letter."""
 
 
-def _by_letter(rows: Mapping[ProjectName, str]) -> tuple[list[str], str]:
-    """Return a link to each letter that there is, and the rows under each: who has no script can jump there."""
-    letters, parts = [], []
-    for start, names in groupby(rows, key=_letter):
-        letters.append(f'<a href="#letter-{start}">{"0–9" if start == "0" else start.upper()}</a>\n')  # noqa: RUF001 - from 0 to 9
-        parts += [f'<tbody id="letter-{start}">\n', *(rows[name] for name in names), "</tbody>\n"]
-    return letters, "".join(parts)
-
-
 _ROW = re.compile(r'<tr><th scope="row"><a href="project/([^/"]+)/">.*\n')
 
 
 def read_rows(page: bytes) -> dict[ProjectName, str]:
     """Return the rows that a page of :func:`index` has, by project, in their order."""
     return {ProjectName(row[1]): row[0] for row in _ROW.finditer(page.decode())}
+
+
+def with_rows(page: bytes, rows: Mapping[ProjectName, str]) -> Rows | None:
+    """Return the rows of a page of :func:`index`, some projects with other ones; ``None`` where it has none of one."""
+    above, start, body = page.decode().partition("<tbody")
+    body = start + body[: body.rfind("</table>")]
+    for name, row in rows.items():
+        before, found, after = body.partition(_row_start(name))
+        if not found:
+            return None
+        body = before + row + after[after.index("\n") + 1 :]
+    _, _, letters = above.partition(_LETTERS)
+    return Rows(tuple(letters[: letters.find("</nav>")].splitlines(keepends=True)), body)
+
+
+_LETTERS = '<nav class="letters" aria-label="Projects by letter">\n'
+
+
+def _row_start(name: str) -> str:
+    return f'<tr><th scope="row"><a href="project/{name}/">'
 
 
 def _letter(name: ProjectName) -> str:
@@ -173,7 +200,7 @@ def project_row(row: ProjectRow) -> str:
     status = badge(row.status) if row.status else ""
     origin = index_link(row.index, "../../") if row.index else ""
     return (
-        f'<tr><th scope="row"><a href="project/{name}/">{name}</a></th>'
+        f"{_row_start(name)}{name}</a></th>"
         f'<td>{escaped(row.latest)}</td><td>{status}</td><td class="from">{origin}</td></tr>\n'
     )
 
