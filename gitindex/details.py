@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitindex import layout
 from gitindex.documents import Unreadable
 from gitindex.errors import CannotRunError, DistributionError
-from gitindex.facts.archive import MAX_METADATA
 from gitindex.views import RunOfTests
 
 if TYPE_CHECKING:
@@ -67,6 +66,8 @@ def _metadata(file: FilePage, store: EmbeddedStore) -> bytes | None:
     beside = path + layout.METADATA_SUFFIX
     try:
         if isinstance(file.core_metadata, str) and store.has(beside):
+            from gitindex.facts.archive import MAX_METADATA  # noqa: PLC0415 - not every site has metadata
+
             if store.size(beside) > MAX_METADATA:
                 return None
             with store.open(beside, file.core_metadata) as stream:
@@ -109,6 +110,6 @@ def _runs(results: TestResults | Unreadable | None, shown: set[str], step: Step)
             if shown:
                 yield RunOfTests("", "unreadable", 0, "", step.index.name)
         case _:
-            for run in results.root:
+            for run in results:
                 if not shown.isdisjoint(run.files):
                     yield RunOfTests(run.environment, run.outcome, run.duration, run.time, step.index.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gitindex.model import Mirror, Stage, User
+from gitindex.model import Definition, Mirror, Stage, User
 from gitindex.names import ProjectName
 from gitindex.resolve import ResolvedFile, files_of, resolution_order, walk
 from gitindex.snapshot import Index, Snapshot
@@ -24,7 +24,7 @@ def index_config(index: Index, *, projects: bool = True) -> dict[str, Any]:
     """Return devpi's ``indexconfig`` of an index; with *projects*, the sorted names of its own."""
     match index.definition:
         case Stage() as stage:
-            config = stage.model_dump(mode="json", exclude_defaults=True)
+            config = _given(stage)
             acl = [index.name.user] if stage.acl_upload is None else list(stage.acl_upload)
             config |= {
                 "type": "stage",
@@ -35,10 +35,20 @@ def index_config(index: Index, *, projects: bool = True) -> dict[str, Any]:
                 "mirror_whitelist_inheritance": stage.mirror_whitelist_inheritance,
             }
         case Mirror() as mirror:
-            config = mirror.model_dump(mode="json", exclude_defaults=True) | {"type": "mirror", "volatile": False}
+            config = _given(mirror) | {"type": "mirror", "volatile": False}
         case _:
             config = {}
     return config | ({"projects": list(index.project_names())} if projects else {})
+
+
+def _given(definition: Definition) -> dict[str, Any]:
+    """Return what a definition says, less what it could leave out."""
+    plain = type(definition)(type=definition.type).data()  # type: ignore[arg-type]
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in definition.data().items()
+        if value != plain[key]
+    }
 
 
 def project_config(snapshot: Snapshot, index: Index, name: ProjectName) -> dict[str, Any]:

@@ -9,19 +9,20 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
 from gitindex import layout
+from gitindex.fitting import fitted
 from gitindex.model import Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, TestResults, User
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pydantic import TypeAdapter
+
 KeyPath = tuple["str | int", ...]
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M")
 
 _MAX_PROBLEMS = 20
 """Of one document: a hostile one can have one for every other byte, and nobody reads them."""
@@ -85,14 +86,6 @@ def read_definition(path: str, data: bytes) -> Definition | Unreadable:
 
 def read_manifest(path: str, data: bytes) -> Manifest | Unreadable:
     """Read a release manifest. Duplicate keys are refused, and anything after the object."""
-    if len(data) > layout.MAX_DOCUMENT:
-        return Unreadable(path, (_too_large(len(data)),))
-    try:
-        manifest = Manifest.model_validate_json(data)
-    except ValidationError:
-        manifest = None
-    if manifest is not None and _has_no_duplicate_key(manifest, data):
-        return manifest
     return read_json(path, data, Manifest)
 
 
@@ -134,32 +127,6 @@ def too_large(path: str, size: int) -> Unreadable:
 
 def _too_large(size: int, most: int = layout.MAX_DOCUMENT) -> Problem:
     return Problem(f"the file has {size:,} bytes, and may have {most:,}")
-
-
-def _has_no_duplicate_key(manifest: Manifest, data: bytes) -> bool:
-    """Prove, without a second parse, that no key of a valid manifest stood there twice.
-
-    With no escape in the text, each colon is either a key's or part of a string. A key that was dropped for a later one
-    would leave more colons in the text than the keys and strings that were kept can account for.
-    """
-    if b"\\" in data or data[:1] == b"\xef":
-        return False
-    colons = len(manifest.model_fields_set) + manifest.name.count(":") + manifest.version.count(":")
-    for file in manifest.files:
-        colons += len(file.model_fields_set) + 1 + (file.core_metadata is not None)
-        for text in (
-            file.filename,
-            file.hashes.sha256,
-            file.upload_time,
-            file.requires_python,
-            file.url,
-            file.provenance,
-        ):
-            if text is not None:
-                colons += text.count(":")
-        if file.core_metadata is not None:
-            colons += file.core_metadata.sha256.count(":")
-    return data.count(b":") == colons
 
 
 def _decode(data: bytes, most: int = layout.MAX_DOCUMENT) -> str:
@@ -235,8 +202,13 @@ def _read_toml(path: str, data: bytes, model: type[M]) -> M | Unreadable:
 
 
 def _validate(path: str, text: str, values: Any, model: type[M]) -> M | Unreadable:
+    value: M | None = fitted(model, values)
+    if value is not None:
+        return value
+    from pydantic import ValidationError  # noqa: PLC0415 - it takes longer to import than most commands to run
+
     try:
-        return model.model_validate(values)
+        checked: M = adapter(model).validate_python(values)  # type: ignore[arg-type] # a type can be hashed
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         places = {detail["loc"] for detail in details}
@@ -251,16 +223,31 @@ def _validate(path: str, text: str, values: Any, model: type[M]) -> M | Unreadab
         if len(details) > _MAX_PROBLEMS:
             problems.append(Problem(f"and {len(details) - _MAX_PROBLEMS:,} more problems of this kind"))
         return Unreadable(path, tuple(problems))
+    return checked
+
+
+@cache
+def adapter(model: Any) -> TypeAdapter[Any]:
+    """Return pydantic's view of a model: it validates values, and makes the schema."""
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    return TypeAdapter(model)
+
+
+def json_schema(model: Any) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of *model*, keys as they stand in the files."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter(model).json_schema()}
 
 
 def _wording(keys: KeyPath, kind: str, message: str) -> str:
     name = dotted(keys)
-    if kind == "extra_forbidden":
+    if kind == "unexpected_keyword_argument":
         return f"the key {name} is not known here"
     if kind == "missing":
         return f"the key {name} is missing"
     if kind == "date_type":
         return f"{name}: should be a date, such as 2027-03-31, without quotes"
+    message = message.replace("a dictionary or an instance of", "a valid dictionary or instance of")
     message = message.removeprefix("Value error, ").removeprefix("Input ").replace("Input should", "should")
     return f"{name}: {message}" if name else message
 

@@ -1,23 +1,52 @@
 """The files of an index repository, format 1: one file, one model; `schemas/` is generated from them.
 
 A model says which keys there are and of what type. Everything else that is demanded of the content is a rule
-(:mod:`gitindex.rules`): a stricter model would make old commits unreadable.
+(:mod:`gitindex.rules`): a stricter model would make old commits unreadable. What else a field states is for pydantic,
+which makes the schemas and says what is wrong with a document (:mod:`gitindex.documents`). It takes long to import, and
+values do without it.
 """
 
 from __future__ import annotations
 
+from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, dataclass_transform
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 FORMAT = 1
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
-# `Field(strict=True)`, not `Strict()` or `StringConstraints`: those cost the import of all of pydantic's types.
-Text = Annotated[str, Field(strict=True)]
-Flag = Annotated[bool, Field(strict=True)]
-Integer = Annotated[int, Field(strict=True)]
+
+class Check:
+    """What is demanded of a value beside its type: *limits* in pydantic's words, and that a function takes it.
+
+    *about* is what its schema says of it.
+    """
+
+    def __init__(
+        self, function: Callable[[Any], Any] | None = None, about: Mapping[str, str] = _NOTHING, **limits: Any
+    ) -> None:
+        self.function = function
+        self.about = about
+        self.limits = limits
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        from pydantic_core.core_schema import no_info_after_validator_function  # noqa: PLC0415
+
+        schema = {**handler(source), **self.limits}
+        return schema if self.function is None else no_info_after_validator_function(self.function, schema)
+
+    def __get_pydantic_json_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        return {**handler(source), **self.about}
+
+
+Text = Annotated[str, Check(strict=True)]
+Flag = Annotated[bool, Check(strict=True)]
+Integer = Annotated[int, Check(strict=True)]
 Names = tuple[Text, ...]
 
 
@@ -39,44 +68,65 @@ def _public_url(text: str) -> str:
     return _http_url(text) if text else text
 
 
-UploadTime = Annotated[
-    Text,
-    Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"),
-    AfterValidator(_real_time),
-]
-HttpUrl = Annotated[Text, AfterValidator(_http_url)]
-PublicUrl = Annotated[Text, AfterValidator(_public_url)]
-Pattern = Annotated[Text, Field(pattern=r"^[a-z0-9*?][a-z0-9*?-]*$")]
-Digest = Annotated[Text, Field(pattern=r"^[0-9a-f]{64}$")]
-Seconds = Annotated[float, Field(strict=True, ge=0, lt=1e9)]
-Age = Annotated[Text, Field(pattern=r"^[0-9]{1,9}[smhdw]$")]
+UploadTime = Annotated[Text, Check(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"), Check(_real_time)]
+HttpUrl = Annotated[Text, Check(_http_url)]
+PublicUrl = Annotated[Text, Check(_public_url)]
+Pattern = Annotated[Text, Check(pattern=r"^[a-z0-9*?][a-z0-9*?-]*$")]
+Digest = Annotated[Text, Check(pattern=r"^[0-9a-f]{64}$")]
+Seconds = Annotated[float, Check(strict=True, ge=0, lt=1e9)]
+Age = Annotated[Text, Check(pattern=r"^[0-9]{1,9}[smhdw]$")]
+Day = Annotated[date, Check(strict=True)]
 
 
-class Model(BaseModel):
+def key(*, default: Any = MISSING, default_factory: Any = MISSING, **facts: Any) -> Any:
+    """Return a field of a model: its default, and what pydantic is told of it."""
+    return field(default=default, default_factory=default_factory, metadata=facts)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(key,))
+class Model:
     """What all models share: unknown keys are refused, values are frozen."""
 
-    # Most commands need two or three of the models: each is built when it is used first.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - it is pydantic's name, and its type too
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
+
+    @classmethod
+    def fields(cls) -> dict[str, Field[Any]]:
+        """Return the fields, by their keys in a document."""
+        found = fields(cls)  # type: ignore[arg-type] # every subclass is a dataclass
+        return {each.metadata.get("alias", each.name): each for each in found}
+
+    def data(self) -> dict[str, Any]:
+        """Return what the document says, by its keys, with the defaults of those that it leaves out."""
+        return {key: _data(getattr(self, each.name)) for key, each in self.fields().items()}
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, Model):
+        return value.data()
+    return tuple(map(_data, value)) if isinstance(value, tuple) else value
 
 
 class Site(Model):
     """Where and under which title the rendered site is served."""
 
-    url: PublicUrl = Field(
+    url: PublicUrl = key(
         default="", description="Where the rendered site is served; pages use relative links all the same."
     )
-    title: Text = Field(default="Python packages", description="The title of the site.")
+    title: Text = key(default="Python packages", description="The title of the site.")
 
 
 class Storage(Model):
     """Where the released files are kept."""
 
-    url: Text = Field(
+    url: Text = key(
         default="files/",
         pattern=r"^(files/|(s3|gs|az|file)://.+)$",
         description="`files/` in the repository, or an object store: s3://, gs://, az://, file:///.",
     )
-    public_url: PublicUrl = Field(
+    public_url: PublicUrl = key(
         default="", description="Where stored files are downloaded from; empty: the site's own files/."
     )
 
@@ -89,15 +139,15 @@ class Storage(Model):
 class Policy(Model):
     """How changes are accepted."""
 
-    protected_branch: Text = Field(default="main", description="The branch that is published.")
+    protected_branch: Text = key(default="main", description="The branch that is published.")
     require_signed_commits: Flag = False
-    ignore: Names = Field(default=(), description="Codes of warnings that are not reported; errors cannot be ignored.")
+    ignore: Names = key(default=(), description="Codes of warnings that are not reported; errors cannot be ignored.")
 
 
 class ReservedNames(Model):
     """Names that are ours even before a release exists."""
 
-    reserved: tuple[Pattern, ...] = Field(
+    reserved: tuple[Pattern, ...] = key(
         default=(), description="Normalised names or patterns; never asked of, or answered by, a mirror."
     )
 
@@ -105,26 +155,26 @@ class ReservedNames(Model):
 class Waiver(Model):
     """A warning that is accepted for a time, with the reason: an exception under review like everything else."""
 
-    rule: Text = Field(description="The code of a warning; errors cannot be waived.")
-    path: Text = Field(
+    rule: Text = key(description="The code of a warning; errors cannot be waived.")
+    path: Text = key(
         pattern=r"^[^/]",
         max_length=1000,
         description="The path that the warning names, or a glob: `*` and `?` within a segment, `**` for any segments.",
     )
-    reason: Text = Field(pattern=r"\S", description="Why it is accepted.")
-    until: Annotated[date, Field(strict=True)] = Field(description="The last day on which it is accepted.")
+    reason: Text = key(pattern=r"\S", description="Why it is accepted.")
+    until: Day = key(description="The last day on which it is accepted.")
 
 
 class Settings(Model):
     """`gitindex.toml`: the settings of an index repository."""
 
-    format: Integer = Field(description="The version of the format; this is format 1.")
-    site: Site = Field(default_factory=Site)
-    storage: Storage = Field(default_factory=Storage)
-    groups: dict[str, Names] = Field(default_factory=dict, description="Groups of users, named `:group` in an ACL.")
-    policy: Policy = Field(default_factory=Policy)
-    names: ReservedNames = Field(default_factory=ReservedNames)
-    waivers: tuple[Waiver, ...] = Field(
+    format: Integer = key(description="The version of the format; this is format 1.")
+    site: Site = key(default_factory=Site)
+    storage: Storage = key(default_factory=Storage)
+    groups: dict[str, Names] = key(default_factory=dict, description="Groups of users, named `:group` in an ACL.")
+    policy: Policy = key(default_factory=Policy)
+    names: ReservedNames = key(default_factory=ReservedNames)
+    waivers: tuple[Waiver, ...] = key(
         default=(), max_length=100, description="Warnings that are accepted; in force once they are in the base."
     )
 
@@ -134,8 +184,8 @@ class User(Model):
 
     email: Text = ""
     title: Text = ""
-    identities: Names = Field(default=(), description="Who the user is elsewhere: `github:emilie`, `ssh:SHA256:…`.")
-    admin: Flag = Field(default=False, description="Whether the user may change users, groups, policy and settings.")
+    identities: Names = key(default=(), description="Who the user is elsewhere: `github:emilie`, `ssh:SHA256:…`.")
+    admin: Flag = key(default=False, description="Whether the user may change users, groups, policy and settings.")
 
 
 class Stage(Model):
@@ -144,23 +194,23 @@ class Stage(Model):
     type: Literal["stage"] = "stage"
     title: Text = ""
     description: Text = ""
-    volatile: Flag = Field(
+    volatile: Flag = key(
         default=True, description="Whether releases may be replaced or removed; once false, it stays false."
     )
-    bases: Names = Field(default=(), description="Indexes that this one inherits from, `user/name`, first wins.")
-    acl_upload: Names | None = Field(
+    bases: Names = key(default=(), description="Indexes that this one inherits from, `user/name`, first wins.")
+    acl_upload: Names | None = key(
         default=None, description="Users and `:groups` who may release here; the owner where it is not given."
     )
-    mirror_whitelist: Names = Field(
+    mirror_whitelist: Names = key(
         default=(),
         description="Normalised project names, or `*`, that a mirror may add to although they are ours.",
     )
     mirror_whitelist_inheritance: Literal["intersection", "union"] = "intersection"
-    merge_mirrors: Flag = Field(
+    merge_mirrors: Flag = key(
         default=False,
         description="Whether all mirrors that have a project answer for it, not the first alone.",
     )
-    require_tests: Flag = Field(default=False, description="Whether a push needs a passed test result.")
+    require_tests: Flag = key(default=False, description="Whether a push needs a passed test result.")
 
 
 class Mirror(Model):
@@ -169,23 +219,23 @@ class Mirror(Model):
     type: Literal["mirror"]
     title: Text = ""
     description: Text = ""
-    mirror_url: HttpUrl | None = Field(
+    mirror_url: HttpUrl | None = key(
         default=None, description="The simple index that is shown; PyPI's where it is not given."
     )
-    mirror_cache_expiry: Integer = Field(
+    mirror_cache_expiry: Integer = key(
         default=1800, ge=0, description="Seconds until a cached page is asked for again."
     )
-    mirror_use_external_urls: Flag = Field(
+    mirror_use_external_urls: Flag = key(
         default=False, description="Whether pages link to the upstream's own URLs, not to our cache."
     )
-    allow: Names | None = Field(
+    allow: Names | None = key(
         default=None,
         description="The only projects shown: names or requirement specifiers such as `django<5`.",
     )
-    deny: Names = Field(default=(), description="Projects not shown: names or requirement specifiers.")
-    mirror_min_age: Age | None = Field(default=None, description="Files younger than that are not shown, such as `7d`.")
-    mirror_min_age_exempt: Names = Field(default=(), description="Projects that `mirror_min_age` does not concern.")
-    bases: Names = Field(default=(), description="A mirror has no bases (GI103).", json_schema_extra={"maxItems": 0})
+    deny: Names = key(default=(), description="Projects not shown: names or requirement specifiers.")
+    mirror_min_age: Age | None = key(default=None, description="Files younger than that are not shown, such as `7d`.")
+    mirror_min_age_exempt: Names = key(default=(), description="Projects that `mirror_min_age` does not concern.")
+    bases: Names = key(default=(), description="A mirror has no bases (GI103).", json_schema_extra={"maxItems": 0})
 
 
 Definition = Stage | Mirror
@@ -202,16 +252,16 @@ class File(Model):
 
     filename: Text
     hashes: Hashes
-    size: Integer = Field(description="Bytes.")
-    upload_time: UploadTime | None = Field(default=None, alias="upload-time")
-    requires_python: Text | None = Field(default=None, alias="requires-python")
-    core_metadata: Hashes | None = Field(
+    size: Integer = key(description="Bytes.")
+    upload_time: UploadTime | None = key(default=None, alias="upload-time")
+    requires_python: Text | None = key(default=None, alias="requires-python")
+    core_metadata: Hashes | None = key(
         default=None,
         alias="core-metadata",
         description="PEP 658: digest of the `.metadata` file beside the file.",
     )
-    url: Text | None = Field(default=None, description="Absolute https URL of a file that is hosted elsewhere.")
-    provenance: Text | None = Field(
+    url: Text | None = key(default=None, description="Absolute https URL of a file that is hosted elsewhere.")
+    provenance: Text | None = key(
         default=None, description="PEP 740: sha256 of the provenance document beside the file."
     )
 
@@ -221,20 +271,20 @@ class Manifest(Model):
 
     name: Text
     version: Text
-    files: tuple[File, ...] = Field(min_length=1)
+    files: tuple[File, ...] = key(min_length=1)
 
 
 class ProjectStatements(Model):
     """`indexes/<user>/<index>/<project>/project.toml`: statements about a project that may change."""
 
-    status: Literal["active", "archived", "quarantined", "deprecated"] | None = Field(
+    status: Literal["active", "archived", "quarantined", "deprecated"] | None = key(
         default=None, description="PEP 792. The files of a quarantined project are listed nowhere."
     )
-    status_reason: Text | None = Field(default=None, alias="status-reason")
-    yanked: dict[str, Text] = Field(
+    status_reason: Text | None = key(default=None, alias="status-reason")
+    yanked: dict[str, Text] = key(
         default_factory=dict, description='PEP 592: `"<version>"` or `"<filename>"` = reason.'
     )
-    sources: Names = Field(
+    sources: Names = key(
         default=(),
         description="The only URL prefixes, each ending in `/`, from which files with a `url` may come.",
     )
@@ -245,30 +295,28 @@ class TestRun(Model):
 
     __test__ = False  # pytest takes every class of such a name for its own
 
-    environment: Text = Field(
+    environment: Text = key(
         min_length=1, max_length=200, description="What it ran in, as the runner names it: `py313`, `lint`."
     )
-    outcome: Literal["passed", "failed", "error"] = Field(
+    outcome: Literal["passed", "failed", "error"] = key(
         description="`failed`: tests failed; `error`: they could not be run."
     )
-    duration: Seconds = Field(description="Seconds.")
-    time: UploadTime = Field(description="When it ended, UTC.")
-    files: tuple[Digest, ...] = Field(
+    duration: Seconds = key(description="Seconds.")
+    time: UploadTime = key(description="When it ended, UTC.")
+    files: tuple[Digest, ...] = key(
         min_length=1, max_length=100, description="sha256 of the files that were tested: the wheel, the sdist."
     )
-    log: Digest | None = Field(default=None, description="sha256 of the log, to tell it from any other.")
+    log: Digest | None = key(default=None, description="sha256 of the log, to tell it from any other.")
 
 
-class TestResults(RootModel[tuple[TestRun, ...]]):
-    """`indexes/<user>/<index>/<project>/<version>.tests.json`: what came of testing a release, only ever added to."""
+_RESULTS = (
+    "`indexes/<user>/<index>/<project>/<version>.tests.json`: what came of testing a release, only ever added to."
+)
+TestResults = Annotated[
+    tuple[TestRun, ...], Check(min_length=1, about={"title": "TestResults", "description": _RESULTS})
+]
 
-    __test__ = False
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
-    root: tuple[TestRun, ...] = Field(min_length=1)
-
-
-SCHEMAS: dict[str, type[BaseModel]] = {
+SCHEMAS: dict[str, Any] = {
     "gitindex": Settings,
     "user": User,
     "stage": Stage,
@@ -278,11 +326,3 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "tests": TestResults,
 }
 """File name in `schemas/` (without `.schema.json`) and the model it is generated from."""
-
-
-def json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of *model*, keys as they stand in the files."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **model.model_json_schema(by_alias=True),
-    }

@@ -18,7 +18,8 @@ from gitindex.model import Mirror, Stage, User
 from gitindex.names import (
     IndexName,
     ProjectName,
-    parse_version,
+    canonical_version,
+    is_prerelease,
 )
 from gitindex.pages import ProjectPage
 from gitindex.resolve import display_name
@@ -94,8 +95,8 @@ def latest_version(page: ProjectPage) -> str:
     best: tuple[bool, bool] | None = None
     latest = ""
     for file in reversed(page.files):
-        version = parse_version(file.version)
-        rank = (file.yanked is None, version is not None and not version.is_prerelease)
+        is_final = canonical_version(file.version) is not None and not is_prerelease(file.version)
+        rank = (file.yanked is None, is_final)
         if best is None or rank > best:
             best, latest = rank, file.version
         if best == (True, True):

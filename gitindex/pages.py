@@ -18,6 +18,7 @@ from gitindex.names import (
     IndexName,
     ProjectName,
     Sha256,
+    canonical_version,
     is_project_name,
     parse_version,
     version_key,
@@ -249,7 +250,7 @@ def _sort_key(version: str) -> Any:
     """Return what is equal for equal versions, and compares as they do among its own kind; ``None`` for no version."""
     key = version_key(version)
     if isinstance(key, str):
-        return tuple(map(int, key.split("."))) if parse_version(version) is not None else None
+        return tuple(map(int, key.split("."))) if canonical_version(version) is not None else None
     return key
 
 

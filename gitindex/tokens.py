@@ -21,13 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, Field
-
 from gitindex import atomic
 from gitindex.documents import Unreadable, read_json
 from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.layout import MAX_DOCUMENT, SETTINGS
-from gitindex.model import Model, Text, UploadTime
+from gitindex.model import Check, Model, Text, UploadTime, key
 from gitindex.names import is_owner_name
 from gitindex.scopes import READ, VARIABLE, is_index_pattern
 
@@ -56,10 +54,10 @@ def _name(text: str) -> str:
 class Token(Model):
     """What is kept of a token."""
 
-    id: Text = Field(pattern=r"^[a-z2-7]{8}$")
-    name: Annotated[Text, AfterValidator(_name)]
-    sha256: Text = Field(pattern=r"^[0-9a-f]{64}$")
-    scopes: tuple[Annotated[Text, AfterValidator(_scope)], ...] = Field(min_length=1)
+    id: Text = key(pattern=r"^[a-z2-7]{8}$")
+    name: Annotated[Text, Check(_name)]
+    sha256: Text = key(pattern=r"^[0-9a-f]{64}$")
+    scopes: tuple[Annotated[Text, Check(_scope)], ...] = key(min_length=1)
     created: UploadTime
     expires: UploadTime | None
 
@@ -82,7 +80,7 @@ def _of_different_ids(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
 
 class _TokenFile(Model):
     format: Literal[1]
-    tokens: Annotated[tuple[Token, ...], AfterValidator(_of_different_ids)]
+    tokens: Annotated[tuple[Token, ...], Check(_of_different_ids)]
 
 
 class Minted(NamedTuple):
@@ -250,7 +248,7 @@ def _change(path: Path, changed: Callable[[tuple[Token, ...]], tuple[tuple[Token
     real = Path(os.path.realpath(path))  # a link stays one
     with _locked(real):
         tokens, result = changed(read(real))
-        data = json.dumps({"format": FORMAT, "tokens": [token.model_dump() for token in tokens]}, indent=2).encode()
+        data = json.dumps({"format": FORMAT, "tokens": [token.data() for token in tokens]}, indent=2).encode()
         if len(data) >= MAX_DOCUMENT:
             raise CannotRunError(
                 f"{path}: would have more than {MAX_DOCUMENT:,} bytes", help="revoke the tokens that have expired"

@@ -44,8 +44,7 @@ class Notice:
     """Marks of releases, by version: one of those of a line, and a word."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexCard:
+class IndexCard(NamedTuple):
     """An index as the landing page shows it."""
 
     name: IndexName
@@ -72,8 +71,7 @@ class LandingView:
         return self.title
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRow:
+class ProjectRow(NamedTuple):
     """A project as the page of an index lists it."""
 
     name: ProjectName
@@ -81,17 +79,16 @@ class ProjectRow:
     """The newest version: final before pre-release, not yanked before yanked; empty without a file."""
     status: str
     """A status that readers should see (``archived``, ``quarantined``, ``deprecated``), else empty."""
-    index: IndexName | None
+    index: IndexName | None  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
     """Where the newest version comes from; ``None`` where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeedEntry:
+class FeedEntry(NamedTuple):
     """A release as the feed of an index shows it."""
 
     project: ProjectName
     version: str
-    index: IndexName
+    index: IndexName  # type: ignore[assignment] # a tuple's method of that name, which nobody needs here
     """Where the release comes from."""
     updated: str | None
     """The newest upload time of its files (PEP 700's form), ``None`` where none is known."""

@@ -65,4 +65,4 @@ def index_of_many(view: IndexView, number: int) -> bytes:
     beginnings = ("aero", "bench", "csv", "data", "edge", "flow", "graph", "http", "7zip", "json", "lake", "yaml")
     names = sorted(ProjectName(f"{beginnings[at % 12]}-tool-{at:05}") for at in range(number))
     rows = {name: people.project_row(ProjectRow(name, "1.2.3", "", view.name)) for name in names}
-    return people.index(replace(view, projects=number), rows)
+    return people.index(replace(view, projects=number), people.rows_of(rows))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from gitindex.documents import adapter
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.hosts import HOSTS, host_site
 from gitindex.hosts.rules import HTML, Fallback, HostSite, accepted, cases, chunks, glob_pattern
@@ -130,7 +131,7 @@ entries = st.lists(st.sampled_from(["a", "A", "b", "b<2", "b>=3", "c.d", "c-d==1
 def test_what_is_said_of_one_project_is_what_all_say(
     allow: list[str] | None, deny: list[str], age: str | None, exempt: list[str]
 ) -> None:
-    mirror = Mirror.model_validate(
+    mirror = adapter(Mirror).validate_python(
         {"type": "mirror", "allow": allow, "deny": deny, "mirror_min_age": age, "mirror_min_age_exempt": exempt}
     )
     filters = Filters(PYPI, mirror)

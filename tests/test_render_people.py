@@ -84,7 +84,7 @@ MIRROR = replace(
 
 def index_page(view: IndexView) -> bytes:
     """Return the page of an index with the rows that it counts: none, or those of the example."""
-    return people.index(view, {row.name: people.project_row(row) for row in ROWS[: view.projects]})
+    return people.index(view, people.rows_of({row.name: people.project_row(row) for row in ROWS[: view.projects]}))
 
 
 def a_file(filename: str, version: str, sha256: str, yanked: str | None = None) -> FilePage:
@@ -309,7 +309,7 @@ def test_hostile_text_does_nothing_on_the_landing_page(view: LandingView) -> Non
 @checked
 @given(index_views, st.lists(project_rows, max_size=3))
 def test_hostile_text_does_nothing_on_an_index_page(view: IndexView, rows: list[ProjectRow]) -> None:
-    assert_harmless(people.index(view, {row.name: people.project_row(row) for row in rows}))
+    assert_harmless(people.index(view, people.rows_of({row.name: people.project_row(row) for row in rows})))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -437,10 +437,19 @@ def test_the_page_of_what_is_not_there_knows_its_root_by_the_url_of_the_site(url
 def test_rows_stand_under_their_letters_and_are_read_back_in_their_order() -> None:
     names = [ProjectName(name) for name in ("0x", "7zip", "alpha", "apple", "beta", "zulu")]
     rows = {name: people.project_row(ProjectRow(name, "1.0", "", DEV)) for name in names}
-    few = people.index(replace(INDEX, projects=len(rows)), rows)
-    many = people.index(replace(INDEX, projects=1000), rows)
+    few = people.index(replace(INDEX, projects=len(rows)), people.rows_of(rows))
+    many = people.index(replace(INDEX, projects=1000), people.rows_of(rows))
     assert people.read_rows(few) == people.read_rows(many) == rows
     assert list(people.read_rows(many)) == names
+    rows[names[1]] = people.project_row(ProjectRow(ProjectName(names[1]), "2.0", "archived", PROD))
+    new = people.rows_of(rows)
+    assert people.with_rows(many, {ProjectName(names[1]): rows[names[1]]}) == new
+    few_rows = people.with_rows(few, {ProjectName(names[1]): rows[names[1]]})
+    assert few_rows is not None
+    assert people.index(replace(INDEX, projects=len(rows)), few_rows) == people.index(
+        replace(INDEX, projects=len(rows)), new
+    )
+    assert people.with_rows(many, {ProjectName("other"): "<tr></tr>\n"}) is None
     bodies = {body.attrib["id"]: len(body) for body in parsed(many).iter("tbody")}
     assert bodies == {"letter-0": 2, "letter-a": 2, "letter-b": 1, "letter-z": 1}
     assert [link for link in links_of(many) if link.startswith("#letter")] == [f"#{anchor}" for anchor in bodies]

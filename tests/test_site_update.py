@@ -7,6 +7,8 @@ import random
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -341,7 +343,7 @@ def test_an_update_that_was_cut_off_is_mended_by_the_next(tmp_path: Path, monkey
     content.release("emilie/prod", "beta", "2.0")
     commits.commit(content)
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -481,3 +483,24 @@ def test_an_update_gives_what_a_full_rendering_gives_over_any_history(tmp_path: 
                 commits.commit(content)
         commits.render(folder / "site")
         assert site(folder / "site") == anew(commits, folder / "full")
+
+
+def test_an_update_needs_neither_templates_nor_pydantic(tmp_path: Path) -> None:
+    commits, content = Commits(tmp_path / "git"), start()
+    content.add_file("emilie/prod", "table", "1.0", elsewhere("table", "1.0"))
+    commits.commit(content)
+    out = tmp_path / "site"
+    commits.render(out)
+    content.add_file("emilie/prod", "table", "1.1", elsewhere("table", "1.1"))
+    commits.commit(content)
+    code = (
+        "import sys\n"
+        "from gitindex.__main__ import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    print([name for name in ('jinja2', 'pydantic') if name in sys.modules])"
+    )
+    words = ("-C", commits.repository.git_directory, "render", "--rev", str(commits.last), "--out", out)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert "looked at again" in done.stdout
+    assert done.stdout.endswith("\n[]\n")
+    assert site(out) == anew(commits, tmp_path / "full")

@@ -246,7 +246,7 @@ def _promise(definition: object) -> str:
 
 
 def _rows(model: object) -> list[tuple[str, str]]:
-    values = model.model_dump() if isinstance(model, (User, Stage, Mirror)) else {}
+    values = model.data() if isinstance(model, (User, Stage, Mirror)) else {}
     rows = []
     for key, value in values.items():
         if value not in ("", None, (), []):

@@ -11,9 +11,10 @@ import typer
 from gitindex import atomic
 from gitindex.cli.common import JsonOption
 from gitindex.cli.output import note, print_json, say, table
+from gitindex.documents import json_schema
 from gitindex.errors import NotThereError
 from gitindex.finding import Severity
-from gitindex.model import SCHEMAS, json_schema
+from gitindex.model import SCHEMAS
 from gitindex.rules import RULES
 
 

@@ -112,7 +112,7 @@ def revoke_token(
 
 
 def _json(item: tokens.Token, now: datetime) -> dict[str, Any]:
-    return {**item.model_dump(mode="json", exclude={"sha256"}), "state": _state(item, now)}
+    return {**{key: value for key, value in item.data().items() if key != "sha256"}, "state": _state(item, now)}
 
 
 def _state(item: tokens.Token, now: datetime) -> str:

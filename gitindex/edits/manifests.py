@@ -39,7 +39,7 @@ def manifest_data(index: Index, project: ProjectName, version: str) -> dict[str,
 
 
 def file_data(file: File) -> dict[str, Any]:
-    return file.model_dump(by_alias=True, exclude_none=True)
+    return {key: value for key, value in file.data().items() if value is not None}
 
 
 def put_file(manifest: dict[str, Any], entry: dict[str, Any]) -> str:

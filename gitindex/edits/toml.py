@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from gitindex.errors import UsageError
 from gitindex.model import Mirror, Stage, User
@@ -71,10 +71,9 @@ def apply_settings(
         if sign == "=" and key in assigned:
             raise UsageError(f"{key} is set twice", help="set it once")
         assigned.add(key)
-        fields = model.model_fields
-        if key not in fields or key == "type":
-            known = ", ".join(name for name in fields if name != "type")
-            raise UsageError(f"{key!r} cannot be set here", help=f"known are: {known}")
+        known = [name for name in model.fields() if name != "type"]
+        if key not in known:
+            raise UsageError(f"{key!r} cannot be set here", help=f"known are: {', '.join(known)}")
         current = list(document.get(key, defaults.get(key, ()))) if tuple in _types(model, key) else None
         if sign != "=" and current is None:
             raise UsageError(f"{key} is no list, so {sign} does not apply", help=f"write {key}={value}")
@@ -130,7 +129,7 @@ def _types(model: type[Stage | Mirror | User], key: str) -> frozenset[Any]:
             case origin:
                 yield origin or annotation
 
-    return frozenset(types(model.model_fields[key].annotation))
+    return frozenset(types(get_type_hints(model)[key]))
 
 
 def _items(value: str) -> list[str]:

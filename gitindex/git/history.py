@@ -64,6 +64,15 @@ class History:
         committer = self._read(commit_id).committer
         return _date(committer.time, committer.offset)
 
+    def raw(self, commit_id: str) -> bytes:
+        """Return the bytes of a commit.
+
+        Raises:
+            CannotRunError: it is not here.
+
+        """
+        return self._read(commit_id).read_raw()
+
     def _read(self, commit_id: str) -> pygit2.Commit:
         try:
             return self._git[pygit2.Oid(hex=commit_id)].peel(pygit2.Commit)

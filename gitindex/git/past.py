@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitindex import layout
 from gitindex.errors import CannotRunError
 from gitindex.git.command import ask_git
+from gitindex.git.steps import changed_files, signed
 from gitindex.names import IndexName, ProjectName, UserName
 from gitindex.views import HistoryEntry, ProjectEvent
 
@@ -26,6 +27,8 @@ _ITEM = re.compile(
 _FORMAT = "%x01%H%x02%ct%x02%an"
 # A user's configuration must not add lines of its own.
 _PLAIN = ("-c", "log.showSignature=false", "-c", "log.showRoot=true")
+_FEW = 8
+"""Commits that are read here: git, which is quicker for many, takes its time to start."""
 _DEPTH = 5
 """Segments of the path of a manifest."""
 
@@ -63,8 +66,12 @@ class Past:
             CannotRunError: git cannot be run, or the history is broken.
 
         """
-        if since is not None and not self._leads_to(head, since):
-            return None
+        if since is not None:
+            path = self._path(since, head)
+            if path is None:
+                return None
+            if len(path) <= _FEW and (events := self._of_few(since, path)) is not None:
+                return iter(events)
         return self._read([head if since is None else f"{since}..{head}"], [layout.INDEXES], ["--reverse"])
 
     def newest(self, head: str, places: tuple[IndexName, ...], project: ProjectName, most: int) -> list[HistoryEntry]:
@@ -77,12 +84,35 @@ class Past:
         paths = [layout.project_folder(index, project) for index in places]
         return [event.entry for event in self._read([head], paths, [f"--max-count={most}"])][:most]
 
-    def _leads_to(self, head: str, since: str) -> bool:
-        """Tell whether *since* is *head* or comes before it in the first-parent history."""
+    def _path(self, since: str, head: str) -> list[str] | None:
+        """Return the commits of the first-parent history after *since* up to *head*; ``None`` where it is not in it."""
+        path: list[str] = []
         try:
-            return any(commit == since for commit in self._repository.history.first_parents(head))
+            for commit in self._repository.history.first_parents(head):
+                if commit == since:
+                    return path[::-1]
+                path.append(commit)
         except CannotRunError:  # the clone is shallow, and ends before
-            return False
+            pass
+        return None
+
+    def _of_few(self, since: str, path: list[str]) -> list[ProjectEvent] | None:
+        """Return the events of a few commits that follow *since*; ``None`` where git has to say what they are."""
+        if self._repository.is_shallow:
+            return None
+        events: list[ProjectEvent] = []
+        before = self._repository.at(since).indexes_folder
+        for commit in path:
+            by = signed(self._repository.history.raw(commit))
+            if by is None:
+                return None
+            after = self._repository.at(commit).indexes_folder
+            changes: dict[tuple[str, str, str], _Change] = {}
+            for status, below in changed_files(before, after, _DEPTH - 2):
+                self._add(changes, status, f"{self._prefix}{layout.INDEXES}/{below}")
+            events += _events((commit, by.seconds, by.author), changes)
+            before = after
+        return events
 
     def _read(self, revisions: list[str], paths: list[str], options: list[str]) -> Iterator[ProjectEvent]:
         where = [f":(literal){self._prefix}{path}" for path in paths]

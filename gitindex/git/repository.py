@@ -17,7 +17,6 @@ from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.git.command import ask_git, run_git
 from gitindex.git.folders import GitFolder, reason
 from gitindex.git.history import History
-from gitindex.git.merge import Merger
 from gitindex.git.origin import Origin
 from gitindex.git.places import nearest, settings_in, way_up
 from gitindex.git.signatures import Signature, check_signatures
@@ -29,6 +28,7 @@ from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
 if TYPE_CHECKING:
     from gitindex.git.blobs import Blobs
+    from gitindex.git.merge import Merger
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
@@ -332,6 +332,8 @@ class Repository:
 
     @cached_property
     def _merger(self) -> Merger:
+        from gitindex.git.merge import Merger  # noqa: PLC0415 - most runs merge nothing
+
         merger = Merger(self.own_directory, self.git_directory / "objects")
         self._git.odb.add_disk_alternate(str(merger.objects))
         return merger

@@ -83,7 +83,7 @@ def _values(name: IndexName, order: tuple[Index, ...]) -> dict[str, Value]:
     if isinstance(definition, Unreadable):
         return {"problem": definition.problems[0].message}
     assert definition is not None  # noqa: S101 - else it is no index
-    values: dict[str, Value] = definition.model_dump()
+    values: dict[str, Value] = definition.data()
     if isinstance(definition, Stage):
         values["acl_upload"] = Rights.uploaders(name, definition)
         values["order"] = tuple(str(index.name) for index in order)
@@ -109,5 +109,5 @@ def _differing(
 
 def _defaults(values: Mapping[str, Value]) -> Mapping[str, Value]:
     model: Definition = Mirror(type="mirror") if values.get("type") == "mirror" else Stage()
-    found: dict[str, Value] = model.model_dump()
+    found: dict[str, Value] = model.data()
     return found

@@ -7,43 +7,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
-from importlib.resources import files
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from markupsafe import Markup
-
 from gitindex.names import IndexName, ProjectName
 from gitindex.render import policy
-from gitindex.render.graph import graph
+from gitindex.render.frames import FRAMES, Frames, filled, hole
 from gitindex.render.text import carried, escaped, is_link, is_outside
-from gitindex.snippets import Snippet, for_index
-from gitindex.views import IndexView, LandingView, ProjectRow
+from gitindex.views import FeedEntry, IndexView, LandingView, ProjectRow
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from gitindex.snippets import Snippet
 
-class Letter(NamedTuple):
-    """A letter that projects of an index begin with, and where their rows are."""
 
-    text: str
-    anchor: str
+_HERE = Path(__file__).parent
 
 
 def landing(view: LandingView) -> bytes:
     """Return the page at ``/``."""
     indexes = sum(len(cards) for _, _, cards in view.users)
-    return laid_out("landing.html", view, root="./", indexes=indexes)
+    return laid_out("landing.html", view, root="./", indexes=indexes).encode()
 
 
 def missing(site_title: str, root: str) -> bytes:
     """Return the page for what is not there; it is shown at any path, so *root* says where the landing page is."""
-    return laid_out("missing.html", SimpleNamespace(site_title=site_title), root=root)
+    return laid_out("missing.html", SimpleNamespace(site_title=site_title), root=root).encode()
 
 
 def root_of(site_url: str) -> str:
@@ -52,9 +48,46 @@ def root_of(site_url: str) -> str:
     return f"/{path}/" if path else "/"
 
 
-def index(view: IndexView, rows: Mapping[ProjectName, str]) -> bytes:
-    """Return the page at ``/<user>/<index>/``, with the rows of its projects in their order."""
-    letters, body = _by_letter(rows)
+class Rows(NamedTuple):
+    """The rows of the page of an index, as they stand on it."""
+
+    letters: tuple[str, ...]
+    """A link to each letter that there is: who has no script can jump there."""
+    body: str
+
+
+def rows_of(rows: Mapping[ProjectName, str]) -> Rows:
+    """Return the rows of projects in their order, under their letters."""
+    letters, parts = [], []
+    for start, names in groupby(rows, key=_letter):
+        letters.append(f'<a href="#letter-{start}">{"0–9" if start == "0" else start.upper()}</a>\n')  # noqa: RUF001 - from 0 to 9
+        parts += [f'<tbody id="letter-{start}">\n', *(rows[name] for name in names), "</tbody>\n"]
+    return Rows(tuple(letters), "".join(parts))
+
+
+def index(view: IndexView, rows: Rows, frames: Frames = FRAMES) -> bytes:
+    """Return the page at ``/<user>/<index>/``, with the rows of its projects."""
+    shape = {
+        "has_newest": bool(view.newest),
+        "has_projects": view.projects > 0,
+        "has_letters": view.projects > _FEW and len(rows.letters) > 1,
+    }
+    values = {
+        "newest": "".join(map(_newest, view.newest)),
+        "count": f"{view.projects:,}",
+        "letters": "".join(rows.letters),
+        "rows": rows.body,
+    }
+    if view.notice is not None:
+        return filled(_index_frame(view, shape, values), values)
+    always = replace(view, newest=(), projects=0)
+    return filled(frames.get(("index", always, *shape.values()), lambda: _index_frame(always, shape, values)), values)
+
+
+def _index_frame(view: IndexView, shape: Mapping[str, bool], holes: Iterable[str]) -> str:
+    from gitindex.render.graph import graph  # noqa: PLC0415 - most pages have a frame already
+    from gitindex.snippets import for_index  # noqa: PLC0415
+
     return laid_out(
         "index.html",
         view,
@@ -62,19 +95,21 @@ def index(view: IndexView, rows: Mapping[ProjectName, str]) -> bytes:
         is_served=view.kind != "mirror" or view.serves_mirror,
         snippets=for_index(view.index_url, view.name),
         graph=graph(view.inherits),
-        letters=letters,
-        rows=Markup(body),  # noqa: S704 - made of escaped fragments
+        **shape,
+        **{name: hole(name) for name in holes},
     )
 
 
-def _by_letter(rows: Mapping[ProjectName, str]) -> tuple[list[Letter], str]:
-    """Return the letters that there are, and the rows under each: who has no script can jump there."""
-    letters, parts = [], []
-    for start, names in groupby(rows, key=_letter):
-        letter = Letter("0–9" if start == "0" else start.upper(), f"letter-{start}")  # noqa: RUF001 - from 0 to 9
-        letters.append(letter)
-        parts += [f'<tbody id="{letter.anchor}">\n', *(rows[name] for name in names), "</tbody>\n"]
-    return letters, "".join(parts)
+def _newest(entry: FeedEntry) -> str:
+    link = escaped(entry.link if is_link(entry.link) else "#projects-title")
+    project, version, updated = map(escaped, (entry.project, entry.version, entry.updated or ""))
+    yanked = f" {badge('yanked')}" if entry.yanked else ""
+    time = f' <time datetime="{updated}">{updated[:10]}</time>' if updated else ""
+    return f'<li><a href="{link}">{project} <span class="version">{version}</span></a>{yanked}{time}</li>\n'
+
+
+_FEW = 20
+"""So many projects are found without jumping to a letter."""
 
 
 _ROW = re.compile(r'<tr><th scope="row"><a href="project/([^/"]+)/">.*\n')
@@ -85,13 +120,24 @@ def read_rows(page: bytes) -> dict[ProjectName, str]:
     return {ProjectName(row[1]): row[0] for row in _ROW.finditer(page.decode())}
 
 
-HOLE = re.compile("\0([a-z_]+)\0")
-"""What :func:`hole` leaves on a page."""
+def with_rows(page: bytes, rows: Mapping[ProjectName, str]) -> Rows | None:
+    """Return the rows of a page of :func:`index`, some projects with other ones; ``None`` where it has none of one."""
+    above, start, body = page.decode().partition("<tbody")
+    body = start + body[: body.rfind("</table>")]
+    for name, row in rows.items():
+        before, found, after = body.partition(_row_start(name))
+        if not found:
+            return None
+        body = before + row + after[after.index("\n") + 1 :]
+    _, _, letters = above.partition(_LETTERS)
+    return Rows(tuple(letters[: letters.find("</nav>")].splitlines(keepends=True)), body)
 
 
-def hole(name: str) -> Markup:
-    """Return a place on a page that is filled in later: no text that is carried has a NUL."""
-    return Markup(f"\0{name}\0")  # noqa: S704
+_LETTERS = '<nav class="letters" aria-label="Projects by letter">\n'
+
+
+def _row_start(name: str) -> str:
+    return f'<tr><th scope="row"><a href="project/{name}/">'
 
 
 def _letter(name: ProjectName) -> str:
@@ -106,7 +152,7 @@ STATICS = ("style.css", "script.js", "icon.svg")
 @cache
 def static(name: str) -> bytes:
     """Return one of :data:`STATICS`."""
-    return files(__package__).joinpath("static", name).read_bytes()
+    return (_HERE / "static" / name).read_bytes()
 
 
 @cache
@@ -118,7 +164,7 @@ def environment() -> Environment:
 
     made = Environment(
         loader=PackageLoader("gitindex", "render/templates"),
-        bytecode_cache=CompiledTemplates(str(files(__package__).joinpath("templates")), __file__),
+        bytecode_cache=CompiledTemplates(str(_HERE / "templates"), __file__),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -134,9 +180,9 @@ def _carried_output(value: Any) -> Any:
     return value if hasattr(value, "__html__") else carried(str(value))
 
 
-def laid_out(template: str, view: object, **parts: object) -> bytes:
-    """Return a template with its holes filled."""
-    return environment().get_template(template).render(view=view, **parts).encode()
+def laid_out(template: str, view: object, **parts: object) -> str:
+    """Return what a template makes of its parts."""
+    return environment().get_template(template).render(view=view, **parts)
 
 
 def _number(amount: int, one: str, many: str) -> str:
@@ -154,7 +200,7 @@ def project_row(row: ProjectRow) -> str:
     status = badge(row.status) if row.status else ""
     origin = index_link(row.index, "../../") if row.index else ""
     return (
-        f'<tr><th scope="row"><a href="project/{name}/">{name}</a></th>'
+        f"{_row_start(name)}{name}</a></th>"
         f'<td>{escaped(row.latest)}</td><td>{status}</td><td class="from">{origin}</td></tr>\n'
     )
 

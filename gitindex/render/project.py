@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from gitindex.names import IndexName, ProjectName, is_project_name
 from gitindex.pages import FilePage, Status
+from gitindex.render.frames import FRAMES, Frames, filled, hole
 from gitindex.render.machine import offered
-from gitindex.render.people import HOLE, badge, environment, hole, index_link, laid_out
+from gitindex.render.people import badge, environment, index_link, laid_out
 from gitindex.render.text import carried, escaped, is_link, is_secure
-from gitindex.snippets import for_project
 from gitindex.views import HistoryEntry, Notice, ProjectView, RunOfTests
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _MEANINGS = {
 }
 
 
-def project(view: ProjectView) -> bytes:
+def project(view: ProjectView, frames: Frames = FRAMES) -> bytes:
     """Return the page at ``/<user>/<index>/project/<project>/``.
 
     Raises:
@@ -47,8 +47,7 @@ def project(view: ProjectView) -> bytes:
     """
     described = view.described
     sections = list(_sections(view))
-    contents = [(anchor, title, count) for anchor, title, count, _ in sections]
-    body = [_part("contents", contents)] if len(sections) > 1 else []
+    body = [_contents(sections)] if len(sections) > 1 else []
     body += [html for *_, html in sections]
     banner = _banner(view.page.status)
     version = f' <span class="version">{escaped(view.latest)}</span>' if view.latest else ""
@@ -58,34 +57,23 @@ def project(view: ProjectView) -> bytes:
         "version": version,
         "lead": f'<p class="lead">{escaped(described.summary)}</p>\n' if described and described.summary else "",
         "banner": _part("banner", banner) if banner else "",
-        "install": _install(view),
+        "install": _install(view, frames),
         "body": "".join(body),
-        "about": _about(view),
+        "about": _about(view, frames),
     }
-    frame = _frame(view.site_title, view.index) if view.notice is None else _framed(view, view.notice)
-    return "".join([values[part] if at % 2 else part for at, part in enumerate(frame)]).encode()
+    if view.notice is not None:
+        return filled(_frame(view.site_title, view.index, view.notice), values)
+    # The template is laid out once for an index, not once for each of its projects: that halves the cost of a page.
+    key = ("project", view.site_title, view.index)
+    return filled(frames.get(key, lambda: _frame(view.site_title, view.index, None)), values)
 
 
-@lru_cache(maxsize=64)
-def _frame(site_title: str, index: IndexName) -> tuple[str, ...]:
-    """Return the page of a project with holes: text and names of holes in turn.
-
-    The template is laid out once for an index, not once for each of its projects: that halves the cost of a page.
-    """
-    return _framed(SimpleNamespace(site_title=site_title, index=index), None)
-
-
-def _framed(of: Any, notice: Notice | None) -> tuple[str, ...]:
+def _frame(site_title: str, index: IndexName, notice: Notice | None) -> str:
     names = ("version", "lead", "banner", "install", "body", "about")
     view = SimpleNamespace(
-        site_title=of.site_title,
-        index=of.index,
-        name=hole("name"),
-        display_name=hole("display_name"),
-        notice=notice,
+        site_title=site_title, index=index, name=hole("name"), display_name=hole("display_name"), notice=notice
     )
-    html = laid_out("project.html", view=view, root=_ROOT, **{name: hole(name) for name in names})
-    return tuple(HOLE.split(html.decode()))
+    return laid_out("project.html", view=view, root=_ROOT, **{name: hole(name) for name in names})
 
 
 def _part(name: str, *values: Any) -> str:
@@ -95,30 +83,40 @@ def _part(name: str, *values: Any) -> str:
 _STAND_IN = ProjectName("stand-in-for-the-name")
 
 
-def _install(view: ProjectView) -> str:
+def _install(view: ProjectView, frames: Frames) -> str:
     """Return the lines by which each tool installs it; none where there is nothing that anybody should install."""
+    url, index, name = view.index_url, view.index, view.page.name
     if not view.latest or not view.page.files:
         return ""
-    if is_project_name(view.page.name) and _STAND_IN not in view.index_url:
-        return _install_frame(view.index_url, view.index).replace(_STAND_IN, view.page.name)
-    return _part("install", for_project(view.index_url, view.index, view.page.name, None), bool(view.index_url))
+    if is_project_name(name) and _STAND_IN not in url:
+        return frames.get(("install", url, index), lambda: _lines(url, index, _STAND_IN)).replace(_STAND_IN, name)
+    return _lines(url, index, name)
 
 
-@lru_cache(maxsize=64)
-def _install_frame(index_url: str, index: IndexName) -> str:
-    return _part("install", for_project(index_url, index, _STAND_IN, None), bool(index_url))
+def _lines(index_url: str, index: IndexName, project: ProjectName) -> str:
+    from gitindex.snippets import for_project  # noqa: PLC0415 - most pages have a frame already
+
+    return _part("install", for_project(index_url, index, project, None), bool(index_url))
 
 
-def _about(view: ProjectView) -> str:
+def _about(view: ProjectView, frames: Frames) -> str:
     tests = _newest_of_each(view.tested.get(view.latest, ())) if view.latest else ()
     if view.described is None and not tests:
-        return _about_frame().replace(_STAND_IN, escaped(view.page.name))
+        return frames.get("about", _nothing_but_a_name).replace(_STAND_IN, escaped(view.page.name))
     return _part("about", view, view.described, tests)
 
 
-@lru_cache(maxsize=1)
-def _about_frame() -> str:
+def _nothing_but_a_name() -> str:
     return _part("about", SimpleNamespace(page=SimpleNamespace(name=_STAND_IN)), None, ())
+
+
+def _contents(sections: Iterable[tuple[str, str, int, str]]) -> str:
+    """Return links to the sections of a page."""
+    rows = []
+    for anchor, title, count, _ in sections:
+        aside = f' <span class="aside">{count}</span>' if count else ""
+        rows.append(f'<li><a href="#{anchor}">{title}{aside}</a></li>\n')
+    return f'<nav class="contents" aria-label="On this page">\n<ul>\n{"".join(rows)}</ul>\n</nav>\n'
 
 
 def _newest_of_each(runs: Iterable[RunOfTests]) -> list[RunOfTests]:

@@ -159,7 +159,7 @@ def _changed_files(
 
 
 def _differing_facts(before: File, after: File) -> Iterator[tuple[str, object, object]]:
-    old, new = before.model_dump(by_alias=True), after.model_dump(by_alias=True)
+    old, new = before.data(), after.data()
     for key in old:
         if old[key] != new[key]:
             one, other = old[key], new[key]

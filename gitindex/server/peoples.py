@@ -64,7 +64,7 @@ def index(revision: Revision, served: ServedIndex, gathered: Gathered) -> Made:
     gathered.keep_newest()
     rows = {row.name: people.project_row(row) for row in gathered.rows}
     view = index_view(revision.snapshot, served, len(rows), tuple(gathered.entries), serves_mirror=True)
-    return Made(people.index(view, rows), revision.list_identity(served))
+    return Made(people.index(view, people.rows_of(rows)), revision.list_identity(served))
 
 
 def feed(revision: Revision, served: ServedIndex, gathered: Gathered) -> Made:

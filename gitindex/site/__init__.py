@@ -24,6 +24,8 @@ from gitindex.overview import Gathered, index_view, landing_view
 from gitindex.pages import Links
 from gitindex.parallel import in_shares, shares_for
 from gitindex.render import people
+from gitindex.render.frames import Frames
+from gitindex.render.people import Rows
 from gitindex.resolve import project_names
 from gitindex.served import ServedIndex, open_index, reserved_names
 from gitindex.site.memory import Listed, SiteMemory
@@ -149,6 +151,7 @@ class _Rendering:
     _known: Mapping[IndexName, Listed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._frames = Frames(self._memory.frame)
         self._store = self._store_of(self._snapshot)
 
     def _store_of(self, snapshot: Snapshot) -> Store | None:
@@ -184,7 +187,7 @@ class _Rendering:
         for path, data in extras.items():
             self._folder.write(path, data)
         removed = self._folder.remove_others() if plan.old is None else self._remove(plan)
-        self._memory.finish(renderer, options, revision, lists, self._carried)
+        self._memory.finish(renderer, options, revision, lists, carried=self._carried, frames=self._frames.made)
         projects = len({name for work in plan.stages for name in work.names})
         return Report(self._folder.written, self._folder.unchanged, removed, projects, plan.since)
 
@@ -263,7 +266,7 @@ class _Rendering:
             return self._memory.history(places, name, HISTORY_LENGTH) if self._past else ()
 
         def write_share(share: int, shares: int) -> _Done:
-            writer = ProjectWriter(self._snapshot, self._links, folder, self._store, history)
+            writer = ProjectWriter(self._snapshot, self._links, folder, self._store, history, frames=self._frames)
             writer.notices = self._notices
             mine = names[share::shares]
             for done, name in enumerate(mine):
@@ -273,33 +276,36 @@ class _Rendering:
                     if name in work.names:
                         writer.write(work, name)
             gathered = [work.gathered for work in plan.stages]
-            return _Done(gathered, folder.produced, folder.folders, folder.written, folder.unchanged, writer.needs)
+            counts = folder.written, folder.unchanged
+            return _Done(gathered, folder.produced, folder.folders, *counts, writer.needs, self._frames.made)
 
         # The connections to an object store do not outlive a fork.
         shares = 1 if self._storage is not None else shares_for(len(names))
         for done in in_shares(write_share, shares):
             done.put_into(plan.stages, folder)
             self._memory.note_needs(done.needs)
+            self._frames.made |= done.frames
         kept = {served.name for served in _open_indexes(self._snapshot, self._wanted)[0]} if plan.old else set()
         lists = {name: listed for name, listed in self._known.items() if name in kept}
         for work in plan.stages:
             work.add_known()
-            lists[work.name] = write_lists(self._snapshot, work, folder, self._rows(work), self._notices)
+            lists[work.name] = write_lists(
+                self._snapshot, work, folder, *self._rows(work), frames=self._frames, notices=self._notices
+            )
         return lists
 
-    def _rows(self, work: StageWork) -> dict[ProjectName, str]:
-        """Return the rows of the page of a stage: those that are there, and those that were made anew."""
-        if work.is_whole or work.known is None:
-            return made_rows(work)
-        page = self._folder.read(f"{work.name}/index.html")
-        if digest_of(page) != work.known.page or not is_feed_right(work):
+    def _rows(self, work: StageWork) -> tuple[Rows, Collection[ProjectName] | None]:
+        """Return the rows of the page of a stage, and the projects that have one; ``None`` where these are as before.
+
+        The rows are those that are there, and those that were made anew.
+        """
+        if not work.is_whole and work.known is not None:
+            page = self._folder.read(f"{work.name}/index.html")
+            if digest_of(page) == work.known.page and is_feed_right(work):
+                return _rows_of_update(work, page)
             regather(self._snapshot, work, self._links)
-            return made_rows(work)
-        rows = {name: row for name, row in people.read_rows(page).items() if name not in work.names}
-        new = made_rows(work)
-        if new.keys() - rows.keys():
-            return dict(sorted({**rows, **new}.items()))
-        return rows | new
+        rows = made_rows(work)
+        return people.rows_of(rows), rows
 
     def _write_others(self, plan: _Plan, lists: Mapping[IndexName, Listed]) -> None:
         snapshot, folder = self._snapshot, self._folder
@@ -307,7 +313,7 @@ class _Rendering:
             shown = index_view(snapshot, mirror, 0)
             if self._notices is not None:
                 shown = replace(shown, notice=self._notices.of_index(mirror.name, folder.has_page))
-            folder.write(f"{mirror.name}/index.html", people.index(shown, {}))
+            folder.write(f"{mirror.name}/index.html", people.index(shown, people.rows_of({}), self._frames))
         counts = {name: listed.projects for name, listed in lists.items()}
         before = {name: listed.projects for name, listed in self._known.items()}
         if plan.found is None or plan.found.users or plan.found.definitions or counts != before:
@@ -362,6 +368,7 @@ class _Done(NamedTuple):
     written: int
     unchanged: int
     needs: dict[ProjectName, set[ProjectName]]
+    frames: dict[str, str]
 
     def put_into(self, stages: Sequence[StageWork], folder: OutputFolder) -> None:
         """Add it to what is known of the whole."""
@@ -373,6 +380,19 @@ class _Done(NamedTuple):
         folder.folders |= self.folders
         folder.written += self.written
         folder.unchanged += self.unchanged
+
+
+_FEW = 10
+"""So many rows are put into a page without reading the others."""
+
+
+def _rows_of_update(work: StageWork, page: bytes) -> tuple[Rows, Collection[ProjectName] | None]:
+    new = made_rows(work)
+    if len(new) == len(work.names) <= _FEW and not work.concerns_quarantined and (rows := people.with_rows(page, new)):
+        return rows, None
+    others = {name: row for name, row in people.read_rows(page).items() if name not in work.names}
+    listed = dict(sorted({**others, **new}.items()))
+    return people.rows_of(listed), listed
 
 
 def _gone(old: Snapshot, found: Touched, works: Sequence[StageWork]) -> set[ProjectName]:

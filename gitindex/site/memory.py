@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gitindex.carried import NOTHING, Carried, Identities
@@ -18,7 +19,7 @@ from gitindex.errors import CannotRunError
 from gitindex.names import IndexName, ProjectName, UserName
 from gitindex.views import FeedEntry, HistoryEntry, ProjectEvent
 
-_FORM = 2
+_FORM = 3
 """Counts up when the tables change."""
 _TABLES = """
 create table made (key text primary key, value text) without rowid;
@@ -26,6 +27,7 @@ create table lists (place text primary key, value text) without rowid;
 create table carried (place text, project text, identity text, primary key (place, project)) without rowid;
 create table copies (path text primary key) without rowid;
 create table events (project text, at integer, place text, value text, primary key (project, at, place)) without rowid;
+create table frames (key text primary key, value text) without rowid;
 create table needs (need text, project text, primary key (need, project)) without rowid;
 """
 
@@ -82,6 +84,11 @@ class SiteMemory:
         identities = {(_index_name(place), ProjectName(project)): identity for place, project, identity in found}
         return identities, frozenset(path for (path,) in self._open().execute("select path from copies"))
 
+    def frame(self, key: str) -> str | None:
+        """Return the frame of a key, where one is kept."""
+        found = self._open().execute("select value from frames where key = ?", (key,)).fetchone()
+        return found[0] if found else None
+
     def begin(self, *, afresh: bool) -> None:
         """Note that the site is being changed: until :meth:`finish`, what is remembered of it does not count.
 
@@ -108,9 +115,11 @@ class SiteMemory:
         options: str,
         revision: str | None,
         lists: Mapping[IndexName, Listed],
+        *,
         carried: Carried = NOTHING,
+        frames: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Remember a whole site; of one without a *revision*, no update can be made.
+        """Remember a whole site, with new *frames* of its pages; of one without a *revision*, no update can be made.
 
         Raises:
             CannotRunError: it cannot be written.
@@ -120,6 +129,7 @@ class SiteMemory:
         try:
             with self._open() as database:
                 database.executemany("replace into made values (?, ?)", made.items())
+                database.executemany("replace into frames values (?, ?)", sorted(frames.items()))
                 database.execute("delete from lists")
                 rows = ((str(name), json.dumps(_listed_json(listed))) for name, listed in lists.items())
                 database.executemany("insert into lists values (?, ?)", rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +22,7 @@ from gitindex.overview import (
 )
 from gitindex.pages import Links, ProjectList, ProjectPage, joined, project_page
 from gitindex.render import feed, machine, people, project as project_html
+from gitindex.render.frames import Frames
 from gitindex.resolve import Step, project_names, walk
 from gitindex.served import ServedIndex, is_known, reserved_names
 from gitindex.site.memory import Listed
@@ -57,6 +58,12 @@ class StageWork:
         """The name of the stage."""
         return self.served.name
 
+    @property
+    def concerns_quarantined(self) -> bool:
+        """Whether one of its projects is quarantined, or was."""
+        was = self.known.quarantined if self.known is not None else frozenset()
+        return not was.isdisjoint(self.names) or any(row.status == "quarantined" for row in self.gathered.rows)
+
     def add_known(self) -> None:
         """Add what is remembered of projects that were not looked at."""
         if self.known is not None and not self.is_whole:
@@ -90,12 +97,15 @@ class ProjectWriter:
         folder: OutputFolder,
         store: Store | None,
         history: History,
+        *,
+        frames: Frames,
     ) -> None:
         self._snapshot = snapshot
         self._links = links
         self._folder = folder
         self._store = store
         self._history = history
+        self._frames = frames
         self.notices: Notices | None = None
         """What pages say of the change that they preview, where they do."""
         self._reserved = frozenset(reserved_names(snapshot))
@@ -135,7 +145,7 @@ class ProjectWriter:
             )
             if self.notices is not None:
                 view = replace(view, notice=self.notices.of_project(index, name))
-            self._folder.write(f"{index}/project/{name}/index.html", project_html.project(view))
+            self._folder.write(f"{index}/project/{name}/index.html", project_html.project(view, self._frames))
             work.gathered.add_project(name, page, index)
 
     def _page(
@@ -180,34 +190,41 @@ def write_lists(
     snapshot: Snapshot,
     work: StageWork,
     folder: OutputFolder,
-    rows: Mapping[ProjectName, str],
+    rows: people.Rows,
+    names: Collection[ProjectName] | None,
+    *,
+    frames: Frames,
     notices: Notices | None = None,
 ) -> Listed:
-    """Write the lists of a stage, its page for people with these *rows*, and its feed; return what they are made of."""
+    """Write the lists of a stage, its page for people with these *rows*, and its feed; return what they are made of.
+
+    *names* are the projects that have a row, ``None`` where these are as before.
+    """
     name = work.name
-    status = {row.name: row.status for row in work.gathered.rows}
-    quarantined = frozenset(project for project, marker in status.items() if marker == "quarantined")
+    quarantined = frozenset(row.name for row in work.gathered.rows if row.status == "quarantined")
     if work.known is not None and not work.is_whole:
         quarantined |= work.known.quarantined - work.names
-    if _lists_others(work, rows, quarantined):
-        projects = ProjectList(tuple(sorted((rows.keys() | work.carried.keys()) - quarantined)))
+    if names is not None and _lists_others(work, names, quarantined):
+        projects = ProjectList(tuple(sorted({*names, *work.carried} - quarantined)))
         folder.write(f"{name}/simple/index.html", machine.list_html(projects))
         folder.write(f"{name}/simple/index.json", machine.list_json(projects))
     entries = tuple(work.gathered.entries)
-    view = index_view(snapshot, work.served, len(rows), entries)
+    projects_listed = len(names) if names is not None else work.known.projects if work.known else 0
+    view = index_view(snapshot, work.served, projects_listed, entries)
     if notices is not None:
         view = replace(view, notice=notices.of_index(name, folder.has_page))
-    page = people.index(view, rows)
+    page = people.index(view, rows, frames)
     folder.write(f"{name}/index.html", page)
     folder.write(f"{name}/feed.xml", feed.feed(feed_view(snapshot, work.served.index, work.gathered)))
-    return Listed(len(rows), quarantined, entries, digest_of(page))
+    return Listed(projects_listed, quarantined, entries, digest_of(page))
 
 
-def _lists_others(work: StageWork, rows: Mapping[ProjectName, str], quarantined: frozenset[ProjectName]) -> bool:
+def _lists_others(work: StageWork, names: Collection[ProjectName], quarantined: frozenset[ProjectName]) -> bool:
     """Tell whether the simple list has other names than it had."""
     if work.is_whole or work.known is None:
         return True
-    return len(rows) != work.known.projects or quarantined != work.known.quarantined or bool(work.names - rows.keys())
+    is_other = len(names) != work.known.projects or quarantined != work.known.quarantined
+    return is_other or bool(work.names.difference(names))
 
 
 def made_rows(work: StageWork) -> dict[ProjectName, str]:

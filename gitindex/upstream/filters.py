@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gitindex import layout
 from gitindex.errors import CannotRunError
@@ -112,12 +112,12 @@ class Filters:
         for key, name_in in (("allow", _name_in), ("deny", _name_in), ("mirror_min_age_exempt", normalize)):
             for entry in getattr(self.mirror, key) or ():
                 said.setdefault(name_in(entry), {}).setdefault(key, []).append(entry)
-        nothing = {"allow": None if self.mirror.allow is None else (), "deny": (), "mirror_min_age_exempt": ()}
-        of_all = self.mirror.model_copy(update=nothing)
-        return {
-            name: replace(self, mirror=of_all.model_copy(update={key: tuple(entries) for key, entries in own.items()}))
-            for name, own in said.items()
+        allow = None if self.mirror.allow is None else ()
+        of_all = replace(self.mirror, allow=allow, deny=(), mirror_min_age_exempt=())
+        its: dict[ProjectName, dict[str, Any]] = {
+            name: {key: tuple(entries) for key, entries in own.items()} for name, own in said.items()
         }
+        return {name: replace(self, mirror=replace(of_all, **own)) for name, own in its.items()}
 
     def is_delayed(self, name: ProjectName) -> bool:
         """Tell whether `mirror_min_age` hides what is new of a project."""

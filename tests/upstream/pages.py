@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gitindex.documents import adapter
 from gitindex.model import Mirror
 from gitindex.names import IndexName, ProjectName, UserName
 from gitindex.upstream.client import Upstreams
@@ -42,7 +43,7 @@ class Clock:
 
 
 def mirror_of(url: str, **settings: Any) -> Upstream:
-    return Upstream(NAME, Mirror.model_validate({"type": "mirror", "mirror_url": url, **settings}))
+    return Upstream(NAME, adapter(Mirror).validate_python({"type": "mirror", "mirror_url": url, **settings}))
 
 
 def entry(filename: str, **stated: Any) -> dict[str, Any]:
