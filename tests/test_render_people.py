@@ -297,9 +297,9 @@ def test_mirror_page_says_what_it_shows() -> None:
 
 
 def test_rows_are_laid_out_later_where_there_are_many_only() -> None:
-    few, many = (parsed(index_page(replace(INDEX, projects=number))) for number in (200, 201))
-    assert few.find(".//table[@id='projects']").get("class") == "projects"
-    assert many.find(".//table[@id='projects']").get("class") == "projects many"
+    for number, kind in ((200, "projects"), (201, "projects many")):
+        tables = parsed(index_page(replace(INDEX, projects=number))).findall(".//table[@id='projects']")
+        assert [table.get("class") for table in tables] == [kind]
 
 
 def assert_harmless(html: bytes) -> None:

@@ -143,8 +143,8 @@ def run(
                 progress=progress,
             )
     if as_json:
-        said = {**report._asdict(), "refused": str(report.refused) if report.refused else None}
-        answer = {"to": str(location), "revision": revision, "dry_run": dry_run, **said, "notes": notes}
+        facts = {**report._asdict(), "refused": str(report.refused) if report.refused else None}
+        answer = {"to": str(location), "revision": revision, "dry_run": dry_run, **facts, "notes": notes}
         print(json.dumps(answer, indent=2))
     else:
         for line in _told(report, str(location), revision, dry_run=dry_run):
