@@ -477,6 +477,8 @@ def test_store_that_does_not_do_it_is_one_line(run: Run, bucket: str, monkeypatc
     assert unreachable.code == 3
     assert "cannot be reached" in unreachable.err
     assert "AWS_ENDPOINT_URL" in unreachable.err
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "false")
+    assert "allow one without TLS: AWS_ALLOW_HTTP=true" in run("publish", "--to", bucket).err
     assert unreachable.err.count("\n") == 1
 
 
