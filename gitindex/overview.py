@@ -181,6 +181,7 @@ def index_view(
     assert definition is not None  # noqa: S101
     is_stage = isinstance(definition, Stage)
     acl = definition.acl_upload if isinstance(definition, Stage) else ()
+    mirror = definition if isinstance(definition, Mirror) else None
     return IndexView(
         snapshot.settings.site.title,
         index.name,
@@ -191,12 +192,15 @@ def index_view(
         index.bases,
         tuple(step.name for step in order),
         tuple(acl if acl is not None else (index.name.user,)) if is_stage else (),
-        definition.mirror_url or "" if isinstance(definition, Mirror) else "",
+        mirror.mirror_url or "" if mirror else "",
         projects,
         newest[:NEWEST],
         _index_url(snapshot, index.name),
         serves_mirror,
         tuple(Inheritance(i.name, "mirror" if i.is_mirror else "stage", i.is_volatile, i.bases) for i in order),
+        mirror.allow if mirror else None,
+        mirror.deny if mirror else (),
+        mirror.mirror_min_age or "" if mirror else "",
     )
 
 

@@ -111,7 +111,7 @@ def run(
         carried = NOTHING
         if carry or vendor_files or (host is not None and _hosts()[host].carries):
             place = cache or cache_folder(repository.git_directory, repository.folder)
-            carried, said = _carried(snapshot, names, out, place, copies=vendor_files)
+            carried, said = carried_by(snapshot, names, out, place, copies=vendor_files)
             notes = (*notes, *said)
         lfs = repository.git_directory / "lfs" / "objects"
         past = Past(repository, snapshot.name if is_revision else repository.head())
@@ -206,7 +206,7 @@ def _beyond(out: Path, host: str, limits: Limits) -> Iterator[str]:
         yield f"{name} has {sizes[largest]:,} bytes, and {host} takes files of {limits.largest:,}: keep it elsewhere"
 
 
-def _carried(
+def carried_by(
     snapshot: Snapshot, wanted: Collection[IndexName], out: Path, cache: Path, *, copies: bool
 ) -> tuple[Carried, tuple[str, ...]]:
     """Return what mirrors have for the site, with *copies* of its files in it, and what there is to say of it.

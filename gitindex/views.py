@@ -124,6 +124,7 @@ class IndexView:
     uploaders: tuple[str, ...]
     """Users and ``:groups`` of ``acl_upload``."""
     mirror_url: str
+    """What a mirror shows; empty: PyPI."""
     projects: int
     """How many rows it has."""
     newest: tuple[FeedEntry, ...]
@@ -134,6 +135,12 @@ class IndexView:
     """Whether a mirror has simple pages of its own here; a site of files leaves them to its host's fallback."""
     inherits: tuple[Inheritance, ...] = ()
     """The indexes of the resolution order, each with what it inherits itself."""
+    allows: tuple[str, ...] | None = None
+    """All that a mirror shows of its upstream, as requirements; ``None``: all that there is."""
+    denies: tuple[str, ...] = ()
+    """What a mirror does not show."""
+    min_age: str = ""
+    """How old a file must be before a mirror shows it, such as ``7d``; empty: any."""
     notice: Notice | None = None
 
 

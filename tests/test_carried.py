@@ -313,6 +313,22 @@ def test_copies_are_checked_linked_and_not_fetched_again(run: Run, tmp_path: Pat
     ]
 
 
+def test_publish_brings_what_mirrors_allow(run: Run, tmp_path: Path, upstream: Host) -> None:
+    offer(upstream, "django", "1.0")
+    repository, target = curated(tmp_path, upstream, "django"), tmp_path / "target"
+    publish = ("-C", str(repository.path), "publish", "--to", f"file://{target}", "--json")
+    assert run(*publish, "--carry").code == 0
+    page = json.loads((target / "emilie/prod/simple/django/index.json").read_text())
+    assert page["files"][0]["url"].startswith(upstream.url)
+    assert run(*publish, "--vendor-files").code == 0
+    page = json.loads((target / "emilie/prod/simple/django/index.json").read_text())
+    copy = (target / "emilie/prod/simple/django" / page["files"][0]["url"]).resolve()
+    assert hashlib.sha256(copy.read_bytes()).hexdigest() == page["files"][0]["hashes"]["sha256"]
+    gone = run(*publish)
+    assert gone.code == 1
+    assert "of indexes that are non-volatile: emilie/prod/simple/django/index.html" in gone.err
+
+
 @pytest.mark.parametrize(
     ("stated", "message"),
     [

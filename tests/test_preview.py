@@ -151,6 +151,14 @@ def world() -> Content:
             id="a release of a base is new for all that inherit it",
         ),
         pytest.param(
+            lambda c: (
+                c.release("emilie/prod", "beta", "2.0"),
+                c.statements("emilie/prod", "beta", yanked={"2.0": "late"}),
+            ),
+            [f"beta, in {ALL}", "  + 2.0 is new from emilie/prod (1 file), yanked: late"],
+            id="a release is new, and yanked already",
+        ),
+        pytest.param(
             lambda c: c.statements("emilie/prod", "beta", yanked={"1.0": "broken"}),
             [f"beta, in {ALL}", "  - 1.0 is yanked: broken"],
             id="a yank",

@@ -284,6 +284,24 @@ def test_mirror_page_links_to_what_is_served_only() -> None:
     assert {"simple/", "simple/index.json", "feed.xml"} <= set(served)
 
 
+def test_mirror_page_says_what_it_shows() -> None:
+    said = text_of(parsed(index_page(replace(MIRROR, mirror_url=""))))
+    assert "Shows Index PyPI" in said
+    assert not any(word in said for word in ("Only", "Never", "old"))
+    many = tuple(f"dependency-{number}" for number in range(22))
+    filtered = replace(MIRROR, allows=many, denies=("<b>",), min_age="7d")
+    said = text_of(parsed(index_page(filtered)))
+    assert "Only dependency-0, dependency-1," in said
+    assert "dependency-19 and 2 more Never <b> Files at least 7d old" in said
+    assert "Only nothing" in text_of(parsed(index_page(replace(MIRROR, allows=()))))
+
+
+def test_rows_are_laid_out_later_where_there_are_many_only() -> None:
+    for number, kind in ((200, "projects"), (201, "projects many")):
+        tables = parsed(index_page(replace(INDEX, projects=number))).findall(".//table[@id='projects']")
+        assert [table.get("class") for table in tables] == [kind]
+
+
 def assert_harmless(html: bytes) -> None:
     tree = parsed(html)
     attributes = {

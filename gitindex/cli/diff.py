@@ -31,12 +31,12 @@ def diff(
     base: Annotated[
         str | None,
         typer.Argument(
-            metavar="[BASE]",
+            metavar="BASE",
             help="What is published; by default what HEAD shares with the protected branch of origin, else HEAD.",
         ),
     ] = None,
     head: Annotated[
-        str | None, typer.Argument(metavar="[HEAD]", help="What would be; by default the working tree.")
+        str | None, typer.Argument(metavar="HEAD", help="What would be; by default the working tree.")
     ] = None,
     staged: Annotated[
         bool, typer.Option("--staged", help="Compare what is staged: what the next commit holds.")

@@ -57,7 +57,7 @@ def pre_receive(
 
 def audit(
     ctx: typer.Context,
-    revision: Annotated[str, typer.Argument(metavar="[REV]", help="The end of the history.")] = "HEAD",
+    revision: Annotated[str, typer.Argument(metavar="REV", help="The end of the history.")] = "HEAD",
     since: Annotated[
         str | None, typer.Option("--since", metavar="REV", help="Take the state of this commit for granted.")
     ] = None,

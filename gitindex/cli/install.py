@@ -20,7 +20,7 @@ def install(
     ctx: typer.Context,
     index: IndexOption,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="-- ARGUMENTS…", help="What pip install gets, as it is.")
+        list[str] | None, typer.Argument(metavar="-- ARGUMENTS", help="What pip install gets, as it is.")
     ] = None,
     rev: Annotated[
         str | None, typer.Option("--rev", metavar="REV", help="The revision; by default the working tree.")

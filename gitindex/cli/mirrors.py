@@ -36,7 +36,7 @@ def lock(
             help="A pylock.toml, a uv.lock or a requirements file; may be given several times.",
         ),
     ],
-    name: Annotated[str, typer.Argument(metavar="[USER/INDEX]", help="The mirror.")] = "root/pypi",
+    name: Annotated[str, typer.Argument(metavar="USER/INDEX", help="The mirror.")] = "root/pypi",
     registry: Annotated[
         list[str] | None,
         typer.Option(

@@ -31,7 +31,7 @@ index = typer.Typer(
 _UserName = Annotated[str, typer.Argument(metavar="NAME", help="The user.")]
 _IndexName = Annotated[str, typer.Argument(metavar="USER/INDEX", help="The index.")]
 _Settings = Annotated[
-    list[str], typer.Argument(metavar="KEY=VALUE…", help="Settings: key=value, key+=value, key-=value.")
+    list[str], typer.Argument(metavar="KEY=VALUE", help="Settings: key=value, key+=value, key-=value.")
 ]
 
 
@@ -106,7 +106,7 @@ def create_index(
     ctx: typer.Context,
     name: _IndexName,
     settings: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="More settings of index.toml.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="More settings of index.toml.")
     ] = None,
     base: Annotated[
         list[str] | None,
@@ -166,7 +166,7 @@ def create_index(
 @index.command("list")
 def list_indexes(
     ctx: typer.Context,
-    owner: Annotated[str | None, typer.Argument(metavar="[USER]", help="Only the indexes of this user.")] = None,
+    owner: Annotated[str | None, typer.Argument(metavar="USER", help="Only the indexes of this user.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the indexes."""

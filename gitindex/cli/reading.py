@@ -21,7 +21,7 @@ from gitindex.snapshot import Index, Snapshot
 def list_(
     ctx: typer.Context,
     index: IndexOption,
-    project: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="List the files of this project.")] = None,
+    project: Annotated[str | None, typer.Argument(metavar="PROJECT", help="List the files of this project.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the projects of an index, or the files of a project.
@@ -100,9 +100,9 @@ def _must_be_there(index: Index, project: ProjectName, steps: tuple[Step, ...]) 
 def show(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[USER | USER/INDEX]", help="A user or an index; all users by default.")
+        str | None, typer.Argument(metavar="USER | USER/INDEX", help="A user or an index; all users by default.")
     ] = None,
-    project: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="A project of the index.")] = None,
+    project: Annotated[str | None, typer.Argument(metavar="PROJECT", help="A project of the index.")] = None,
     as_json: JsonOption = True,
 ) -> None:
     """Show users, an index or a project as JSON.

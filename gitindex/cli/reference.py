@@ -19,7 +19,7 @@ from gitindex.rules import RULES
 
 
 def rule(
-    code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="The rule to explain, such as GI205.")] = None,
+    code: Annotated[str | None, typer.Argument(metavar="CODE", help="The rule to explain, such as GI205.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the rules, or explain one."""

@@ -29,7 +29,7 @@ _File = Annotated[str | None, typer.Option("--file", metavar="FILENAME", help="O
 
 def upload(
     ctx: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Wheels (.whl) and sdists (.tar.gz).")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Wheels (.whl) and sdists (.tar.gz).")],
     index: IndexOption,
     commit: CommitOption = False,
     as_json: JsonOption = False,

@@ -28,7 +28,7 @@ from gitindex.write import carry_out
 def init(
     ctx: typer.Context,
     directory: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="The folder; the current one by default.")
+        Path | None, typer.Argument(metavar="DIR", help="The folder; the current one by default.")
     ] = None,
     user: Annotated[
         str | None,

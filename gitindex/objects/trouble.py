@@ -52,9 +52,13 @@ def trouble(location: Location, path: str, error: Exception) -> CannotRunError:
         said = name or (status[1].strip() if status else "permission denied")
         return CannotRunError(f"{place}: is not allowed ({said})", help=_CREDENTIALS[location.scheme])
     if "HTTP error" in said:
+        words = _words(said.rpartition("HTTP error:")[2])
+        if words == "builder error" and location.scheme == "s3":
+            # What the library says of an address that it may not or cannot ask; no request was made.
+            wanted = "write it as https://…, or allow one without TLS: AWS_ALLOW_HTTP=true"
+            return CannotRunError(f"{location}: AWS_ENDPOINT_URL is no address of https", help=wanted)
         return CannotRunError(
-            f"{location}: cannot be reached: {_words(said.rpartition('HTTP error:')[2])}",
-            help=f"see {_ENDPOINTS[location.scheme]}, and try again",
+            f"{location}: cannot be reached: {words}", help=f"see {_ENDPOINTS[location.scheme]}, and try again"
         )
     if status:
         said = f"{status[1].strip()}{f' ({name})' if name else ''}"

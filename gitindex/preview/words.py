@@ -224,22 +224,31 @@ def release_line(release: ReleaseDifference) -> Line:
     still = f", though {release.origin} has it" if release.origin else ""
     match release.kind:
         case "new":
-            return Line("new", release.version, f"is new{origin}{files}")
+            return Line("new", release.version, f"is new{origin}{files}{_yank(release)}")
         case "shown":
-            return Line("new", release.version, f"is visible now{origin}{files}")
+            return Line("new", release.version, f"is visible now{origin}{files}{_yank(release)}")
         case "removed":
             return Line("gone", release.version, f"is removed{origin}{files}")
         case "hidden":
             return Line("gone", release.version, f"is not visible any more{files}{still}")
         case "yanked":
-            reasons = dict.fromkeys(file.yanked or "no reason given" for file in release.files)
-            return Line("gone", release.version, f"is yanked: {'; '.join(reasons)}")
+            return Line("gone", release.version, f"is yanked: {_reasons(release)}")
         case "unyanked":
             return Line("new", release.version, "is not yanked any more")
         case "changed":
             told = [_file(file) for file in release.files[:_TOLD]]
             more = [f"{len(release.files) - _TOLD:,} more files"] if len(release.files) > _TOLD else []
             return Line(_file_mark(release), release.version, "; ".join(told + more))
+
+
+def _reasons(release: ReleaseDifference) -> str:
+    return "; ".join(dict.fromkeys(file.yanked or "no reason given" for file in release.files))
+
+
+def _yank(release: ReleaseDifference) -> str:
+    """Return what to say of a release that comes with a yank of all of it."""
+    is_yanked = bool(release.files) and all(file.yanked is not None for file in release.files)
+    return f", yanked: {_reasons(release)}" if is_yanked else ""
 
 
 def _file_mark(release: ReleaseDifference) -> Mark:

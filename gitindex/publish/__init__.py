@@ -42,6 +42,8 @@ class Report(NamedTuple):
     """The commit whose site was there."""
     resumed: bool = False
     """Whether a publish was continued that had been broken off."""
+    refused: WouldUndoError | None = None
+    """Why a publish would not do what a dry run tells."""
 
 
 class Wanted(NamedTuple):
@@ -85,7 +87,7 @@ def publish(
         progress: Is told how many objects are done, and how many there are.
 
     Raises:
-        WouldUndoError: it would undo what is there; nothing was written.
+        WouldUndoError: it would undo what is there; nothing was written. A dry run reports what would be removed.
         HeldError: another publish is under way.
         BadRecordError: the record at the target is none.
         CannotRunError: the store does not do it; what was done is remembered, and no link is broken.
@@ -107,8 +109,13 @@ def publish(
     grouped = plan(known, files, lambda path: objects.size(path) is not None)
     steps = [step for group in grouped for step in group]
     lasting = {*wanted.lasting, *(last.lasting if last else ())}
-    check_removals(steps, lasting, max_delete)
     report = _report(steps, wanted.files, last)
+    try:
+        check_removals(steps, lasting, max_delete)
+    except WouldUndoError as error:
+        if dry_run:
+            return report._replace(refused=error)
+        raise
     whole = last if last is not None and last.state == "published" else None
     if dry_run or (whole is not None and not steps and whole.revision == wanted.revision):
         return report

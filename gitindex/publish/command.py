@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gitindex import atomic, layout
 from gitindex.cachefolder import cache_folder
+from gitindex.carried import NOTHING
 from gitindex.errors import NotThereError, UsageError
 from gitindex.git import Past, Repository
 from gitindex.hosts import HOSTS
@@ -20,7 +21,7 @@ from gitindex.objects import Location, Objects, StoredObjects, read_location
 from gitindex.publish import JOBS, Report, Wanted, publish
 from gitindex.publish.folder import read_site
 from gitindex.publish.planning import WouldUndoError
-from gitindex.rendering import alone, check_place, check_storage, index_name, of_host, storage_of
+from gitindex.rendering import alone, carried_by, check_place, check_storage, index_name, of_host, storage_of
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import render
@@ -39,6 +40,16 @@ OPTIONS = (
     Option("rev", "--rev", "The revision; by default HEAD.", "REV"),
     Option("index", "--index", "Only this index; may be given several times.", "USER/INDEX", is_repeated=True),
     Option("host", "--host", "Publish what this host needs too, as docs/hosts.md lists them.", "NAME"),
+    Option("carry", "--carry", "Publish the pages of what mirrors allow too."),
+    Option("vendor_files", "--vendor-files", "Publish what mirrors allow too, pages and files."),
+    Option(
+        "cache",
+        "--cache",
+        "The folder for pages of upstreams; by default one of the user's cache folder.",
+        "DIR",
+        Path,
+        variable="GITINDEX_CACHE",
+    ),
     Option("site", "--site", "The folder to render to; by default one in your cache.", "DIR", Path),
     Option("max_delete", "--max-delete", "How many objects may be removed.", "NUMBER", int, least=0),
     Option("force", "--force", "Publish whatever is there, and whoever is publishing."),
@@ -59,6 +70,9 @@ def run(
     rev: str | None = None,
     index: list[str] | None = None,
     host: str | None = None,
+    carry: bool = False,
+    vendor_files: bool = False,
+    cache: Path | None = None,
     site: Path | None = None,
     max_delete: int | None = None,
     force: bool = False,
@@ -95,6 +109,11 @@ def run(
     check_storage(snapshot, out)
     _check_apart(location, out)
     with alone(state, str(location)), alone(out, str(out)):
+        carried = NOTHING
+        if carry or vendor_files:
+            place = cache or cache_folder(repository.git_directory, repository.folder)
+            carried, said = carried_by(snapshot, names, out, place, copies=vendor_files)
+            notes = (*notes, *said)
         past = Past(repository, revision)
         lfs = repository.git_directory / "lfs" / "objects"
         with progress_of("projects") as progress:
@@ -105,6 +124,7 @@ def run(
                 lfs_objects=lfs,
                 progress=progress,
                 extras=extras,
+                carried=carried,
                 past=past,
                 storage=storage_of(snapshot),
                 full=full,
@@ -125,13 +145,16 @@ def run(
                 progress=progress,
             )
     if as_json:
-        answer = {"to": str(location), "revision": revision, "dry_run": dry_run, **report._asdict(), "notes": notes}
+        facts = {**report._asdict(), "refused": str(report.refused) if report.refused else None}
+        answer = {"to": str(location), "revision": revision, "dry_run": dry_run, **facts, "notes": notes}
         print(json.dumps(answer, indent=2))
     else:
         for line in _told(report, str(location), revision, dry_run=dry_run):
             print(printable(line))
         for note in notes:
             print(printable(f"note: {note}"))
+    if report.refused is not None:
+        raise report.refused
     return 0
 
 

@@ -58,17 +58,17 @@ def check_removals(steps: Iterable[Step], lasting: Collection[str], most: int | 
     gone = [path for path, entry in steps if entry is None]
     if most is not None:
         if len(gone) > most:
-            raise _too_much(gone, f"more than --max-delete {most:,}")
+            raise _too_much(gone, f"more than --max-delete {most:,}", len(gone))
         return
     prefixes = tuple(f"{index}/" for index in lasting)
     kept = [path for path in gone if path.startswith(prefixes)] if prefixes else []
     if kept:
-        raise _too_much(kept, "of indexes that are non-volatile")
+        raise _too_much(kept, "of indexes that are non-volatile", len(gone))
 
 
-def _too_much(paths: list[str], why: str) -> WouldUndoError:
+def _too_much(paths: list[str], why: str, needed: int) -> WouldUndoError:
     shown = ", ".join(paths[:_SHOWN]) + (", …" if len(paths) > _SHOWN else "")
     return WouldUndoError(
         f"{len(paths):,} objects would be removed, {why}: {shown}",
-        help=f"see what with --dry-run; where it is meant: --max-delete {len(paths)}",
+        help=f"see what with --dry-run; where it is meant: --max-delete {needed}",
     )

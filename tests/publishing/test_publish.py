@@ -192,9 +192,13 @@ def test_pages_of_nonvolatile_indexes_are_removed_only_where_it_is_said(site: Si
     site.render(after)
     with pytest.raises(
         WouldUndoError, match=r"of indexes that are non-volatile: emilie/prod/project/alpha/index\.html"
-    ):
+    ) as refused:
         site.publish(target)
-    gone = len(site.publish(target, max_delete=100, dry_run=True).removed)
+    planned = site.publish(target, dry_run=True)
+    assert str(planned.refused) == str(refused.value)
+    gone = len(planned.removed)
+    assert str(refused.value).endswith(f"--max-delete {gone}")
+    assert site.publish(target, max_delete=100, dry_run=True) == planned._replace(refused=None)
     with pytest.raises(WouldUndoError, match=rf"more than --max-delete {gone - 1}:.*--max-delete {gone}"):
         site.publish(target, max_delete=gone - 1)
     with pytest.raises(WouldUndoError):
@@ -359,6 +363,20 @@ def test_command_publishes_head_and_says_what_it_did(repo: IndexRepository, run:
     assert "nothing differs" in run("publish", "--to", target).out
 
 
+def test_dry_run_lists_what_a_publish_would_refuse(repo: IndexRepository, run: Run, target: str) -> None:
+    run("publish", "--to", target)
+    (repo.root / "indexes/emilie/prod/index.toml").unlink()
+    repo.git("rm", "-r", "--quiet", "indexes/emilie/prod/alpha")
+    repo.git("commit", "--quiet", "--all", "--message", "Take emilie/prod away")
+    told = run("publish", "--to", target, "--dry-run")
+    assert told.code == 1
+    assert "Would remove emilie/prod/" in told.out
+    assert "objects would be removed" in told.err
+    answer = json.loads(run("publish", "--to", target, "--dry-run", "--json").out)
+    assert answer["refused"].endswith(f"--max-delete {len(answer['removed'])}")
+    assert run("publish", "--to", target, "--max-delete", str(len(answer["removed"]))).code == 0
+
+
 @pytest.mark.usefixtures("repo")
 def test_host_that_brings_its_own_sites_is_refused(run: Run, target: str) -> None:
     told = run("publish", "--to", target, "--host", "github-pages")
@@ -459,6 +477,8 @@ def test_store_that_does_not_do_it_is_one_line(run: Run, bucket: str, monkeypatc
     assert unreachable.code == 3
     assert "cannot be reached" in unreachable.err
     assert "AWS_ENDPOINT_URL" in unreachable.err
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "false")
+    assert "allow one without TLS: AWS_ALLOW_HTTP=true" in run("publish", "--to", bucket).err
     assert unreachable.err.count("\n") == 1
 
 
