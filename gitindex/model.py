@@ -94,6 +94,17 @@ class Policy(Model):
     ignore: Names = Field(default=(), description="Codes of warnings that are not reported; errors cannot be ignored.")
 
 
+class Forge(Model):
+    """Where changes are proposed; where it is not said, the host of the remote tells."""
+
+    type: Literal["github", "gitlab", "gitea"] | None = Field(
+        default=None, description="How a pull request is opened; `gitea` is Forgejo's way too."
+    )
+    url: PublicUrl = Field(
+        default="", description="The forge's address for people, where that is not `https://` and the remote's host."
+    )
+
+
 class ReservedNames(Model):
     """Names that are ours even before a release exists."""
 
@@ -123,6 +134,7 @@ class Settings(Model):
     storage: Storage = Field(default_factory=Storage)
     groups: dict[str, Names] = Field(default_factory=dict, description="Groups of users, named `:group` in an ACL.")
     policy: Policy = Field(default_factory=Policy)
+    forge: Forge = Field(default_factory=Forge)
     names: ReservedNames = Field(default_factory=ReservedNames)
     waivers: tuple[Waiver, ...] = Field(
         default=(), max_length=100, description="Warnings that are accepted; in force once they are in the base."

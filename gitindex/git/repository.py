@@ -29,6 +29,7 @@ from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
 if TYPE_CHECKING:
     from gitindex.git.blobs import Blobs
+    from gitindex.git.proposals import Proposals
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
@@ -265,6 +266,13 @@ class Repository:
     def origin(self) -> Origin:
         """What is published, as far as it was fetched."""
         return Origin(self)
+
+    @cached_property
+    def proposals(self) -> Proposals:
+        """What is proposed to the remote, on branches of its own."""
+        from gitindex.git.proposals import Proposals  # noqa: PLC0415 - most runs propose nothing
+
+        return Proposals(self, self._git)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
