@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gitindex.check import today
 from gitindex.cli import Place
 from gitindex.cli.common import JsonOption
 from gitindex.cli.output import print_json, say
 from gitindex.errors import CannotRunError, UsageError
+from gitindex.git import Repository
 
 if TYPE_CHECKING:
     from gitindex.forge.github import GitHub
@@ -28,6 +30,11 @@ forge = typer.Typer(
 _LARGEST = 1 << 20
 
 _Number = Annotated[int, typer.Option("--number", metavar="N", min=1, help="The pull request, or the issue.")]
+_Branch = Annotated[
+    str | None, typer.Option("--branch", metavar="OWNER:BRANCH", help="The branch of the pull request.")
+]
+_Head = Annotated[str | None, typer.Option("--expect-head", metavar="SHA", help="The commit that it ends with.")]
+_NONE = {"number": None, "url": None, "outcome": "none"}
 _Marker = Annotated[
     str | None, typer.Option("--marker", metavar="NAME", help="By which it is found again: hidden at its end.")
 ]
@@ -43,17 +50,33 @@ class Method(StrEnum):
 @forge.command("comment")
 def comment(
     ctx: typer.Context,
-    number: _Number,
     body_file: Annotated[Path, typer.Option("--body-file", metavar="FILE", help="The Markdown; - is standard input.")],
+    number: Annotated[
+        int | None, typer.Option("--number", metavar="N", min=1, help="The pull request, or the issue.")
+    ] = None,
+    branch: _Branch = None,
+    expect_head: _Head = None,
     marker: _Marker = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a comment, or edit the one that was written before."""
+    """Write a comment, or edit the one that was written before.
+
+    A pull request is named by its number, or by its branch and the commit that it ends with.
+    """
     from gitindex.forge.github import check_marker
 
     name = check_marker(marker or "comment")
+    if (number is None) == (branch is None) or (branch is None) != (expect_head is None):
+        raise UsageError("say what to comment on", help="give --number, or --branch and --expect-head")
     body = _body(body_file)
-    made = _client(ctx).comment(number, body, name)
+    client = _client(ctx)
+    if branch is not None:
+        pull = client.pull_of(branch, str(expect_head))
+        if pull is None:
+            _tell(_NONE, f"No open pull request of {branch} ends with {expect_head}: nothing to say.", as_json=as_json)
+            return
+        number = pull.number
+    made = client.comment(int(number or 0), body, name)
     _tell(made._asdict(), f"Comment {made.outcome}: {made.url}", as_json=as_json)
 
 
@@ -89,7 +112,40 @@ def issue(
         told = closed._asdict() | {"outcome": "closed"}
         _tell(told, f"Issue {closed.number} closed: {closed.url}", as_json=as_json)
     else:
-        _tell({"number": None, "url": None, "outcome": "none"}, "No such issue is open.", as_json=as_json)
+        _tell(_NONE, "No such issue is open.", as_json=as_json)
+
+
+@forge.command("automerge")
+def automerge(
+    ctx: typer.Context,
+    branch: Annotated[str, typer.Option("--branch", metavar="OWNER:BRANCH", help="The branch of the pull request.")],
+    expect_head: Annotated[str, typer.Option("--expect-head", metavar="SHA", help="The commit that it ends with.")],
+    method: Annotated[Method, typer.Option("--method", help="How it is merged.")] = Method.MERGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Merge a pull request that only adds releases, by somebody who may release them; leave all others to people.
+
+    It is judged as a merge into the protected branch of origin, with the rights of whoever opened it; a warning leaves
+    it to people as well. What has to be checked besides is for the forge to demand.
+    """
+    from gitindex.forge.judging import reason_to_leave
+
+    place: Place = ctx.obj
+    repository = Repository.open(place.directory, place.folder)
+    client = _client(ctx)
+    pull = client.pull_of(branch, expect_head)
+    if pull is None:
+        _tell(_NONE, f"No open pull request of {branch} ends with {expect_head}: nothing to merge.", as_json=as_json)
+        return
+    repository.fetch(expect_head)
+    reason = reason_to_leave(repository, pull, expect_head, today())
+    if reason is not None:
+        told = {"number": pull.number, "commit": None, "outcome": "left", "reason": reason}
+        _tell(told, f"Pull request {pull.number} is left to people: {reason}", as_json=as_json)
+        return
+    made = client.merge(pull.number, expect_head, str(method))
+    told = {"number": pull.number, "commit": made.commit, "outcome": "merged", "reason": None}
+    _tell(told, f"Pull request {pull.number} merged: {made.commit}", as_json=as_json)
 
 
 @forge.command("merge")
@@ -113,7 +169,6 @@ def _client(ctx: typer.Context) -> GitHub:
     """Return a client for the repository that the environment names, else for the remote of the one that is here."""
     from gitindex.forge.github import client
     from gitindex.forge.remotes import read_remote
-    from gitindex.git import Repository
 
     if os.environ.get("GITHUB_REPOSITORY") and os.environ.get("GITHUB_API_URL"):
         return client(None)

@@ -114,6 +114,17 @@ def _token(host: str, *, is_stated: bool) -> Token | None:
     return Token(value, "gh") if said.returncode == 0 and value else None
 
 
+class Pull(NamedTuple):
+    """An open pull request."""
+
+    number: int
+    author: str
+    """The login of whoever opened it."""
+    target: str
+    """The branch that it is to be merged into."""
+    is_draft: bool
+
+
 class GitHub:
     """A repository at GitHub, as the owner of a token sees it."""
 
@@ -146,6 +157,24 @@ class GitHub:
 
         return self._api.settle(step)
 
+    def pull_of(self, branch: str, expected: str) -> Pull | None:
+        """Return the open pull request of a branch (``owner:name``) whose head is the *expected* commit.
+
+        Raises:
+            UsageError: that is no branch, or no whole commit id.
+            CannotRunError: GitHub does not answer, or refuses.
+
+        """
+        owner, _, name = branch.partition(":")
+        if not owner or not name:
+            raise UsageError(f"{branch!r} names no branch", help="write it as owner:branch")
+        _check_commit(expected)
+        for found in self._listed(f"{self._root}/pulls", {"state": "open", "head": branch}):
+            if (_at(found, "head", "ref"), _at(found, "head", "sha")) == (name, expected):
+                login, target = _at(found, "user", "login"), _at(found, "base", "ref")
+                return Pull(_number(found), str(login), str(target), is_draft=found.get("draft") is True)
+        return None
+
     def merge(self, number: int, expected: str, method: str) -> Merge:
         """Merge a pull request whose head is the *expected* commit.
 
@@ -155,8 +184,7 @@ class GitHub:
             CannotRunError: GitHub does not answer, or does not merge it.
 
         """
-        if not _COMMIT.fullmatch(expected):
-            raise UsageError(f"{expected!r} is no whole commit id", help="see: git rev-parse")
+        _check_commit(expected)
 
         def step() -> Merge:
             pull = self._api.ask("GET", f"{self._root}/pulls/{number}").value
@@ -294,6 +322,11 @@ class GitHub:
         if same:
             return Made(_number(found, number), _address(found), "unchanged")
         return _made(self._api.ask("PATCH", path, value=wanted), "updated", number)
+
+
+def _check_commit(text: str) -> None:
+    if not _COMMIT.fullmatch(text):
+        raise UsageError(f"{text!r} is no whole commit id", help="see: git rev-parse")
 
 
 def default_marker(title: str) -> str:

@@ -334,6 +334,31 @@ class Repository:
         conflicts = (p.removeprefix(prefix) if p.startswith(prefix) else f"/{p}" for p in merge.conflicts)
         return Snapshot(self._subfolder(root), theirs), tuple(conflicts)
 
+    def brought(self, ours: str, theirs: str) -> list[str]:
+        """Return the paths that a merge of *theirs* into *ours* brings a change of, whole repository, sorted.
+
+        They are below the index repository's folder; one elsewhere starts with `/`.
+
+        Raises:
+            CannotRunError: the two share no history.
+
+        """
+        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z")
+        listed = ask_git(self.own_directory, "diff", *options, f"{ours}...{theirs}", "--").out
+        prefix = f"{self.folder}/" if self.folder else ""
+        paths = filter(None, listed.split("\0"))
+        return [path.removeprefix(prefix) if path.startswith(prefix) else f"/{path}" for path in paths]
+
+    def fetch(self, commit: str) -> None:
+        """Bring a commit from origin, which no branch there may have; nothing is checked out.
+
+        Raises:
+            CannotRunError: the remote does not answer, or does not give it.
+
+        """
+        place = self.own_directory if self.is_bare else self.top
+        run_git(place, "fetch", "--quiet", "--no-tags", "origin", commit, environment={"GIT_TERMINAL_PROMPT": "0"})
+
     def prepare_merges(self) -> None:
         """Make the folder that merges need, before there are forks: none of them would remove its own."""
         _ = self._merger

@@ -1,0 +1,399 @@
+"""The workflows of GitHub Actions, GitLab and Gitea: linted by who knows them, and each of their steps run for real."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gitindex.edits.workflows import ACTIONS, WORKFLOWS, caller, for_gitea, for_gitlab, reusable, whole
+from tests.actions import Job, Step, artifacts, checkout, read_workflow
+from tests.repositories import IndexRepository, make_repository, small_content
+
+PROJECT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+SOURCE = f"example/gitindex@{'a' * 40}"
+ALL = frozenset({"sarif", "pages", "store"})
+INPUTS: Mapping[str, Any] = {"requirement": "gitindex", "folder": "", "sarif": False, "to": ""}
+OF_INDEXES = [name for name, workflow in WORKFLOWS.items() if workflow.on]
+
+
+def texts() -> dict[str, str]:
+    """Return every workflow in every form, by a name for its file."""
+    found = {f"{name}.yml": reusable(name) for name in WORKFLOWS}
+    for name in OF_INDEXES:
+        found[f"whole-{name}.yml"] = whole(name, branch="main", chosen=ALL, requirement="gitindex==0.1.0", to="s3://x")
+        found[f"lean-{name}.yml"] = whole(name, branch="main", requirement="gitindex==0.1.0")
+        found[f"caller-{name}.yml"] = caller(name, SOURCE, branch="main", requirement="gitindex==0.1.0", folder="a b")
+    return found
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workflows")
+    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+    target = folder / ".github" / "workflows"
+    target.mkdir(parents=True)
+    for name, text in texts().items():
+        (target / name).write_text(text)
+    return target
+
+
+def test_workflows_of_this_project_are_made_of_their_templates() -> None:
+    for name in WORKFLOWS:
+        assert (PROJECT / ".github" / "workflows" / f"{name}.yml").read_text("utf-8") == reusable(name), (
+            "run: make workflows"
+        )
+
+
+def test_actionlint_has_nothing_to_say(written: Path) -> None:
+    paths = [*sorted(written.iterdir()), *sorted((PROJECT / ".github" / "workflows").iterdir())]
+    done = subprocess.run([BIN / "actionlint", *paths], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_zizmor_has_nothing_to_say(written: Path) -> None:
+    command = [BIN / "zizmor", "--offline", "--pedantic", "--no-progress", "--format", "json"]
+    done = subprocess.run(
+        [*command, written, PROJECT / ".github" / "workflows"], capture_output=True, text=True, check=False
+    )
+    assert json.loads(done.stdout) == [], done.stdout
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("name", "text"), texts().items(), ids=texts())
+def test_workflow_takes_no_more_than_it_needs(name: str, text: str) -> None:
+    assert "<<" not in text
+    workflow = read_workflow(text)
+    assert workflow["permissions"] == {}
+    used = re.findall(r"uses: (\S+?)@(\S+)", text)
+    for action, commit in used:
+        assert re.fullmatch("[0-9a-f]{40}", commit), f"{action} is not at a commit"
+        assert action in ACTIONS or name.startswith("caller-")
+    for job in workflow["jobs"].values():
+        assert "permissions" in job
+        for step in job.get("steps", ()):
+            assert "${{" not in step.get("run", ""), "an expression in a script is a hole"
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_caller_grants_what_the_jobs_take(name: str) -> None:
+    workflow = read_workflow(reusable(name))
+    taken: dict[str, str] = {}
+    for job in workflow["jobs"].values():
+        for right, level in job["permissions"].items():
+            taken[right] = max(level, taken.get(right, ""))
+    assert taken == WORKFLOWS[name].rights
+    assert set(workflow["on"]["workflow_call"]["inputs"]) == set(WORKFLOWS[name].inputs)
+    if WORKFLOWS[name].on:
+        called = read_workflow(caller(name, SOURCE, branch="main", requirement="gitindex"))
+        (job,) = called["jobs"].values()
+        assert job["permissions"] == taken
+        assert job["uses"] == f"example/gitindex/.github/workflows/{name}.yml@{'a' * 40}"
+
+
+def test_odd_folder_and_branch_stay_words() -> None:
+    text = whole("publish-index", branch='rel"ease', folder='a "b" $(c)', requirement="gitindex", chosen=ALL)
+    workflow = read_workflow(text)
+    assert workflow["on"]["push"]["branches"] == ['rel"ease']
+    steps = workflow["jobs"]["audit"]["steps"]
+    assert steps[-1]["env"]["FOLDER"] == 'a "b" $(c)'
+
+
+def test_pipelines_of_gitlab_are_what_its_schema_says(tmp_path: Path) -> None:
+    path = tmp_path / ".gitlab-ci.yml"
+    path.write_text(for_gitlab(requirement="gitindex==0.1.0", folder="packages"))
+    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+# Each step, run for real.
+
+
+class Scene:
+    """A remote with what is published, a pull request to it, and the workflows of an index repository."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        content = small_content(site={"url": "https://packages.example.org/"})
+        content.user("bob", email="bob@example.org", identities=["github:bob"])
+        content.user("emilie", email="emilie@example.org", admin=True, identities=["github:emilie"])
+        content.release("emilie/prod", "table-print", "1.0")
+        self.work = make_repository(folder / "work", content)
+        self.remote = IndexRepository(folder / "remote.git")
+        self.remote.path.mkdir()
+        self.remote.git("init", "--quiet", "--bare", "--initial-branch", "main")
+        self.remote.git("config", "uploadpack.allowAnySHA1InWant", "true")
+        self.work.git("remote", "add", "origin", str(self.remote.path))
+        self.work.git("push", "--quiet", "origin", "main")
+        self.content = content
+        self.jobs = 0
+
+    def propose(self, branch: str = "release") -> str:
+        """Commit what is in the working tree to a branch of the remote, and return the commit."""
+        self.work.git("checkout", "--quiet", "-B", branch, "origin/main")
+        commit = self.work.commit("Propose")
+        self.work.git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
+        return commit
+
+    def merge_commit(self, head: str) -> str:
+        """Make the merge commit that GitHub makes of a pull request, and return its name there."""
+        self.work.git("checkout", "--quiet", "--detach", "origin/main")
+        self.work.git("merge", "--quiet", "--no-ff", "--message", "Merge", head)
+        self.work.git("push", "--quiet", "--force", "origin", "HEAD:refs/pull/1/merge", f"{head}:refs/pull/1/head")
+        return "refs/pull/1/merge"
+
+    def job(
+        self, workflow: Mapping[str, Any], name: str, github: Mapping[str, Any], default: str = "main", **more: Any
+    ) -> Job:
+        self.jobs += 1
+        contexts = {"github": github, "inputs": INPUTS, "vars": {}, **more.pop("contexts", {})}
+        actions = {
+            "actions/checkout": checkout(self.remote.path, default),
+            "actions/setup-python": lambda _inputs, _job: None,
+            **artifacts(self.folder / "shelf"),
+        }
+        environment = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **more.pop("environment", {})}
+        return Job(workflow, name, self.folder / f"job{self.jobs}", contexts, actions, environment)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def pull_request(head: str, author: str = "emilie") -> dict[str, Any]:
+    """Return what GitHub says of a pull request."""
+    pull = {"number": 1, "head": {"sha": head, "repo": {"fork": False}}, "user": {"login": author}}
+    return {
+        "event_name": "pull_request",
+        "base_ref": "main",
+        "sha": "0" * 40,
+        "ref": "refs/pull/1/merge",
+        "event": {"pull_request": pull},
+    }
+
+
+def codes(steps: list[Step]) -> dict[str, int]:
+    return {step.name: step.code for step in steps}
+
+
+def both(name: str) -> list[Any]:
+    """Return a workflow as it is called, and as it stands in an index repository."""
+    values = {"requirement": "gitindex", "folder": ""}
+    return [
+        pytest.param(read_workflow(reusable(name)), id="reusable"),
+        pytest.param(read_workflow(whole(name, branch="main", chosen=ALL, **values)), id="whole"),
+    ]
+
+
+@pytest.mark.parametrize("workflow", both("validate-index"))
+def test_release_is_validated_as_the_merge_would_have_it(scene: Scene, workflow: Mapping[str, Any]) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    head = scene.propose()
+    job = scene.job(workflow, "validate", pull_request(head))
+    steps = job.run()
+    assert codes(steps) == {"Install gitindex": 0, "Validate what the merge would give": 0}, steps
+    assert steps[-1].out.startswith("Valid: ")
+    assert job.summary.read_text().startswith("### gitindex: valid")
+    shelf = json.loads((scene.folder / "shelf/index-findings/findings.sarif").read_text())
+    assert shelf["runs"][0]["results"] == []
+
+
+@pytest.mark.parametrize("workflow", both("validate-index"))
+def test_destructive_pull_request_is_refused_with_annotations(scene: Scene, workflow: Mapping[str, Any]) -> None:
+    (scene.work.path / "indexes/emilie/prod/table-print/1.0.json").unlink()
+    head = scene.propose()
+    job = scene.job(workflow, "validate", pull_request(head))
+    steps = job.run()
+    assert codes(steps) == {"Install gitindex": 0, "Validate what the merge would give": 1}
+    assert "::error file=indexes/emilie/prod/table-print,title=gitindex GI202::" in steps[-1].out
+    assert "GI202" in job.summary.read_text()
+    shelf = json.loads((scene.folder / "shelf/index-findings/findings.sarif").read_text())
+    assert "GI202" in {result["ruleId"] for result in shelf["runs"][0]["results"]}
+
+
+@pytest.mark.parametrize("workflow", both("validate-index"))
+def test_pull_request_of_somebody_without_rights_is_refused(scene: Scene, workflow: Mapping[str, Any]) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    job = scene.job(workflow, "validate", pull_request(scene.propose(), author="bob"))
+    steps = job.run()
+    assert steps[-1].code == 1
+    assert "GI301" in steps[-1].out
+
+
+@pytest.mark.parametrize("workflow", both("validate-index"))
+def test_merge_queue_is_validated_too(scene: Scene, workflow: Mapping[str, Any]) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    head = scene.propose("gh-readonly-queue/main/pr-1")
+    group = {"base_sha": scene.work.git("rev-parse", "origin/main"), "head_sha": head}
+    github = {"event_name": "merge_group", "sha": head, "ref": "x", "event": {"merge_group": group}}
+    steps = scene.job(workflow, "validate", github, default=head).run()
+    assert codes(steps) == {"Install gitindex": 0, "Validate what the merge queue would give": 0}, steps
+
+
+def test_alerts_are_shown_where_they_are_asked_for(scene: Scene) -> None:
+    workflow = read_workflow(reusable("validate-index"))
+    event = pull_request("0" * 40)
+    assert not scene.job(workflow, "code-scanning", event).is_wanted
+    wanted = {"inputs": {**INPUTS, "sarif": True}}
+    assert scene.job(workflow, "code-scanning", event, contexts=wanted).is_wanted
+    event["event"]["pull_request"]["head"]["repo"]["fork"] = True
+    assert not scene.job(workflow, "code-scanning", event, contexts=wanted).is_wanted
+
+
+@pytest.mark.parametrize("workflow", both("preview-index"))
+def test_preview_says_what_changes_and_pip_installs_from_it(
+    scene: Scene, workflow: Mapping[str, Any], tmp_path: Path
+) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    merged = scene.merge_commit(scene.propose())
+    job = scene.job(workflow, "preview", pull_request("x"), default=merged)
+    steps = job.run()
+    assert set(codes(steps).values()) == {0}, steps
+    comment = (scene.folder / "shelf/index-comment/comment.md").read_text()
+    assert "1.1" in comment
+    assert "table-print" in comment
+    assert job.summary.read_text() == comment
+    index = (scene.folder / "shelf/index-site/emilie/prod/simple").as_uri() + "/"
+    target = tmp_path / "installed"
+    pip = [BIN / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, "--isolated"]
+    subprocess.run([*pip, "--index-url", index, "table-print==1.1"], check=True)
+    assert (target / "table_print-1.1.dist-info").is_dir()
+
+
+@pytest.mark.parametrize("workflow", both("publish-index"))
+def test_protected_branch_is_audited_and_rendered_for_pages(scene: Scene, workflow: Mapping[str, Any]) -> None:
+    github = {"event_name": "push", "ref": "refs/heads/main", "event": {}}
+    steps = scene.job(workflow, "audit", github).run()
+    assert set(codes(steps).values()) == {0}, steps
+    job = scene.job(workflow, "render", github)
+    assert job.is_wanted
+    steps = job.run()
+    assert set(codes(steps).values()) == {0}, steps
+    assert (scene.folder / "shelf/pages/emilie/prod/simple/table-print/index.html").is_file()
+
+
+@pytest.mark.parametrize("workflow", both("publish-index"))
+def test_history_that_broke_a_promise_is_not_published(scene: Scene, workflow: Mapping[str, Any]) -> None:
+    (scene.work.path / "indexes/emilie/prod/table-print/1.0.json").unlink()
+    scene.work.commit("Break it")
+    scene.work.git("push", "--quiet", "origin", "main")
+    steps = scene.job(workflow, "audit", {"event_name": "push", "event": {}}).run()
+    assert codes(steps)["Prove that each promise was kept"] == 1
+
+
+def test_protected_branch_is_published_to_an_object_store(scene: Scene, tmp_path: Path) -> None:
+    target = (tmp_path / "bucket").as_uri()
+    (tmp_path / "bucket").mkdir()
+    reused = scene.job(
+        read_workflow(reusable("publish-index")), "store", {}, contexts={"inputs": {**INPUTS, "to": target}}
+    )
+    assert reused.is_wanted
+    text = whole("publish-index", branch="main", chosen=frozenset({"store"}), requirement="gitindex", to=target)
+    assert "pages" not in read_workflow(text)["jobs"]
+    for job in (reused, scene.job(read_workflow(text), "store", {})):
+        steps = job.run()
+        assert codes(steps) == {"Install gitindex": 0, "Publish": 0}, steps
+    assert (tmp_path / "bucket/emilie/prod/simple/table-print/index.html").is_file()
+
+
+def test_one_publish_at_a_time_and_none_is_cancelled() -> None:
+    workflow = read_workflow(reusable("publish-index"))
+    assert workflow["concurrency"] == {"group": "publish-index", "cancel-in-progress": False}
+    assert workflow["jobs"]["render"]["needs"] == "audit"
+    assert workflow["jobs"]["store"]["needs"] == "audit"
+
+
+def run_pipeline(name: str, clone: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the script of a job of GitLab in a clone, as its runner does: line by line, to the first that fails."""
+    pipelines = yaml.safe_load(for_gitlab(requirement="gitindex"))
+    job = pipelines[name]
+    lines = [*pipelines[".gitindex"]["before_script"], *job["script"]]
+    import os
+
+    return subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", "\n".join(lines)],
+        cwd=clone,
+        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PIP_NO_INDEX": "1"}
+        | {key: str(value) for key, value in pipelines["variables"].items()}
+        | dict(variables),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_pipelines_of_gitlab_run(scene: Scene, tmp_path: Path) -> None:
+    scene.content.user("emilie", email="emilie@example.org", admin=True, identities=["gitlab:emilie"])
+    scene.work.put(scene.content)
+    scene.work.commit("Know her at GitLab")
+    scene.work.git("push", "--quiet", "origin", "main")
+    base = scene.work.git("rev-parse", "HEAD")
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    head = scene.propose()
+    clone = tmp_path / "clone"
+    scene.work.git("clone", "--quiet", str(scene.remote.path), str(clone))
+    subprocess.run(["git", "-C", str(clone), "checkout", "--quiet", head], check=True)
+    variables = {
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
+        "CI_COMMIT_SHA": head,
+        "GITLAB_USER_LOGIN": "emilie",
+    }
+    done = run_pipeline("validate", clone, variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((clone / "gl-code-quality-report.json").read_text()) == []
+    refused = run_pipeline("validate", clone, {**variables, "GITLAB_USER_LOGIN": "mallory"})
+    assert (refused.returncode, "GI301" in refused.stdout) == (1, True)
+    done = run_pipeline("preview", clone, variables)
+    assert done.returncode == 0, done.stderr
+    assert "1.1" in (clone / "preview.md").read_text()
+    assert (clone / "site/emilie/prod/simple/table-print/index.html").is_file()
+    for name in ("pages", "verify"):
+        done = run_pipeline(name, clone, variables)
+        assert done.returncode == 0, done.stderr
+    assert (clone / "public/_redirects").is_file()
+    assert "all is well" in (clone / "report.md").read_text()
+
+
+@pytest.mark.parametrize("job_name", ["validate", "publish", "verify"])
+def test_workflow_of_gitea_runs(scene: Scene, tmp_path: Path, job_name: str) -> None:
+    scene.content.user("emilie", email="emilie@example.org", admin=True, identities=["gitea:emilie"])
+    scene.work.put(scene.content)
+    scene.work.commit("Know her at Gitea")
+    scene.work.git("push", "--quiet", "origin", "main")
+    base = scene.work.git("rev-parse", "HEAD")
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    event = pull_request(scene.propose())
+    event["event"]["pull_request"]["merge_base"] = base
+    (tmp_path / "bucket").mkdir()
+    github = {
+        "validate": event,
+        "publish": {"event_name": "push"},
+        "verify": {"event_name": "schedule"},
+    }[job_name]
+    variables = {"vars": {"GITINDEX_TARGET": (tmp_path / "bucket").as_uri()}, "secrets": {}}
+    workflow = read_workflow(for_gitea(branch="main", requirement="gitindex"))
+    job = scene.job(workflow, job_name, github, contexts=variables)
+    assert job.is_wanted
+    steps = job.run()
+    assert set(codes(steps).values()) == {0}, steps
+    if job_name == "publish":
+        assert (tmp_path / "bucket/emilie/prod/simple/table-print/index.html").is_file()
