@@ -42,7 +42,7 @@ _SECONDS = 600.0
 _FOLDERS = "gitindex-change-"
 _STALE = 24 * 3600.0
 """So long after it was made, nobody works in a temporary folder any more."""
-_SECRET = re.compile(r"(?<=://)[^/@\s]*@")
+_SECRET = re.compile(r"(?<=://)[^/\s]*@")
 # What somebody set up for a working tree must not act on the temporary one, nor on what is pushed.
 _PLAIN = tuple(
     word
@@ -129,9 +129,7 @@ class Proposals:
             CannotRunError: somebody else has a commit on it, or the remote does not give it.
 
         """
-        assert self._tips is not None  # noqa: S101
-        tip = self._tips.ours.get(branch)
-        if tip is None:
+        if self._tips is None or (tip := self._tips.ours.get(branch)) is None:
             return None
         self._bring(tip)
         for commit in self._repository.history.new_commits(tip, self._tips.protected):
@@ -201,21 +199,18 @@ class Proposals:
             raise
 
     def _push(self, commit: str, target: str, words: Sequence[str]) -> str:
-        for_files = self._push_large_files(commit, target)
-        if for_files:
-            sys.stderr.write(for_files)
+        self._push_large_files(commit, target)
         arguments = ("push", "--no-verify", "--no-follow-tags", "--porcelain", "--no-progress")
         answer = self._ask(*arguments, *words, NAME, f"{commit}:{target}", accepted=(0, 1, 128))
         if answer.code:
             raise _refusal(answer, target)
         return _without_secrets(answer.errors)
 
-    def _push_large_files(self, commit: str, target: str) -> str:
-        """Let Git LFS, whose hook is not run, push what the filter took out of the files."""
-        if not self._has_large_files(commit):
-            return ""
-        line = f"{target} {commit} {target} {'0' * len(commit)}\n"
-        return _without_secrets(self._ask("lfs", "pre-push", NAME, self.url, data=line).errors)
+    def _push_large_files(self, commit: str, target: str) -> None:
+        """Let Git LFS, whose hook is not run, push what its filter took out of the files."""
+        if self._has_large_files(commit):
+            line = f"{target} {commit} {target} {'0' * len(commit)}\n"
+            self._ask("lfs", "pre-push", NAME, self.url, data=line)
 
     def _has_large_files(self, commit: str) -> bool:
         made = self._git[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
