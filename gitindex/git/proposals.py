@@ -80,6 +80,8 @@ class Proposals:
         self._repository = repository
         self._git = git
         self._tips: Tips | None = None
+        self._with_pointers: set[str] = set()
+        """The commits made here whose files Git LFS has."""
 
     @property
     def branch(self) -> str:
@@ -162,10 +164,15 @@ class Proposals:
             with TemporaryDirectory(prefix=_FOLDERS, dir=self._repository.own_directory) as folder:
                 places = self._add(Path(folder), root, wanted)
             tree = self._tree(root, {**dict.fromkeys(wanted), **places})
+            has_pointers = any(self._is_pointer(oid) for _, oid in places.values())
         except (pygit2.GitError, KeyError, ValueError, OSError) as error:
             raise CannotRunError(f"the change cannot be committed: {reason(error)}") from None
         text = f"{message.rstrip()}\n\n{TRAILER}: {branch}\n"
-        return self._own("commit-tree", *self._signing(), "-p", base, "-F", "-", str(tree), data=text).out.strip()
+        words = ("commit-tree", *self._signing(), "-p", base, "-F", "-", str(tree))
+        commit = self._own(*words, data=text).out.strip()
+        if has_pointers:
+            self._with_pointers.add(commit)
+        return commit
 
     def push(self, commit: str, branch: str) -> str:
         """Push a commit to a branch, unless the branch moved since :meth:`published`; return what the remote said.
@@ -208,18 +215,14 @@ class Proposals:
 
     def _push_large_files(self, commit: str, target: str) -> None:
         """Let Git LFS, whose hook is not run, push what its filter took out of the files."""
-        if self._has_large_files(commit):
+        if commit in self._with_pointers:
             line = f"{target} {commit} {target} {'0' * len(commit)}\n"
             self._ask("lfs", "pre-push", NAME, self.url, data=line)
 
-    def _has_large_files(self, commit: str) -> bool:
-        made = self._git[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
-        for delta in self._git.diff(made.parents[0], made).deltas:
-            new = delta.new_file.id
-            is_small = delta.status_char() != "D" and self._git.odb.read_header(new)[1] < _LARGEST_POINTER
-            if is_small and self._git.odb.read(new)[1].startswith(_POINTER):
-                return True
-        return False
+    def _is_pointer(self, oid: pygit2.Oid) -> bool:
+        """Tell whether a blob is what Git LFS has in the place of a file."""
+        is_small = self._git.odb.read_header(oid)[1] < _LARGEST_POINTER
+        return is_small and self._git.odb.read(oid)[1].startswith(_POINTER)
 
     def _check_remote(self) -> None:
         if NAME not in self._repository.remotes:
