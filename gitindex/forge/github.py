@@ -63,7 +63,7 @@ def client_for(place: Place) -> GitHub | None:
 
     """
     url = os.environ.get("GITHUB_API_URL") or api_url(place)
-    found = _token(place.host, is_stated="GITHUB_API_URL" in os.environ)
+    found = _token(place.host, is_stated=bool(os.environ.get("GITHUB_API_URL")))
     return None if found is None else GitHub(url, place.path, found)
 
 

@@ -133,8 +133,8 @@ def _pushed(repository: Repository, change: _Change) -> Proposal:
 def _on_github(repository: Repository, change: _Change, place: Place, shown: Place) -> Proposal:
     from gitindex.forge import github  # noqa: PLC0415 - it asks over HTTP, the others do not
 
+    client = github.client_for(place)  # what is wrong with the token is said before something is pushed
     made = _pushed(repository, change)
-    client = github.client_for(place)
     if client is None:
         url = github.compare_url(shown, change.target, change.branch, change.title)
         return made._replace(url=url, remark=github.NO_TOKEN)

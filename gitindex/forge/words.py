@@ -35,8 +35,8 @@ def branch_name(text: str) -> str:
     name = re.sub(r"\.(?=\.|$)|\.lock(?=$)", "", name.replace("..", "."))[:_LONGEST_NAME].strip("-.")
     # A blank and the slash in the name of an index are read from the hyphens again, if there are no others.
     is_plain = words.replace(" ", "-").replace("/", "-") == name and text == words
-    if not is_plain or any("/" in word and "-" in word for word in words.split(" ")):
-        name = f"{name}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    if not name or not is_plain or any("/" in word and "-" in word for word in words.split(" ")):
+        name = f"{name}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
     return f"{PREFIX}{name}"
 
 

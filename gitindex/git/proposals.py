@@ -42,7 +42,7 @@ _SECONDS = 600.0
 _FOLDERS = "gitindex-change-"
 _STALE = 24 * 3600.0
 """So long after it was made, nobody works in a temporary folder any more."""
-_SECRET = re.compile(r"(?<=://)[^/@\s]*@")
+_SECRET = re.compile(r"(?<=://)[^/\s]*@")
 # What somebody set up for a working tree must not act on the temporary one, nor on what is pushed.
 _PLAIN = tuple(
     word
@@ -80,6 +80,8 @@ class Proposals:
         self._repository = repository
         self._git = git
         self._tips: Tips | None = None
+        self._with_pointers: set[str] = set()
+        """The commits made here whose files Git LFS has."""
 
     @property
     def branch(self) -> str:
@@ -129,9 +131,7 @@ class Proposals:
             CannotRunError: somebody else has a commit on it, or the remote does not give it.
 
         """
-        assert self._tips is not None  # noqa: S101
-        tip = self._tips.ours.get(branch)
-        if tip is None:
+        if self._tips is None or (tip := self._tips.ours.get(branch)) is None:
             return None
         self._bring(tip)
         for commit in self._repository.history.new_commits(tip, self._tips.protected):
@@ -164,10 +164,15 @@ class Proposals:
             with TemporaryDirectory(prefix=_FOLDERS, dir=self._repository.own_directory) as folder:
                 places = self._add(Path(folder), root, wanted)
             tree = self._tree(root, {**dict.fromkeys(wanted), **places})
+            has_pointers = any(self._is_pointer(oid) for _, oid in places.values())
         except (pygit2.GitError, KeyError, ValueError, OSError) as error:
             raise CannotRunError(f"the change cannot be committed: {reason(error)}") from None
         text = f"{message.rstrip()}\n\n{TRAILER}: {branch}\n"
-        return self._own("commit-tree", *self._signing(), "-p", base, "-F", "-", str(tree), data=text).out.strip()
+        words = ("commit-tree", *self._signing(), "-p", base, "-F", "-", str(tree))
+        commit = self._own(*words, data=text).out.strip()
+        if has_pointers:
+            self._with_pointers.add(commit)
+        return commit
 
     def push(self, commit: str, branch: str) -> str:
         """Push a commit to a branch, unless the branch moved since :meth:`published`; return what the remote said.
@@ -201,30 +206,23 @@ class Proposals:
             raise
 
     def _push(self, commit: str, target: str, words: Sequence[str]) -> str:
-        for_files = self._push_large_files(commit, target)
-        if for_files:
-            sys.stderr.write(for_files)
+        self._push_large_files(commit, target)
         arguments = ("push", "--no-verify", "--no-follow-tags", "--porcelain", "--no-progress")
         answer = self._ask(*arguments, *words, NAME, f"{commit}:{target}", accepted=(0, 1, 128))
         if answer.code:
             raise _refusal(answer, target)
         return _without_secrets(answer.errors)
 
-    def _push_large_files(self, commit: str, target: str) -> str:
-        """Let Git LFS, whose hook is not run, push what the filter took out of the files."""
-        if not self._has_large_files(commit):
-            return ""
-        line = f"{target} {commit} {target} {'0' * len(commit)}\n"
-        return _without_secrets(self._ask("lfs", "pre-push", NAME, self.url, data=line).errors)
+    def _push_large_files(self, commit: str, target: str) -> None:
+        """Let Git LFS, whose hook is not run, push what its filter took out of the files."""
+        if commit in self._with_pointers:
+            line = f"{target} {commit} {target} {'0' * len(commit)}\n"
+            self._ask("lfs", "pre-push", NAME, self.url, data=line)
 
-    def _has_large_files(self, commit: str) -> bool:
-        made = self._git[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
-        for delta in self._git.diff(made.parents[0], made).deltas:
-            new = delta.new_file.id
-            is_small = delta.status_char() != "D" and self._git.odb.read_header(new)[1] < _LARGEST_POINTER
-            if is_small and self._git.odb.read(new)[1].startswith(_POINTER):
-                return True
-        return False
+    def _is_pointer(self, oid: pygit2.Oid) -> bool:
+        """Tell whether a blob is what Git LFS has in the place of a file."""
+        is_small = self._git.odb.read_header(oid)[1] < _LARGEST_POINTER
+        return is_small and self._git.odb.read(oid)[1].startswith(_POINTER)
 
     def _check_remote(self) -> None:
         if NAME not in self._repository.remotes:
