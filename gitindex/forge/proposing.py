@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from gitindex import layout
 from gitindex.edits.plan import Plan
-from gitindex.errors import CannotRunError
+from gitindex.errors import CannotRunError, MovedError
 from gitindex.finding import Finding
 from gitindex.forge import gitea, gitlab, words
 from gitindex.forge.remotes import Kind, Place, forge_of, read_remote, shown_at
@@ -67,7 +67,15 @@ def propose(repository: Repository, base: Snapshot, plan: Plan, *, name: str, to
     """
     if not plan.changes:
         return Proposal(())
-    branch = words.branch_name(name)
+    try:
+        return _proposed(repository, base, plan, words.branch_name(name), today)
+    except MovedError:
+        # Perhaps the same command did it, somewhere else at the same time.
+        repository.proposals.published()
+        return _proposed(repository, base, plan, words.branch_name(name), today)
+
+
+def _proposed(repository: Repository, base: Snapshot, plan: Plan, branch: str, today: date | None) -> Proposal:
     proposals = repository.proposals
     pending = proposals.pending(branch)
     if pending is not None:

@@ -67,7 +67,7 @@ def _file_table(plan: Plan, base: Snapshot) -> str:
     files = list(_files(plan, base))
     if not files:
         return ""
-    rows = [f"| {what} | {code(file.filename)} | {_size(file)} | `{file.hashes.sha256}` |\n" for what, file in files]
+    rows = [f"| {what} | {_name(file)} | {file.size:,} | `{file.hashes.sha256}` |\n" for what, file in files]
     head = "| | File | Size | sha256 |\n| --- | --- | ---: | --- |\n"
     text = f"\n#### Files\n\n{head}{''.join(rows[:_LISTED])}"
     if left_out := len(rows) - _LISTED:
@@ -75,8 +75,9 @@ def _file_table(plan: Plan, base: Snapshot) -> str:
     return text
 
 
-def _size(file: File) -> str:
-    return f"{file.size:,}" if file.size is not None else ""
+def _name(file: File) -> str:
+    # A bar would end the cell, even where it stands in code.
+    return code(clipped(printable(file.filename), _LONGEST_LINE).replace("|", r"\x7c"))
 
 
 def _files(plan: Plan, base: Snapshot) -> Iterator[tuple[str, File]]:

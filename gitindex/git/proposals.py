@@ -57,6 +57,8 @@ _PLAIN = tuple(
     for word in ("-c", setting)
 )
 _FETCH = ("--quiet", "--no-tags", "--no-prune", "--no-auto-gc", "--no-write-fetch-head", "--no-recurse-submodules")
+_MOVED = ("stale info", "cannot lock ref", "incorrect old value")
+"""How git says that a branch is not where it was: on this side, and on the other."""
 _NO_OPTIONS = "does not support push options"
 
 Content = bytes | Path | None
@@ -344,7 +346,7 @@ def _write(target: Path, content: Content) -> None:
 def _refusal(answer: Answer, target: str) -> CannotRunError | MovedError:
     """Return the error that says why a push failed, in the server's own words where it has some."""
     errors = _without_secrets(answer.errors)
-    if "stale info" in answer.out + errors:
+    if any(words in answer.out + errors for words in _MOVED):
         return MovedError(f"{target.removeprefix(_HEADS)} of {NAME} was pushed by somebody else just now")
     said = [line.removeprefix("remote:").strip() for line in errors.splitlines() if line.startswith("remote:")]
     fatal = [line for line in errors.splitlines() if line.startswith(("fatal:", "error:", "ssh:"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,18 @@ def test_a_branch_that_moves_meanwhile_is_not_overwritten(clone: IndexRepository
     with pytest.raises(MovedError, match="pushed by somebody else just now"):
         opened.proposals.push(second, "gitindex/x")
     assert remote.git("rev-parse", "gitindex/x") == first
+
+
+def test_runs_at_the_same_time_are_not_in_each_others_way(clone: IndexRepository, remote: IndexRepository) -> None:
+    """Different ones each have their branch, and of two that are the same, the later one finds what is there."""
+    names = ["bob", "carol", "dora", "bob"]
+    words = [sys.executable, "-m", "gitindex", "user", "create"]
+    runs = [subprocess.Popen([*words, name, "--pr"], cwd=clone.root, stderr=subprocess.PIPE) for name in names]
+    errors = [process.communicate(timeout=120)[1].decode() for process in runs]
+    assert [process.returncode for process in runs] == [0, 0, 0, 0], errors
+    heads = remote.git("for-each-ref", "--format=%(refname:short)", "refs/heads/gitindex").splitlines()
+    assert heads == [f"gitindex/create-user-{name}" for name in ("bob", "carol", "dora")]
+    assert all(remote.git("rev-list", "--count", f"main..{head}") == "1" for head in heads)
 
 
 # What goes wrong
