@@ -41,6 +41,7 @@ class Job:
         name: str,
         folder: Path,
         contexts: Mapping[str, Any],
+        *,
         actions: Mapping[str, Action],
         environment: Mapping[str, str],
     ) -> None:
@@ -50,7 +51,7 @@ class Job:
         self.summary = folder / "summary.md"
         self.summary.touch()
         self.contexts = {"steps": {}, **contexts}
-        self._actions = actions
+        self.actions = dict(actions)
         self._environment = environment
         self.has_failed = False
 
@@ -70,7 +71,7 @@ class Job:
                 continue
             if "uses" in step:
                 action = step["uses"].partition("@")[0]
-                self._actions[action]({key: self.filled(value) for key, value in step.get("with", {}).items()}, self)
+                self.actions[action]({key: self.filled(value) for key, value in step.get("with", {}).items()}, self)
                 continue
             assert "${{" not in step["run"], "what an event says must not become a part of a script"
             code, out = self._shell(

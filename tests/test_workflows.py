@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import yaml
 
 from gitindex.edits.workflows import ACTIONS, WORKFLOWS, caller, for_gitea, for_gitlab, reusable, whole
 from tests.actions import Job, Step, artifacts, checkout, read_workflow
+from tests.forge.github import APP_TOKEN, REPOSITORY, TOKEN, GitHubServer, github_server
 from tests.repositories import IndexRepository, make_repository, small_content
 
 PROJECT = Path(__file__).parents[1]
@@ -55,14 +58,14 @@ def test_workflows_of_this_project_are_made_of_their_templates() -> None:
 
 def test_actionlint_has_nothing_to_say(written: Path) -> None:
     paths = [*sorted(written.iterdir()), *sorted((PROJECT / ".github" / "workflows").iterdir())]
-    done = subprocess.run([BIN / "actionlint", *paths], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(BIN / "actionlint"), *map(str, paths)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
 def test_zizmor_has_nothing_to_say(written: Path) -> None:
-    command = [BIN / "zizmor", "--offline", "--pedantic", "--no-progress", "--format", "json"]
+    command = [str(BIN / "zizmor"), "--offline", "--pedantic", "--no-progress", "--format", "json"]
     done = subprocess.run(
-        [*command, written, PROJECT / ".github" / "workflows"], capture_output=True, text=True, check=False
+        [*command, str(written), str(PROJECT / ".github" / "workflows")], capture_output=True, text=True, check=False
     )
     assert json.loads(done.stdout) == [], done.stdout
     assert done.returncode == 0, done.stderr
@@ -112,7 +115,7 @@ def test_odd_folder_and_branch_stay_words() -> None:
 def test_pipelines_of_gitlab_are_what_its_schema_says(tmp_path: Path) -> None:
     path = tmp_path / ".gitlab-ci.yml"
     path.write_text(for_gitlab(requirement="gitindex==0.1.0", folder="packages"))
-    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", path]
+    command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.gitlab-ci", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -164,7 +167,8 @@ class Scene:
             **artifacts(self.folder / "shelf"),
         }
         environment = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **more.pop("environment", {})}
-        return Job(workflow, name, self.folder / f"job{self.jobs}", contexts, actions, environment)
+        folder = self.folder / f"job{self.jobs}"
+        return Job(workflow, name, folder, contexts, actions=actions, environment=environment)
 
 
 @pytest.fixture
@@ -271,7 +275,7 @@ def test_preview_says_what_changes_and_pip_installs_from_it(
     assert job.summary.read_text() == comment
     index = (scene.folder / "shelf/index-site/emilie/prod/simple").as_uri() + "/"
     target = tmp_path / "installed"
-    pip = [BIN / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, "--isolated"]
+    pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), "--isolated"]
     subprocess.run([*pip, "--index-url", index, "table-print==1.1"], check=True)
     assert (target / "table_print-1.1.dist-info").is_dir()
 
@@ -319,13 +323,288 @@ def test_one_publish_at_a_time_and_none_is_cancelled() -> None:
     assert workflow["jobs"]["store"]["needs"] == "audit"
 
 
+# What tells people, and what merges: by GitHub's own description of its API.
+
+
+@pytest.fixture
+def github(scene: Scene) -> Iterator[GitHubServer]:
+    with github_server(scene.remote.path) as server:
+        yield server
+    assert server.problems == []
+
+
+def as_workflow(github: GitHubServer) -> dict[str, str]:
+    """Return what GitHub tells each step."""
+    return {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_SERVER_URL": "https://github.com"}
+
+
+def after(head: str, branch: str = "release", conclusion: str = "success") -> dict[str, Any]:
+    """Return what GitHub says of a workflow that has run for a pull request."""
+    run = {"id": 1, "event": "pull_request", "conclusion": conclusion, "head_sha": head, "head_branch": branch}
+    run["head_repository"] = {"owner": {"login": "emilie"}}
+    return {"token": APP_TOKEN, "event": {"workflow_run": run, "repository": {"default_branch": "main"}}}
+
+
+def open_pull(github: GitHubServer, branch: str, author: str = "emilie") -> dict[str, Any]:
+    """Open the pull request of a branch of the remote, by *author*."""
+    reply = github._open_pull((author, "User"), {"head": branch, "base": "main", "title": "Release", "body": ""})
+    assert reply.status == 201
+    pull = github.pulls[-1]
+    pull["draft"] = False
+    return pull
+
+
+@pytest.mark.parametrize("workflow", both("comment-index"))
+def test_preview_is_told_in_one_comment_that_edits_itself(
+    scene: Scene, workflow: Mapping[str, Any], github: GitHubServer
+) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    for text in ("first", "second"):
+        head = scene.propose()
+        if not github.pulls:
+            open_pull(github, "release")
+        scene.work.write("elsewhere.txt", text)
+        shelf = scene.folder / "shelf/index-comment"
+        shelf.mkdir(parents=True, exist_ok=True)
+        (shelf / "comment.md").write_text(f"### What changes: {text}\n")
+        job = scene.job(workflow, "comment", after(head), environment=as_workflow(github))
+        assert job.is_wanted
+        assert codes(job.run()) == {"Install gitindex": 0, "Comment": 0}
+        assert [comment["body"].splitlines()[0] for comment in github.comments] == [f"### What changes: {text}"]
+    stale = scene.job(workflow, "comment", after("f" * 40), environment=as_workflow(github))
+    assert codes(stale.run())["Comment"] == 0
+    assert len(github.comments) == 1
+    assert not scene.job(workflow, "comment", after(head, conclusion="failure")).is_wanted
+
+
+def automerged(scene: Scene, github: GitHubServer, head: str, workflow: Mapping[str, Any] | None = None) -> str:
+    """Run the workflow that merges, and return what it says."""
+    variables = {"vars": {"GITINDEX_AUTOMERGE": "true"}}
+    chosen = workflow or read_workflow(reusable("automerge-index"))
+    job = scene.job(chosen, "automerge", after(head), contexts=variables, environment=as_workflow(github))
+    assert job.is_wanted
+    steps = job.run()
+    assert set(codes(steps).values()) == {0}, steps
+    return steps[-1].out
+
+
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+@pytest.mark.parametrize("workflow", both("automerge-index"))
+def test_release_by_somebody_in_the_acl_is_merged(
+    scene: Scene, workflow: Mapping[str, Any], github: GitHubServer
+) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    head = scene.propose()
+    open_pull(github, "release")
+    assert "Pull request 1 merged" in automerged(scene, github, head, workflow)
+    assert scene.remote.git("rev-parse", "main") == head
+
+
+def _other_person(scene: Scene) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+
+
+def _yank(scene: Scene) -> None:
+    scene.content.statements("emilie/prod", "table-print", yanked={"1.0": "broken"})
+
+
+def _workflow(scene: Scene) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.write(".github/workflows/validate-index.yml", "on: push\n")
+
+
+def _definition(scene: Scene) -> None:
+    scene.content.stage("emilie/dev", volatile=True, bases=["root/pypi"])
+
+
+def _removal(scene: Scene) -> None:
+    path = scene.content.stored("emilie/prod", "table-print", "1.0")
+    del scene.content[path]
+    (scene.work.path / path).unlink()
+
+
+def _changed(scene: Scene) -> None:
+    path = "indexes/emilie/prod/table-print/1.0.json"
+    scene.content[path] = scene.content[path].replace(b'"name": "table-print"', b'"name": "Table-Print"')
+
+
+def _lower_version(scene: Scene) -> None:
+    scene.content.release("emilie/prod", "table-print", "0.9")
+
+
+LEFT: Mapping[str, tuple[Callable[[Scene], None], str, str]] = {
+    "somebody without rights": (_other_person, "bob", "GI301"),
+    "a yank": (_yank, "emilie", "it changes indexes/emilie/prod/table-print/project.toml"),
+    "a workflow beside it": (_workflow, "emilie", "it changes .github/workflows/validate-index.yml"),
+    "the definition of an index": (_definition, "emilie", "it changes indexes/emilie/dev/index.toml"),
+    "a stored file taken away": (_removal, "emilie", "it changes the stored file files/"),
+    "a released manifest changed": (_changed, "emilie", "it changes indexes/emilie/prod/table-print/1.0.json"),
+    "a warning": (_lower_version, "emilie", "GI405"),
+}
+
+
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+@pytest.mark.parametrize("what", LEFT)
+def test_everything_else_is_left_to_people(scene: Scene, github: GitHubServer, what: str) -> None:
+    change, author, reason = LEFT[what]
+    change(scene)
+    scene.work.put(scene.content)
+    head = scene.propose()
+    open_pull(github, "release", author)
+    before = scene.remote.git("rev-parse", "main")
+    said = automerged(scene, github, head)
+    assert "Pull request 1 is left to people" in said
+    assert reason in said
+    assert scene.remote.git("rev-parse", "main") == before
+
+
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+def test_draft_another_branch_and_another_head_are_left_to_people(scene: Scene, github: GitHubServer) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    head = scene.propose()
+    pull = open_pull(github, "release")
+    pull["draft"] = True
+    assert "it is a draft" in automerged(scene, github, head)
+    pull["draft"] = False
+    pull["base"]["ref"] = "old"
+    assert "it goes to old, and main is the protected branch" in automerged(scene, github, head)
+    assert "nothing to merge" in automerged(scene, github, "e" * 40)
+
+
+def test_nothing_is_merged_until_somebody_turns_it_on(scene: Scene) -> None:
+    workflow = read_workflow(reusable("automerge-index"))
+    assert not scene.job(workflow, "automerge", after("a" * 40)).is_wanted
+    off = {"vars": {"GITINDEX_AUTOMERGE": "false"}}
+    assert not scene.job(workflow, "automerge", after("a" * 40), contexts=off).is_wanted
+
+
+@pytest.mark.parametrize("workflow", both("verify-index"))
+def test_what_is_wrong_at_night_is_in_one_issue_that_is_closed_again(
+    scene: Scene, workflow: Mapping[str, Any], github: GitHubServer
+) -> None:
+    def night() -> dict[str, int]:
+        context = {"token": APP_TOKEN, "event_name": "schedule"}
+        return codes(scene.job(workflow, "verify", context, environment=as_workflow(github)).run())
+
+    read = "Read every file, and ask the upstreams"
+    assert night()[read] == 0
+    assert github.issues == []
+    stored = scene.content.stored("emilie/prod", "table-print", "1.0")
+    scene.work.write(stored, b"other bytes")
+    scene.work.commit("Damage it")
+    scene.work.git("push", "--quiet", "origin", "main")
+    for _ in range(2):
+        assert night()[read] == 1
+        (issue,) = github.issues
+        assert issue["state"] == "open"
+        assert "GI011" in issue["body"]
+    scene.work.put(scene.content)
+    scene.work.commit("Mend it")
+    scene.work.git("push", "--quiet", "origin", "main")
+    done = night()
+    # The audit still tells of the night when it was damaged: such a history is not mended by what comes after.
+    assert done[read] == 0
+    assert done["Prove that each promise was kept"] == 1
+    assert github.issues[0]["state"] == "open"
+
+
+def test_issue_is_closed_once_all_is_well(scene: Scene, github: GitHubServer) -> None:
+    workflow = read_workflow(reusable("verify-index"))
+    title = "The nightly check of the index failed"
+    run = gitindex("forge", "issue", "--title", title, "--body-file", "-", "--marker", "gitindex-verify")
+    done = subprocess.run(
+        run,
+        input="Something was wrong.\n",
+        text=True,
+        check=False,
+        env={**os.environ, **as_workflow(github), "GITHUB_TOKEN": APP_TOKEN},
+    )
+    assert done.returncode == 0
+    assert github.issues[0]["state"] == "open"
+    context = {"token": APP_TOKEN, "event_name": "schedule"}
+    steps = scene.job(workflow, "verify", context, environment=as_workflow(github)).run()
+    assert set(codes(steps).values()) == {0}, steps
+    assert github.issues[0]["state"] == "closed"
+
+
+def gitindex(*words: str) -> list[str]:
+    return [sys.executable, "-m", "gitindex", *words]
+
+
+BACKEND = """\
+import zipfile
+
+
+def build_wheel(folder, *_):
+    name = "table_print-2.0-py3-none-any.whl"
+    stem = "table_print-2.0.dist-info"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as archive:
+        archive.writestr("table_print.py", "")
+        archive.writestr(f"{stem}/METADATA", "Metadata-Version: 2.1\\nName: table-print\\nVersion: 2.0\\n")
+        archive.writestr(f"{stem}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        archive.writestr(f"{stem}/RECORD", "")
+    return name
+
+
+def build_sdist(folder, *_):
+    import io
+    import tarfile
+
+    name = "table_print-2.0.tar.gz"
+    with tarfile.open(f"{folder}/{name}", "w:gz") as archive:
+        for path, text in (
+            ("PKG-INFO", "Metadata-Version: 2.2\\nName: table-print\\nVersion: 2.0\\n"),
+            ("pyproject.toml", open("pyproject.toml").read()),
+            ("backend/tiny.py", open("backend/tiny.py").read()),
+        ):
+            data = text.encode()
+            info = tarfile.TarInfo(f"table_print-2.0/{path}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return name
+"""
+
+
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+def test_repository_of_a_package_proposes_its_release(scene: Scene, github: GitHubServer, tmp_path: Path) -> None:
+    package = make_repository(
+        tmp_path / "package",
+        {
+            "pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "tiny"\nbackend-path = ["backend"]\n'
+            b'[project]\nname = "table-print"\nversion = "2.0"\n',
+            "backend/tiny.py": BACKEND.encode(),
+        },
+    )
+    workflow = read_workflow(reusable("release"))
+    inputs = {"inputs": {**INPUTS, "repository": "packages", "index": "emilie/dev"}, "secrets": {}}
+    built = scene.job(workflow, "build", {}, contexts=inputs)
+    built.actions["actions/checkout"] = checkout(package.path, "main")
+    steps = built.run()
+    assert set(codes(steps).values()) == {0}, steps
+    dist = scene.folder / "shelf/release-dist"
+    assert len(list(dist.iterdir())) == 2
+    # Signing asks Sigstore for a certificate: here the notary of the tests does it.
+    (sign,) = [step["run"] for step in workflow["jobs"]["attest"]["steps"] if step.get("name", "").startswith("Attest")]
+    assert sign == "python -m pypi_attestations sign dist/*"
+    attested = scene.folder / "shelf/release-attested"
+    shutil.copytree(dist, attested)
+    token = {"steps": {"token": {"outputs": {"token": TOKEN}}}}
+    person = {"repository_owner": "emilie", "actor": "emilie", "actor_id": 7}
+    job = scene.job(workflow, "propose", person, contexts={**inputs, **token}, environment=as_workflow(github))
+    job.actions["actions/create-github-app-token"] = lambda _inputs, _job: None
+    steps = job.run()
+    assert set(codes(steps).values()) == {0}, steps
+    assert "gitindex/upload" in steps[-1].out
+
+
 def run_pipeline(name: str, clone: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run the script of a job of GitLab in a clone, as its runner does: line by line, to the first that fails."""
     pipelines = yaml.safe_load(for_gitlab(requirement="gitindex"))
     job = pipelines[name]
     lines = [*pipelines[".gitindex"]["before_script"], *job["script"]]
-    import os
-
     return subprocess.run(
         ["bash", "-eo", "pipefail", "-c", "\n".join(lines)],
         cwd=clone,

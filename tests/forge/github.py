@@ -105,13 +105,13 @@ class GitHubServer:
             return Reply(200, pull)
         if method == "POST":
             return self._open_pull(user, body)
-        head, base = query["head"][0], query["base"][0]
+        head, base = query["head"][0], query.get("base", [None])[0]
         found = [
             pull
             for pull in self.pulls
             if pull["state"] == "open"
             and f"{REPOSITORY.partition('/')[0]}:{pull['head']['ref']}" == head
-            and pull["base"]["ref"] == base
+            and base in (None, pull["base"]["ref"])
         ]
         return Reply(200, [self._listed_pull(pull) for pull in found])
 
