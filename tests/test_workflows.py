@@ -17,6 +17,7 @@ import yaml
 
 from gitindex.edits.workflows import ACTIONS, WORKFLOWS, caller, for_gitea, for_gitlab, reusable, whole
 from tests.actions import Job, Step, artifacts, checkout, read_workflow
+from tests.builders import make_sdist, make_wheel
 from tests.forge.github import APP_TOKEN, REPOSITORY, TOKEN, GitHubServer, github_server
 from tests.repositories import IndexRepository, make_repository, small_content
 
@@ -535,49 +536,29 @@ def gitindex(*words: str) -> list[str]:
 
 
 BACKEND = """\
-import zipfile
+import shutil
 
 
 def build_wheel(folder, *_):
-    name = "table_print-2.0-py3-none-any.whl"
-    stem = "table_print-2.0.dist-info"
-    with zipfile.ZipFile(f"{folder}/{name}", "w") as archive:
-        archive.writestr("table_print.py", "")
-        archive.writestr(f"{stem}/METADATA", "Metadata-Version: 2.1\\nName: table-print\\nVersion: 2.0\\n")
-        archive.writestr(f"{stem}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        archive.writestr(f"{stem}/RECORD", "")
-    return name
+    return shutil.copy("built/table_print-2.0-py3-none-any.whl", folder).rpartition("/")[2]
 
 
 def build_sdist(folder, *_):
-    import io
-    import tarfile
-
-    name = "table_print-2.0.tar.gz"
-    with tarfile.open(f"{folder}/{name}", "w:gz") as archive:
-        for path, text in (
-            ("PKG-INFO", "Metadata-Version: 2.2\\nName: table-print\\nVersion: 2.0\\n"),
-            ("pyproject.toml", open("pyproject.toml").read()),
-            ("backend/tiny.py", open("backend/tiny.py").read()),
-        ):
-            data = text.encode()
-            info = tarfile.TarInfo(f"table_print-2.0/{path}")
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return name
+    return shutil.copy("built/table_print-2.0.tar.gz", folder).rpartition("/")[2]
 """
 
 
 @pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
 def test_repository_of_a_package_proposes_its_release(scene: Scene, github: GitHubServer, tmp_path: Path) -> None:
-    package = make_repository(
-        tmp_path / "package",
-        {
-            "pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "tiny"\nbackend-path = ["backend"]\n'
-            b'[project]\nname = "table-print"\nversion = "2.0"\n',
-            "backend/tiny.py": BACKEND.encode(),
-        },
+    project = (
+        b'[build-system]\nrequires = []\nbuild-backend = "tiny"\nbackend-path = ["backend"]\n'
+        b'[project]\nname = "table-print"\nversion = "2.0"\n'
     )
+    wheel = make_wheel("table-print", "2.0")
+    # `build` makes the wheel from the sdist, so that has to have what the wheel is made of.
+    members = {"pyproject.toml": project, "backend/tiny.py": BACKEND.encode(), f"built/{wheel[0]}": wheel[1]}
+    sdist = make_sdist("table-print", "2.0", files=members)
+    package = make_repository(tmp_path / "package", {**members, f"built/{sdist[0]}": sdist[1]})
     workflow = read_workflow(reusable("release"))
     inputs = {"inputs": {**INPUTS, "repository": "packages", "index": "emilie/dev"}, "secrets": {}}
     built = scene.job(workflow, "build", {}, contexts=inputs)
@@ -597,7 +578,10 @@ def test_repository_of_a_package_proposes_its_release(scene: Scene, github: GitH
     job.actions["actions/create-github-app-token"] = lambda _inputs, _job: None
     steps = job.run()
     assert set(codes(steps).values()) == {0}, steps
-    assert "gitindex/upload" in steps[-1].out
+    (pull,) = github.pulls
+    assert pull["head"]["ref"] in steps[-1].out
+    manifest = scene.remote.git("show", f"{pull['head']['ref']}:indexes/emilie/dev/table-print/2.0.json")
+    assert [file["filename"] for file in json.loads(manifest)["files"]] == [wheel[0], sdist[0]]
 
 
 def run_pipeline(name: str, clone: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -107,7 +107,7 @@ class GitHubServer:
             return self._open_pull(user, body)
         head, base = query["head"][0], query.get("base", [None])[0]
         found = [
-            pull
+            self._pull(pull["number"])
             for pull in self.pulls
             if pull["state"] == "open"
             and f"{REPOSITORY.partition('/')[0]}:{pull['head']['ref']}" == head
