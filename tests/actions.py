@@ -144,8 +144,8 @@ def read_workflow(text: str) -> dict[str, Any]:
     return found
 
 
-def checkout(source: Path, default: str) -> Action:
-    """Return what checks out *source*; *default* is the revision where a step names none."""
+def checkout(source: Path, default: str, address: str = "") -> Action:
+    """Return what checks out *source*: *default*, where a step names no revision; *address* is then its remote."""
 
     def run(inputs: Mapping[str, Any], job: Job) -> None:
         target = job.workspace / inputs.get("path", "")
@@ -156,6 +156,8 @@ def checkout(source: Path, default: str) -> Action:
         subprocess.run([*git, "fetch", "--quiet", "origin", *refs], check=True)
         subprocess.run([*git, "fetch", "--quiet", "origin", inputs.get("ref") or default], check=True)
         subprocess.run([*git, "checkout", "--quiet", "--force", "FETCH_HEAD"], check=True)
+        if address:
+            subprocess.run([*git, "remote", "set-url", "origin", address], check=True)
 
     return run
 

@@ -19,6 +19,7 @@ from gitindex.edits.workflows import ACTIONS, WORKFLOWS, caller, for_gitea, for_
 from tests.actions import Job, Step, artifacts, checkout, read_workflow
 from tests.builders import make_sdist, make_wheel
 from tests.forge.github import APP_TOKEN, REPOSITORY, TOKEN, GitHubServer, github_server
+from tests.peers.forge import http_server
 from tests.repositories import IndexRepository, make_repository, small_content
 
 PROJECT = Path(__file__).parents[1]
@@ -129,15 +130,16 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        content = small_content(site={"url": "https://packages.example.org/"})
+        content = small_content(site={"url": "https://packages.example.org/"}, forge={"type": "github"})
         content.user("bob", email="bob@example.org", identities=["github:bob"])
         content.user("emilie", email="emilie@example.org", admin=True, identities=["github:emilie"])
         content.release("emilie/prod", "table-print", "1.0")
         self.work = make_repository(folder / "work", content)
-        self.remote = IndexRepository(folder / "remote.git")
-        self.remote.path.mkdir()
+        self.remote = IndexRepository(folder / "remotes" / f"{REPOSITORY}.git")
+        self.remote.path.mkdir(parents=True)
         self.remote.git("init", "--quiet", "--bare", "--initial-branch", "main")
         self.remote.git("config", "uploadpack.allowAnySHA1InWant", "true")
+        self.remote.git("config", "http.receivepack", "true")
         self.work.git("remote", "add", "origin", str(self.remote.path))
         self.work.git("push", "--quiet", "origin", "main")
         self.content = content
@@ -576,7 +578,11 @@ def test_repository_of_a_package_proposes_its_release(scene: Scene, github: GitH
     person = {"repository_owner": "emilie", "actor": "emilie", "actor_id": 7}
     job = scene.job(workflow, "propose", person, contexts={**inputs, **token}, environment=as_workflow(github))
     job.actions["actions/create-github-app-token"] = lambda _inputs, _job: None
-    steps = job.run()
+    remotes = f"{REPOSITORY}.git"
+    with http_server(scene.folder / "remotes") as url:
+        address = f"{url.replace('://', '://emilie:secret@')}/{remotes}"
+        job.actions["actions/checkout"] = checkout(scene.remote.path, "main", address)
+        steps = job.run()
     assert set(codes(steps).values()) == {0}, steps
     (pull,) = github.pulls
     assert pull["head"]["ref"] in steps[-1].out
