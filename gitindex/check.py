@@ -52,6 +52,7 @@ OPTIONS = (
     Option("fix", "--fix", "Repair in the working tree what is mechanical and not released, then check it."),
     Option("actor", "--actor", "Who makes the change: a user, or an identity such as github:emilie.", "ID"),
     Option("strict", "--strict", "Let a warning refuse the change as an error does."),
+    Option("sarif", "--sarif", "Write the findings to a file too, as SARIF.", "FILE", Path),
     Option("form", "--format", "How to print the findings.", "FORMAT", Format),
     Option("as_json", "--json", "The same as --format json."),
 )
@@ -73,6 +74,7 @@ def run(
     fix: bool = False,
     actor: str | None = None,
     strict: bool = False,
+    sarif: Path | None = None,
     form: Format = Format.TEXT,
     as_json: bool = False,
 ) -> int:
@@ -80,6 +82,7 @@ def run(
     _exclude({"--head": head is not None, "--staged": staged, "--worktree": worktree, "--pushed": pushed})
     _exclude({"--merge-into": into is not None, "--staged": staged, "--worktree": worktree, "--pushed": pushed})
     _exclude({"--merge-into": into is not None, "--base": base is not None, "--pushed": pushed})
+    _exclude({"--sarif": sarif is not None, "--pushed": pushed})
     repository = Repository.open(directory, folder)
     shown = Format.JSON if as_json else form
     if pushed:
@@ -101,6 +104,11 @@ def run(
         change = Change(before, after, everything=everything, descends=descends, today=today())
     attribute(repository, change, actor=actor, head=after.name if is_revision else None)
     verdict = verdict_on(change, folder=repository.folder, is_merged=into is not None, is_strict=strict)
+    if sarif is not None:
+        from gitindex import atomic
+        from gitindex.report.sarif import sarif_report
+
+        atomic.write(sarif, [sarif_report(verdict).encode()])
     _print(verdict, shown)
     return int(verdict.is_refused)
 

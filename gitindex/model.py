@@ -144,6 +144,17 @@ class Policy(Model):
     ignore: Names = key(default=(), description="Codes of warnings that are not reported; errors cannot be ignored.")
 
 
+class Forge(Model):
+    """Where changes are proposed; where it is not said, the host of the remote tells."""
+
+    type: Literal["github", "gitlab", "gitea"] | None = key(
+        default=None, description="How a pull request is opened; `gitea` is Forgejo's way too."
+    )
+    url: PublicUrl = key(
+        default="", description="The forge's address for people, where that is not `https://` and the remote's host."
+    )
+
+
 class ReservedNames(Model):
     """Names that are ours even before a release exists."""
 
@@ -173,6 +184,7 @@ class Settings(Model):
     storage: Storage = key(default_factory=Storage)
     groups: dict[str, Names] = key(default_factory=dict, description="Groups of users, named `:group` in an ACL.")
     policy: Policy = key(default_factory=Policy)
+    forge: Forge = key(default_factory=Forge)
     names: ReservedNames = key(default_factory=ReservedNames)
     waivers: tuple[Waiver, ...] = key(
         default=(), max_length=100, description="Warnings that are accepted; in force once they are in the base."

@@ -47,16 +47,27 @@ def carry_out(
 
     """
     changes = plan.changes
-    findings = _new_findings(repository.origin.published(), worktree, plan, today) if changes else []
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if errors:
-        raise RefusedError([without_restore(finding) for finding in errors])
+    findings = checked(repository.origin.published(), worktree, plan, today) if changes else []
     paths = _paths_to_commit(repository, worktree, plan) if commit else ()
     if plan.uploads:
         StoredObjects(worktree.settings.storage.url).keep(plan.uploads)
     put(repository.root, plan)
     committed = _commit(repository, paths, plan.summary) if paths else None
     return Outcome(tuple(sorted(changes)), tuple(findings), committed)
+
+
+def checked(base: Snapshot | None, before: Snapshot, plan: Plan, today: date | None) -> list[Finding]:
+    """Return the warnings about a plan that was made from *before*, as a change of *base*, what is published.
+
+    Raises:
+        RefusedError: the rules refuse what it would make.
+
+    """
+    findings = _new_findings(base, before, plan, today)
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if errors:
+        raise RefusedError([without_restore(finding) for finding in errors])
+    return findings
 
 
 def put(root: Path, plan: Plan) -> None:

@@ -36,6 +36,9 @@ release-team = ["emilie", "bob"]
 protected_branch = "main"
 require_signed_commits = false
 ignore = []                               # rule codes; only warnings may be ignored, never an error
+[forge]
+type = "gitea"                            # or github, gitlab; where it is not given, the name of the remote's host says
+url = "https://git.example.org/"          # for people, where that is not the remote's host
 [names]
 reserved = ["acme-*", "billing"]          # ours even before a release exists: never asked of, or answered by, a mirror
 [[waivers]]

@@ -39,6 +39,7 @@ COMMANDS: dict[str, _Entry] = {
     "verify": _Entry("verify", "verify", "Read or download every released file, and check its bytes."),
     "pre-receive": _Entry("guard", "pre_receive", "Check a push before the server takes it."),
     "codeowners": _Entry("codeowners", "codeowners", "Write CODEOWNERS from the owners and ACLs, or check it."),
+    "forge": _Entry("forge", "forge", "Comment, open issues and merge at GitHub, as workflows do."),
     "token": _Entry("token", "token", "Create, list and revoke tokens that may read indexes."),
     "rule": _Entry("reference", "rule", "List the rules, or explain one."),
     "render": _Entry("render", "render", "Write the site: simple pages for installers, pages for people."),

@@ -24,6 +24,10 @@ from gitindex.write import carry_out
 IndexOption = Annotated[str, typer.Option("--index", metavar="USER/INDEX", help="The index.", envvar="GITINDEX_INDEX")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.", show_default=False)]
 CommitOption = Annotated[bool, typer.Option("--commit", help="Commit what is written.")]
+PrOption = Annotated[
+    bool,
+    typer.Option("--pr", help="Write nothing here: push the change on a branch of its own, and open its pull request."),
+]
 
 
 def open_repository(ctx: typer.Context) -> Repository:
@@ -35,6 +39,22 @@ def open_repository(ctx: typer.Context) -> Repository:
 def current(repository: Repository) -> Snapshot:
     """Open what there is now: the working tree, or the last commit of a bare repository. Settings must be readable."""
     snapshot = repository.at("HEAD") if repository.is_bare else repository.worktree()
+    _ = snapshot.settings
+    return snapshot
+
+
+def start(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
+    """Open what a change is made to: what there is now, and for a pull request what is published at this moment.
+
+    Raises:
+        UsageError: it cannot be both committed here and proposed.
+
+    """
+    if not pr:
+        return current(repository)
+    if commit:
+        raise UsageError("--commit and --pr exclude each other", help="--pr commits on a branch of its own")
+    snapshot = repository.proposals.published()
     _ = snapshot.settings
     return snapshot
 
@@ -71,9 +91,17 @@ def write(
     *,
     commit: bool,
     as_json: bool,
+    pr: bool = False,
+    name: str = "",
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Carry a plan out, and say what was done and what to do next; the JSON has *more* keys of the command's own."""
+    """Carry a plan out, and say what was done and what to do next; the JSON has *more* keys of the command's own.
+
+    With *pr* it is proposed, on a branch whose name is made of *name*, by default of what the plan does.
+    """
+    if pr:
+        _propose(repository, worktree, plan, name=name or "; ".join(plan.notes), as_json=as_json, more=more)
+        return
     outcome = carry_out(repository, worktree, plan, commit=commit, today=today())
     prefix = f"{repository.folder}/" if repository.folder else ""
     if as_json:
@@ -88,6 +116,32 @@ def write(
     elif outcome.paths:
         git = _git(repository)
         note(f"To publish it: {git} add {_places(prefix, outcome.paths)} && {git} commit -m {_quoted(plan.summary)}")
+
+
+def _propose(
+    repository: Repository, base: Snapshot, plan: Plan, *, name: str, as_json: bool, more: Mapping[str, Any]
+) -> None:
+    from gitindex.forge import propose
+
+    made = propose(repository, base, plan, name=name, today=today())
+    prefix = f"{repository.folder}/" if repository.folder else ""
+    if as_json:
+        paths = [prefix + path for path in made.paths]
+        told = {"branch": made.branch, "pushed": made.is_pushed, "request": made.request, "url": made.url}
+        print_json({"done": plan.notes, "paths": paths, "commit": made.commit, **told, **more})
+        return
+    for line in plan.notes:
+        say(line)
+    print_findings(made.warnings)
+    if made.branch is None:
+        note("What is published has it already: nothing was pushed.")
+        return
+    pushed = f"Pushed {made.branch}" if made.is_pushed else f"{made.branch} is there already"
+    note(f"{pushed}, {(made.commit or '')[:12]}.")
+    if made.remark:
+        note(f"The pull request is for you to open: {made.remark}.")
+    if made.url is not None:
+        say(f"{'Open it' if made.request in ('pushed', 'none') else 'Pull request'}: {made.url}")
 
 
 def _git(repository: Repository) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gitindex.cli.common import CommitOption, JsonOption, current, index_name, open_repository, write
+from gitindex.cli.common import CommitOption, JsonOption, PrOption, index_name, open_repository, start, write
 from gitindex.cli.output import note
 from gitindex.errors import CannotRunError
 from gitindex.locks import Contents
@@ -48,6 +48,7 @@ def lock(
     names: Annotated[bool, typer.Option("--names", help="Allow every version of what they name.")] = False,
     add: Annotated[bool, typer.Option("--add", help="Keep what the mirror allows already.")] = False,
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let a mirror show the versions that lock files name, and nothing else."""
@@ -56,7 +57,7 @@ def lock(
     from gitindex.model import Mirror
 
     repository = open_repository(ctx)
-    worktree = current(repository)
+    worktree = start(repository, commit=commit, pr=pr)
     contents = [_contents(source) for source in sources]
     definition = open_index(worktree, index_name(name)).definition
     registries = [*(registry or ())]
@@ -71,7 +72,8 @@ def lock(
         for left in locked.left_out:
             note(f"left out: {left.what} {left.why}")
     more = {"allow": locked.allow, "left_out": [left._asdict() for left in locked.left_out]}
-    write(repository, worktree, locked.plan, commit=commit, as_json=as_json, more=more)
+    what = f"lock {name}"
+    write(repository, worktree, locked.plan, commit=commit, pr=pr, name=what, as_json=as_json, more=more)
 
 
 def _contents(path: Path) -> Contents:

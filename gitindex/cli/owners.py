@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gitindex.cli.common import CommitOption, JsonOption, current, index_name, open_repository, write
+from gitindex.cli.common import CommitOption, JsonOption, PrOption, current, index_name, open_repository, start, write
 from gitindex.cli.output import print_json, say, table
 from gitindex.devpi import index_config, user_config
 from gitindex.documents import Unreadable
@@ -50,13 +50,14 @@ def create_user(
     title: Annotated[str, typer.Option(help="Who they are, in a few words.")] = "",
     admin: Annotated[bool, typer.Option(help="Whether they may change users, groups, policy and settings.")] = False,
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Create a user, who can then own indexes."""
     repository = open_repository(ctx)
-    worktree = current(repository)
+    worktree = start(repository, commit=commit, pr=pr)
     plan = owners.create_user(worktree, name, email=email, title=title, admin=admin)
-    write(repository, worktree, plan, commit=commit, as_json=as_json)
+    write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
 
 
 @user.command("list")
@@ -85,20 +86,29 @@ def show_user(ctx: typer.Context, name: _UserName, as_json: JsonOption = False) 
 
 @user.command("modify")
 def modify_user(
-    ctx: typer.Context, name: _UserName, settings: _Settings, commit: CommitOption = False, as_json: JsonOption = False
+    ctx: typer.Context,
+    name: _UserName,
+    settings: _Settings,
+    commit: CommitOption = False,
+    pr: PrOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Change a user: email, title, identities, admin."""
     repository = open_repository(ctx)
-    worktree = current(repository)
-    write(repository, worktree, owners.modify_user(worktree, name, settings), commit=commit, as_json=as_json)
+    worktree = start(repository, commit=commit, pr=pr)
+    plan = owners.modify_user(worktree, name, settings)
+    what = " ".join(["modify user", name, *settings])
+    write(repository, worktree, plan, commit=commit, pr=pr, name=what, as_json=as_json)
 
 
 @user.command("delete")
-def delete_user(ctx: typer.Context, name: _UserName, commit: CommitOption = False, as_json: JsonOption = False) -> None:
+def delete_user(
+    ctx: typer.Context, name: _UserName, commit: CommitOption = False, pr: PrOption = False, as_json: JsonOption = False
+) -> None:
     """Delete a user with all their (volatile) indexes."""
     repository = open_repository(ctx)
-    worktree = current(repository)
-    write(repository, worktree, owners.delete_user(worktree, name), commit=commit, as_json=as_json)
+    worktree = start(repository, commit=commit, pr=pr)
+    write(repository, worktree, owners.delete_user(worktree, name), commit=commit, pr=pr, as_json=as_json)
 
 
 @index.command("create")
@@ -130,6 +140,7 @@ def create_index(
     ] = None,
     title: Annotated[str, typer.Option(help="What the index is for, in a few words.")] = "",
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Create an index."""
@@ -158,9 +169,9 @@ def create_index(
     elif mirror_url is not None:
         values["mirror_url"] = mirror_url
     repository = open_repository(ctx)
-    worktree = current(repository)
+    worktree = start(repository, commit=commit, pr=pr)
     plan = owners.create_index(worktree, index_name(name), values, settings or ())
-    write(repository, worktree, plan, commit=commit, as_json=as_json)
+    write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
 
 
 @index.command("list")
@@ -210,24 +221,33 @@ def show_index(ctx: typer.Context, name: _IndexName, as_json: JsonOption = False
 
 @index.command("modify")
 def modify_index(
-    ctx: typer.Context, name: _IndexName, settings: _Settings, commit: CommitOption = False, as_json: JsonOption = False
+    ctx: typer.Context,
+    name: _IndexName,
+    settings: _Settings,
+    commit: CommitOption = False,
+    pr: PrOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Change the settings of an index, as devpi does: bases=…, acl_upload+=bob, volatile=false."""
     repository = open_repository(ctx)
-    worktree = current(repository)
-    write(
-        repository, worktree, owners.modify_index(worktree, index_name(name), settings), commit=commit, as_json=as_json
-    )
+    worktree = start(repository, commit=commit, pr=pr)
+    plan = owners.modify_index(worktree, index_name(name), settings)
+    what = " ".join(["modify index", name, *settings])
+    write(repository, worktree, plan, commit=commit, pr=pr, name=what, as_json=as_json)
 
 
 @index.command("delete")
 def delete_index(
-    ctx: typer.Context, name: _IndexName, commit: CommitOption = False, as_json: JsonOption = False
+    ctx: typer.Context,
+    name: _IndexName,
+    commit: CommitOption = False,
+    pr: PrOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete a volatile index with its releases."""
     repository = open_repository(ctx)
-    worktree = current(repository)
-    write(repository, worktree, owners.delete_index(worktree, index_name(name)), commit=commit, as_json=as_json)
+    worktree = start(repository, commit=commit, pr=pr)
+    write(repository, worktree, owners.delete_index(worktree, index_name(name)), commit=commit, pr=pr, as_json=as_json)
 
 
 def _default_uploader(index: Index) -> list[tuple[str, str]]:

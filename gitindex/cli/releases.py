@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,15 +15,20 @@ from gitindex.cli.common import (
     CommitOption,
     IndexOption,
     JsonOption,
-    current,
+    PrOption,
     index_name,
     open_repository,
     project_name,
     release,
+    start,
     write,
 )
 from gitindex.edits import releases
 from gitindex.errors import CannotRunError, UsageError
+from gitindex.names import IndexName
+
+if TYPE_CHECKING:
+    from gitindex.facts import Distribution
 
 _Release = Annotated[str, typer.Argument(metavar="PROJECT==VERSION", help="The release.")]
 _File = Annotated[str | None, typer.Option("--file", metavar="FILENAME", help="Only this file of the release.")]
@@ -32,6 +39,7 @@ def upload(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Wheels (.whl) and sdists (.tar.gz).")],
     index: IndexOption,
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Release wheels and sdists to an index.
@@ -41,7 +49,7 @@ def upload(
     from gitindex.facts import read_distribution
 
     repository = open_repository(ctx)
-    worktree = current(repository)
+    worktree = start(repository, commit=commit, pr=pr)
     name = index_name(index)
     read = []
     for path in dict.fromkeys(files):
@@ -54,7 +62,17 @@ def upload(
     if twice:
         raise UsageError(f"{min(twice)} is given twice, from different folders", help="name it once")
     plan = releases.upload(worktree, name, read, _upload_time())
-    write(repository, worktree, plan, commit=commit, as_json=as_json)
+    what = _upload_name([dist for dist, _ in read], name)
+    write(repository, worktree, plan, commit=commit, pr=pr, name=what, as_json=as_json)
+
+
+def _upload_name(distributions: Sequence[Distribution], index: IndexName) -> str:
+    """Return what the branch of an upload is named after: the releases, and a digest of the names of the files."""
+    names = dict.fromkeys(f"{dist.project}-{dist.version}" for dist in distributions)
+    first, *others = sorted(names)
+    digest = hashlib.sha256("\n".join(sorted(dist.filename for dist in distributions)).encode()).hexdigest()
+    told = f"{first} and {len(others)} more" if others else first
+    return f"upload {told} to {index} {digest[:6]}"
 
 
 def _upload_time() -> str:
@@ -73,6 +91,7 @@ def push(
     source: Annotated[str, typer.Argument(metavar="FROM", help="The index that has the release.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="The index that gets it.")],
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Promote a release from one index to another.
@@ -80,10 +99,10 @@ def push(
     The manifest is written to TO; the files are shared and not copied. What is there already stays as it is.
     """
     repository = open_repository(ctx)
-    worktree = current(repository)
+    worktree = start(repository, commit=commit, pr=pr)
     project, version = release(wanted)
     plan = releases.push(worktree, project, version, index_name(source), index_name(target))
-    write(repository, worktree, plan, commit=commit, as_json=as_json)
+    write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
 
 
 def yank(
@@ -93,6 +112,7 @@ def yank(
     reason: Annotated[str, typer.Option("--reason", help="Why; installers print it.")] = "",
     filename: _File = None,
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Advise against a release, and leave it where it is.
@@ -100,10 +120,10 @@ def yank(
     Installers take a yanked release only where it is pinned with == (PEP 592).
     """
     repository = open_repository(ctx)
-    worktree = current(repository)
+    worktree = start(repository, commit=commit, pr=pr)
     project, version = release(wanted)
     plan = releases.yank(worktree, index_name(index), project, version, reason=reason, filename=filename)
-    write(repository, worktree, plan, commit=commit, as_json=as_json)
+    write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
 
 
 def unyank(
@@ -112,14 +132,15 @@ def unyank(
     index: IndexOption,
     filename: _File = None,
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take a yank back."""
     repository = open_repository(ctx)
-    worktree = current(repository)
+    worktree = start(repository, commit=commit, pr=pr)
     project, version = release(wanted)
     plan = releases.unyank(worktree, index_name(index), project, version, filename=filename)
-    write(repository, worktree, plan, commit=commit, as_json=as_json)
+    write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
 
 
 def remove(
@@ -129,6 +150,7 @@ def remove(
     ],
     index: IndexOption,
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Remove a release, or a project, from a volatile index.
@@ -136,7 +158,7 @@ def remove(
     Stored files that nothing else names go with it. A non-volatile index refuses: yank there.
     """
     repository = open_repository(ctx)
-    worktree = current(repository)
+    worktree = start(repository, commit=commit, pr=pr)
     project, version = release(wanted) if "=" in wanted else (project_name(wanted), None)
     plan = releases.remove(worktree, index_name(index), project, version)
-    write(repository, worktree, plan, commit=commit, as_json=as_json)
+    write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)

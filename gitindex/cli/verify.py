@@ -6,17 +6,21 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gitindex import atomic
 from gitindex.cli.common import JsonOption, current, index_name, open_repository
 from gitindex.cli.output import note, print_json, say
 from gitindex.compare import Change
 from gitindex.edits.opened import open_stage
+from gitindex.finding import Finding, sort_findings
 from gitindex.git import Repository
 from gitindex.report.json import finding_json
-from gitindex.report.progress import progress_in_bytes
+from gitindex.report.markdown import verification_report
+from gitindex.report.progress import progress_in_bytes, progress_of
 from gitindex.report.text import count, findings_text, has_colour
 from gitindex.snapshot import Snapshot
 from gitindex.verify import Journal, Report, total_size, verify as verify_files
@@ -45,6 +49,13 @@ def verify(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run stopped.", show_default=False)
     ] = False,
+    upstream: Annotated[
+        bool,
+        typer.Option("--upstream", help="Ask the upstreams too: do they still have what mirrors allow by name?"),
+    ] = False,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write what is found to a file too, as Markdown.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read or download every released file, and check its bytes.
@@ -70,6 +81,12 @@ def verify(
         )
         if journal is not None and not report.unchecked:
             journal.remove()
+    if upstream:
+        report = report._replace(findings=tuple(sort_findings([*report.findings, *_drifted(snapshot)])))
+    if report_file is not None:
+        lines = _unchecked_lines(snapshot, report)
+        text = verification_report(_summary(report), report.findings, repository.folder, lines)
+        atomic.write(report_file, [text.encode()])
     _print(snapshot, report, as_json=as_json)
     if report.findings or report.unchecked:
         raise typer.Exit(1 if report.findings else 3)
@@ -104,10 +121,27 @@ def _print(snapshot: Snapshot, report: Report, *, as_json: bool) -> None:
         say(line)
     if report.unnamed:
         note(f"{count(report.unnamed, 'stored file')} of no release: no manifest of any index names them.")
+    say(_summary(report))
+
+
+def _summary(report: Report) -> str:
     resumed = f" ({report.resumed:,} by an earlier run)" if report.resumed else ""
     wrong = f"{report.wrong:,} wrong" if report.wrong else "none wrong"
     unchecked = f", {len(report.unchecked):,} could not be checked" if report.unchecked else ""
-    say(f"{count(report.files, 'file')}{resumed}, {count(report.bytes, 'byte')}: {wrong}{unchecked}.")
+    return f"{count(report.files, 'file')}{resumed}, {count(report.bytes, 'byte')}: {wrong}{unchecked}."
+
+
+def _drifted(snapshot: Snapshot) -> list[Finding]:
+    """Return what mirrors allow and their upstreams have no longer."""
+    from gitindex.upstream.client import Upstreams
+    from gitindex.upstream.drift import drifted
+
+    upstreams = Upstreams(None)
+    try:
+        with progress_of("projects of mirrors") as progress:
+            return list(drifted(snapshot, upstreams, progress))
+    finally:
+        upstreams.close()
 
 
 def _unchecked_lines(snapshot: Snapshot, report: Report) -> Iterator[str]:

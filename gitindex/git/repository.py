@@ -29,6 +29,7 @@ from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 if TYPE_CHECKING:
     from gitindex.git.blobs import Blobs
     from gitindex.git.merge import Merger
+    from gitindex.git.proposals import Proposals
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
@@ -266,6 +267,13 @@ class Repository:
         """What is published, as far as it was fetched."""
         return Origin(self)
 
+    @cached_property
+    def proposals(self) -> Proposals:
+        """What is proposed to the remote, on branches of its own."""
+        from gitindex.git.proposals import Proposals  # noqa: PLC0415 - most runs propose nothing
+
+        return Proposals(self, self._git)
+
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         try:
@@ -325,6 +333,31 @@ class Repository:
         prefix = f"{self.folder}/" if self.folder else ""
         conflicts = (p.removeprefix(prefix) if p.startswith(prefix) else f"/{p}" for p in merge.conflicts)
         return Snapshot(self._subfolder(root), theirs), tuple(conflicts)
+
+    def brought(self, ours: str, theirs: str) -> list[str]:
+        """Return the paths that a merge of *theirs* into *ours* brings a change of, whole repository, sorted.
+
+        They are below the index repository's folder; one elsewhere starts with `/`.
+
+        Raises:
+            CannotRunError: the two share no history.
+
+        """
+        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z")
+        listed = ask_git(self.own_directory, "diff", *options, f"{ours}...{theirs}", "--").out
+        prefix = f"{self.folder}/" if self.folder else ""
+        paths = filter(None, listed.split("\0"))
+        return [path.removeprefix(prefix) if path.startswith(prefix) else f"/{path}" for path in paths]
+
+    def fetch(self, commit: str) -> None:
+        """Bring a commit from origin, which no branch there may have; nothing is checked out.
+
+        Raises:
+            CannotRunError: the remote does not answer, or does not give it.
+
+        """
+        place = self.own_directory if self.is_bare else self.top
+        run_git(place, "fetch", "--quiet", "--no-tags", "origin", commit, environment={"GIT_TERMINAL_PROMPT": "0"})
 
     def prepare_merges(self) -> None:
         """Make the folder that merges need, before there are forks: none of them would remove its own."""

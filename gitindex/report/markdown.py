@@ -7,7 +7,7 @@ out of a text (`@bob`, `#1`, commit ids, bare links): plain words stand as they 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from gitindex.finding import Finding, Severity, Verdict
@@ -40,7 +40,23 @@ def markdown_report(verdict: Verdict, *, limit: int = COMMENT_LIMIT) -> str:
     Files with errors come first. Where not all findings find room, it says how many are left out.
     """
     word = "refused" if verdict.is_refused else "valid"
-    report = f"### gitindex: {word}\n\n{prose(outcome(verdict))}.{prose(explanation(verdict))}\n"
+    return _report(f"### gitindex: {word}\n\n{prose(outcome(verdict))}.{prose(explanation(verdict))}\n", verdict, limit)
+
+
+def verification_report(said: str, findings: Sequence[Finding], folder: str, remarks: Iterable[str]) -> str:
+    """Return a report of a verification, as large as a comment may be: what was *said* of it, the findings, *remarks*.
+
+    *folder* is that of the index repository in the Git repository.
+    """
+    word = "something is wrong" if findings else "all is well"
+    report = f"### gitindex verify: {word}\n\n{prose(said)}\n"
+    told = "".join(f"\n{prose(clipped(remark, _LONGEST_TEXT))}\n" for remark in remarks)
+    report += told if len(told) < COMMENT_LIMIT // 4 else ""
+    return _report(report, Verdict(tuple(findings), None, None, folder=folder), COMMENT_LIMIT)
+
+
+def _report(report: str, verdict: Verdict, limit: int) -> str:
+    """Add the findings to a report, as far as they find room."""
     room = limit - _RESERVED - len(report.encode())
     items: list[str] = []
     for finding, starts_file in _in_order(verdict):
@@ -55,7 +71,7 @@ def markdown_report(verdict: Verdict, *, limit: int = COMMENT_LIMIT) -> str:
         title = count(len(folded), "more finding")
         report += f"\n<details>\n<summary>{title}</summary>\n{''.join(folded)}\n</details>\n"
     if left_out := len(verdict.findings) - len(items):
-        report += f"\n{count(left_out, 'finding')} more found no room here: `gitindex validate` prints all.\n"
+        report += f"\n{count(left_out, 'finding')} more found no room here: gitindex prints all.\n"
     return report
 
 
