@@ -146,6 +146,11 @@ class Repository:
         """Whether the history is cut off."""
         return self._git.is_shallow
 
+    def shallow_ends(self) -> frozenset[str]:
+        """Return the commits at which a shallow clone ends; none of a whole one."""
+        shallow = self.git_directory / "shallow"
+        return frozenset(shallow.read_text(encoding="ascii").split()) if self.is_shallow else frozenset()
+
     def head(self) -> str | None:
         """Return the id of the commit that is checked out, ``None`` before the first one."""
         try:
