@@ -78,8 +78,13 @@ class Scope(NamedTuple):
 EVERYTHING = Scope()
 
 
-def events_of(before: Snapshot, after: Snapshot, scope: Scope = EVERYTHING) -> Iterator[Event]:
-    """Yield what differs between two snapshots, by name; folders that are equal are not opened."""
+def events_of(
+    before: Snapshot, after: Snapshot, scope: Scope = EVERYTHING, base: Snapshot | None = None
+) -> Iterator[Event]:
+    """Yield what differs between two snapshots, by name; folders that are equal are not opened.
+
+    The two may lack what is the same in both, where *base* has all that was there before.
+    """
     if scope == EVERYTHING and differs_at(before.root, after.root, layout.SETTINGS):
         keys = _changed_keys(_readable(before.settings_or_problem), _readable(after.settings_or_problem))
         yield Event(Kind.SETTINGS, keys=keys)
@@ -93,7 +98,7 @@ def events_of(before: Snapshot, after: Snapshot, scope: Scope = EVERYTHING) -> I
             if name != layout.USER:
                 index = IndexName(user, name)
                 one, other = before.index_folder(index), after.index_folder(index)
-                yield from _index_events(before, index, one, other, scope.project)
+                yield from _index_events(base or before, index, one, other, scope.project)
 
 
 def _users(before: Snapshot, after: Snapshot, scope: Scope) -> Iterable[UserName]:

@@ -6,19 +6,20 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import layout
 from gitindex.errors import NotThereError, UsageError
 from gitindex.events import EVERYTHING, Event, Kind, Scope, events_of
-from gitindex.git.walk import commits_touching
+from gitindex.git.walk import walk
 from gitindex.model import User
 from gitindex.snapshot import NO_REVISION
 
 if TYPE_CHECKING:
     from gitindex.git import CommitInfo, Repository
+    from gitindex.git.walk import Walked
     from gitindex.names import UserName
-    from gitindex.snapshot import Snapshot
 
 
 class Step(NamedTuple):
@@ -43,6 +44,8 @@ class Asked(NamedTuple):
     kinds: frozenset[Kind] = frozenset(Kind)
     since: datetime | None = None
     until: datetime | None = None
+    most: int | None = None
+    """Events, the newest; all by default."""
 
 
 class Log:
@@ -78,26 +81,30 @@ class Log:
         """
         asked, history = self._asked, self._repository.history
         revisions = [self.head] if self._base is None else [self.head, f"^{self._base}"]
-        commits = commits_touching(
-            self._repository.own_directory, revisions, self._paths, since=asked.since, until=asked.until
-        )
-        ends = self._repository.shallow_ends()
-        after: Snapshot | None = None
-        for commit_id in commits:
-            if commit_id in ends:
+        directory, ends = self._repository.own_directory, self._repository.shallow_ends()
+        left = asked.most
+        for walked in walk(directory, revisions, self._paths, since=asked.since, until=asked.until):
+            if walked.commit in ends:
                 self.is_cut_off = True  # what it holds is not what it did
                 continue
-            commit = history.commit(commit_id)
+            commit = history.commit(walked.commit)
             user = self._users.get(commit.email.casefold())
             if asked.user is not None and user != asked.user:
                 continue
-            if after is None or after.name != commit_id:
-                after = self._repository.at(commit_id)
-            before = self._repository.at(commit.parents[0]) if commit.parents else NO_REVISION
-            found = tuple(event for event in events_of(before, after, asked.scope) if event.kind in asked.kinds)
-            if found:
-                yield Step(commit, history.committed(commit_id), user, found)
-            after = before
+            happened = (event for event in self._events(walked, commit) if event.kind in asked.kinds)
+            if events := tuple(islice(happened, left)):
+                yield Step(commit, history.committed(commit.id), user, events)
+                left = None if left is None else left - len(events)
+                if left == 0:
+                    return
+
+    def _events(self, walked: Walked, commit: CommitInfo) -> Iterator[Event]:
+        base = self._repository.at(commit.parents[0]) if commit.parents else NO_REVISION
+        if walked.changes is None:
+            return events_of(base, self._repository.at(commit.id), self._asked.scope)
+        # Git has compared the trees: what is the same in both is not looked at again.
+        before, after = self._repository.differing(walked.changes)
+        return events_of(before, after, self._asked.scope, base)
 
     @property
     def _paths(self) -> list[str]:
@@ -125,16 +132,3 @@ def _commit_id(repository: Repository, revision: str) -> str:
     if revision == "HEAD" and repository.head() is None:
         raise NotThereError("there is no commit yet, and so no history", help="commit what is there first")
     return repository.commit_id(revision)
-
-
-def cut(steps: Iterator[Step], most: int | None) -> Iterator[Step]:
-    """Yield as many steps as have *most* events; the last one may lose some of its own."""
-    left = most
-    for step in steps:
-        if left is None:
-            yield step
-            continue
-        yield step._replace(events=step.events[:left])
-        left -= len(step.events)
-        if left <= 0:
-            return

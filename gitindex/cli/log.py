@@ -13,7 +13,7 @@ from gitindex.cli.common import JsonOption, index_name, open_repository, project
 from gitindex.cli.output import note
 from gitindex.errors import UsageError
 from gitindex.events import Kind, Scope
-from gitindex.log import Asked, Log, cut
+from gitindex.log import Asked, Log
 from gitindex.names import is_owner_name
 from gitindex.report.log import json_parts, step_lines
 from gitindex.report.text import has_colour
@@ -69,9 +69,10 @@ def log(
         frozenset(kind or Kind),
         None if since is None else _moment("--since", since, is_end=False),
         None if until is None else _moment("--until", until, is_end=True),
+        most,
     )
     found = Log(open_repository(ctx), asked)
-    steps = cut(found.steps(), most)
+    steps = found.steps()
     if as_json or style is Format.JSON:
         for part in json_parts(steps):
             sys.stdout.write(part)
