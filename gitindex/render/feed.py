@@ -31,7 +31,7 @@ def feed(view: FeedView) -> bytes:
 def log_feed(view: LogFeedView) -> bytes:
     """Return the feed of a log, whose entries stand in their order; it may be kept anywhere, so it links to a site."""
     base = _base(view.site_url, "")
-    identity = f"{base or _TAG}{quote(carried(view.scope))}#log"
+    identity = f"{_log(base)}{quote(carried(view.scope))}"
     links = (_link("alternate", "text/html", base),) if base else ()
     return _document(_Head(view.title, identity, "gitindex", links), [_happened(entry, base) for entry in view.entries])
 
@@ -107,9 +107,13 @@ def _release(view: FeedView, entry: FeedEntry, base: str, identity: str) -> _Ent
     return _Entry(title, place, entry.updated or NEVER, link, _summary(view, entry))
 
 
+def _log(base: str) -> str:
+    return f"{base}#log/" if base else f"{_TAG}log/"
+
+
 def _happened(entry: HappenedEntry, base: str) -> _Entry:
     # What happened is one thing for ever: the commit, and what of it.
-    identity = f"{base or _TAG}#{entry.commit}/{quote(carried(entry.key), safe='/+!')}"
+    identity = f"{_log(base)}{entry.commit}/{quote(carried(entry.key), safe='/+!')}"
     return _Entry(entry.title, identity, entry.time, base + entry.link if base else "", entry.summary, entry.author)
 
 
