@@ -14,8 +14,6 @@ from gitindex.names import IndexName, ProjectName, UserName, parse_filename
 from gitindex.tree import EMPTY
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from gitindex.model import TestRun
     from gitindex.snapshot import Index, Project, Snapshot
 
@@ -225,8 +223,8 @@ def _readable(found: T | Unreadable | None) -> T | None:
     return None if isinstance(found, Unreadable) else found
 
 
-def _changed_keys(before: BaseModel | None, after: BaseModel | None) -> tuple[str, ...]:
+def _changed_keys(before: object | None, after: object | None) -> tuple[str, ...]:
     if before is None or after is None:
         return ()
-    old, new = before.model_dump(by_alias=True), after.model_dump(by_alias=True)
+    old, new = vars(before), vars(after)
     return tuple(key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key))
