@@ -218,3 +218,32 @@ class FeedView:
     """Where the site is served; empty where it is not known."""
     entries: tuple[FeedEntry, ...]
     """In any order; the newest are shown."""
+
+
+class HappenedEntry(NamedTuple):
+    """Something that happened, as a feed shows it."""
+
+    commit: str
+    """Its full id."""
+    key: str
+    """What tells it from all else that the commit did."""
+    time: str
+    """UTC, with ``Z``."""
+    title: str
+    summary: str
+    """May be empty."""
+    author: str
+    link: str
+    """Relative to the top of a site; empty for the top itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFeedView:
+    """The feed that ``gitindex log`` prints."""
+
+    title: str
+    site_url: str
+    scope: str
+    """What it is the log of: an index, a project, or empty."""
+    entries: tuple[HappenedEntry, ...]
+    """The newest first."""

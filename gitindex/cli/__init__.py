@@ -35,6 +35,7 @@ COMMANDS: dict[str, _Entry] = {
     "why": _Entry("reading", "why", "Say which index gives or hides the files of a project."),
     "validate": _Entry("validate", "validate", "Check a change against the rules, and refuse what breaks a promise."),
     "diff": _Entry("diff", "diff", "Say what installers will see change."),
+    "log": _Entry("log", "log", "Say who released, pushed and yanked what, and when."),
     "audit": _Entry("guard", "audit", "Prove the whole history: was each promise kept, at each step?"),
     "verify": _Entry("verify", "verify", "Read or download every released file, and check its bytes."),
     "pre-receive": _Entry("guard", "pre_receive", "Check a push before the server takes it."),

@@ -15,7 +15,7 @@ import pygit2
 
 from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.git.command import ask_git, run_git
-from gitindex.git.folders import GitFolder, reason
+from gitindex.git.folders import GitFolder, blob_leaf, reason
 from gitindex.git.history import History
 from gitindex.git.origin import Origin
 from gitindex.git.places import nearest, settings_in, way_up
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gitindex.git.blobs import Blobs
     from gitindex.git.merge import Merger
     from gitindex.git.proposals import Proposals
+    from gitindex.git.walk import Change
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
@@ -147,6 +148,11 @@ class Repository:
         """Whether the history is cut off."""
         return self._git.is_shallow
 
+    def shallow_ends(self) -> frozenset[str]:
+        """Return the commits at which a shallow clone ends; none of a whole one."""
+        shallow = self.git_directory / "shallow"
+        return frozenset(shallow.read_text(encoding="ascii").split()) if self.is_shallow else frozenset()
+
     def head(self) -> str | None:
         """Return the id of the commit that is checked out, ``None`` before the first one."""
         try:
@@ -205,6 +211,16 @@ class Repository:
         """
         commit = self._commit(revision)
         return Snapshot(self._subfolder(self._tree(commit)), str(commit.id))
+
+    def differing(self, changes: Sequence[Change]) -> tuple[Snapshot, Snapshot]:
+        """Open what two revisions differ in, before and after, and nothing else of them."""
+        prefix = f"{self.folder}/" if self.folder else ""
+        before, after = dict[str, Leaf | None](), dict[str, Leaf | None]()
+        for change in changes:
+            for side, place in ((before, change.before), (after, change.after)):
+                if place is not None:
+                    side[change.path.removeprefix(prefix)] = blob_leaf(self._git, place.id, place.mode)
+        return Snapshot(Overlay(EMPTY, before), None), Snapshot(Overlay(EMPTY, after), None)
 
     def check_place(self, base: Snapshot) -> None:
         """Make sure that a *base* has its index repository at this very place, where it has one on the way to it.

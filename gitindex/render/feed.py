@@ -1,13 +1,15 @@
-"""The Atom feed of an index's releases (RFC 4287). No clock: the same releases give the same bytes."""
+"""Atom feeds (RFC 4287): of an index's releases, and of a log. No clock: the same releases give the same bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 from urllib.parse import quote
 
 from gitindex.render.text import carried, escaped, is_link
-from gitindex.views import FEED_LENGTH, FeedEntry, FeedView
+from gitindex.views import FEED_LENGTH, FeedEntry, FeedView, HappenedEntry, LogFeedView
 
+_TAG = "tag:gitindex.invalid,2026:"
 NEVER = "1970-01-01T00:00:00Z"
 """Stands where a time is not known: Atom demands one."""
 
@@ -18,8 +20,42 @@ def feed(view: FeedView) -> bytes:
     Links are absolute where the site has an http(s) URL, else relative to the feed. Entries of the same time
     keep the order in which they are given.
     """
+    base = _base(view.site_url, f"{view.index}/")
+    identity = base or f"{_TAG}{view.index}/"
     newest = sorted(view.entries, key=_time, reverse=True)[:FEED_LENGTH]
-    return "".join(f"{line}\n" for line in _lines(view, newest)).encode()
+    links = _link("self", "application/atom+xml", f"{base}feed.xml"), _link("alternate", "text/html", base or "./")
+    head = _Head(view.title or f"Releases of {view.index}", identity, view.index.user, links)
+    return _document(head, [_release(view, entry, base, identity) for entry in newest])
+
+
+def log_feed(view: LogFeedView) -> bytes:
+    """Return the feed of a log, whose entries stand in their order; it may be kept anywhere, so it links to a site."""
+    base = _base(view.site_url, "")
+    identity = f"{_log(base)}{quote(carried(view.scope))}"
+    links = (_link("alternate", "text/html", base),) if base else ()
+    return _document(_Head(view.title, identity, "gitindex", links), [_happened(entry, base) for entry in view.entries])
+
+
+class _Head(NamedTuple):
+    """What a feed says of itself."""
+
+    title: str
+    identity: str
+    author: str
+    links: tuple[str, ...]
+
+
+class _Entry(NamedTuple):
+    title: str
+    identity: str
+    updated: str
+    link: str
+    summary: str
+    author: str = ""
+
+
+def _document(head: _Head, entries: Sequence[_Entry]) -> bytes:
+    return "".join(f"{line}\n" for line in _lines(head, entries)).encode()
 
 
 def _time(entry: FeedEntry) -> str:
@@ -27,40 +63,58 @@ def _time(entry: FeedEntry) -> str:
     return (entry.updated or NEVER).removesuffix("Z")
 
 
-def _lines(view: FeedView, entries: Sequence[FeedEntry]) -> Iterator[str]:
-    base = _base(view)
-    identity = base or f"tag:gitindex.invalid,2026:{view.index}/"
-    updated = entries[0].updated if entries else None
+def _lines(head: _Head, entries: Sequence[_Entry]) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="utf-8"?>'
     yield '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="en">'
-    yield f"<title>{escaped(view.title or f'Releases of {view.index}')}</title>"
-    yield f"<id>{escaped(identity)}</id>"
-    yield f"<updated>{escaped(updated or NEVER)}</updated>"
-    yield f"<author><name>{escaped(view.index.user)}</name></author>"
-    yield f'<link rel="self" type="application/atom+xml" href="{escaped(base)}feed.xml"/>'
-    yield f'<link rel="alternate" type="text/html" href="{escaped(base or "./")}"/>'
+    yield f"<title>{escaped(head.title)}</title>"
+    yield f"<id>{escaped(head.identity)}</id>"
+    yield f"<updated>{escaped(entries[0].updated if entries else NEVER)}</updated>"
+    yield f"<author><name>{escaped(head.author)}</name></author>"
+    yield from head.links
     for entry in entries:
-        yield from _entry_lines(view, entry, base, identity)
+        yield from _entry_lines(entry)
     yield "</feed>"
 
 
-def _base(view: FeedView) -> str:
-    if not view.site_url.lower().startswith(("https://", "http://")):
+def _link(relation: str, kind: str, address: str) -> str:
+    return f'<link rel="{relation}" type="{kind}" href="{escaped(address)}"/>'
+
+
+def _base(site_url: str, below: str) -> str:
+    if not site_url.lower().startswith(("https://", "http://")):
         return ""
-    return f"{view.site_url.rstrip('/')}/{view.index}/"
+    return f"{site_url.rstrip('/')}/{below}"
 
 
-def _entry_lines(view: FeedView, entry: FeedEntry, base: str, identity: str) -> Iterator[str]:
+def _entry_lines(entry: _Entry) -> Iterator[str]:
+    yield "<entry>"
+    yield f"<title>{escaped(entry.title)}</title>"
+    yield f"<id>{escaped(entry.identity)}</id>"
+    yield f"<updated>{escaped(entry.updated)}</updated>"
+    if entry.author:
+        yield f"<author><name>{escaped(entry.author)}</name></author>"
+    if entry.link:
+        yield _link("alternate", "text/html", entry.link)
+    if entry.summary:
+        yield f"<summary>{escaped(entry.summary)}</summary>"
+    yield "</entry>"
+
+
+def _release(view: FeedView, entry: FeedEntry, base: str, identity: str) -> _Entry:
     version = quote(carried(entry.version), safe="!+")
     link = base + entry.link if base or is_link(entry.link) else "./"
-    yield "<entry>"
-    yield f"<title>{escaped(entry.project)} {escaped(entry.version)}</title>"
-    yield f"<id>{escaped(f'{identity}project/{entry.project}/#{version}')}</id>"
-    yield f"<updated>{escaped(entry.updated or NEVER)}</updated>"
-    yield f'<link rel="alternate" type="text/html" href="{escaped(link)}"/>'
-    if summary := _summary(view, entry):
-        yield f"<summary>{escaped(summary)}</summary>"
-    yield "</entry>"
+    title, place = f"{entry.project} {entry.version}", f"{identity}project/{entry.project}/#{version}"
+    return _Entry(title, place, entry.updated or NEVER, link, _summary(view, entry))
+
+
+def _log(base: str) -> str:
+    return f"{base}#log/" if base else f"{_TAG}log/"
+
+
+def _happened(entry: HappenedEntry, base: str) -> _Entry:
+    # What happened is one thing for ever: the commit, and what of it.
+    identity = f"{_log(base)}{entry.commit}/{quote(carried(entry.key), safe='/+!')}"
+    return _Entry(entry.title, identity, entry.time, base + entry.link if base else "", entry.summary, entry.author)
 
 
 def _summary(view: FeedView, entry: FeedEntry) -> str:

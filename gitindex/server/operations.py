@@ -9,7 +9,9 @@ from urllib.parse import parse_qs
 
 from gitindex import __version__
 from gitindex.compare import Change
+from gitindex.events import Event, Kind, events_of
 from gitindex.names import is_commit_id
+from gitindex.report.log import commit_json, event_json
 from gitindex.server import answers
 from gitindex.server.answers import Answer
 
@@ -25,6 +27,8 @@ _MOST_COMMITS = 100
 _DEFAULT_COMMITS = 20
 _MOST_PROJECTS = 1000
 """Projects of one commit that are told: a first import may have all there are."""
+_MOST_EVENTS = 100
+"""Events of one commit that are told: each takes the reading of a manifest."""
 
 
 def status(state: State, reader: Reader) -> Answer:
@@ -180,7 +184,7 @@ def api(state: State, reader: Reader) -> Answer:
 
 
 async def changelog(state: State, reader: Reader, query: bytes) -> Answer:
-    """Return the last commits that are served, the newest first, with the releases that each touched.
+    """Return the last commits that are served, the newest first, with what each touched, and did.
 
     The query may have ``limit`` (1 to 100) and ``after`` (a commit: what came after it).
     """
@@ -214,13 +218,26 @@ def _commits(reading: Reading, reader: Reader, limit: int, after: str) -> Iterat
         ]
         # They may name any index.
         is_told = reader.is_known and (reader.may_read_all or _touches_only_readable(change, reader))
+        happened = list(islice(_events(change, reader), _MOST_EVENTS + 1))
+        told = commit_json(commit, repository.history.committed(commit_id))
         yield {
-            "commit": commit_id,
-            "time": _time(repository.history.committed(commit_id)),
-            "author": commit.author if is_told else None,
-            "subject": commit.subject if is_told else None,
+            **(told if is_told else {**told, "author": None, "subject": None}),
             "touched": touched,
+            "events": [event_json(event) for event in happened[:_MOST_EVENTS]],
+            **({"more": True} if len(happened) > _MOST_EVENTS else {}),
         }
+
+
+def _events(change: Change, reader: Reader) -> Iterator[Event]:
+    """Yield what a commit did to what may be read; where a release was before is told of such indexes alone."""
+    for event in events_of(change.base, change.head):
+        if event.index is None:
+            if reader.is_known and reader.may_read_all:
+                yield event
+        elif reader.may_read(event.index):
+            origins = tuple(filter(reader.may_read, event.origins))
+            kind = Kind.RELEASED if event.kind is Kind.PUSHED and not origins else event.kind
+            yield event._replace(kind=kind, origins=origins)
 
 
 def _touches_only_readable(change: Change, reader: Reader) -> bool:

@@ -114,6 +114,11 @@ def test_changelog_tells_the_newest_commits_and_what_each_released(shop: IndexRe
         assert newest["touched"] == [{"index": "emilie/prod", "project": "foo-bar", "versions": ["1.2"]}]
         assert middle["touched"] == [{"index": "emilie/dev", "project": "many", "versions": ["100.0"]}]
         assert len(oldest["touched"]) == 3
+        assert newest["events"] == [
+            {"kind": "released", "index": "emilie/prod", "project": "foo-bar", "version": "1.2"}
+        ]
+        assert "more" not in oldest
+        assert [event["kind"] for event in oldest["events"]].count("index-created") == 2
         assert (newest["author"], newest["subject"]) == ("Emilie Example", "Release foo-bar 1.2")
         assert datetime.fromisoformat(newest["time"]) <= datetime.now(UTC)
         for query, wanted in (

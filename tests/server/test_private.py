@@ -209,6 +209,26 @@ def test_stranger_learns_of_status_and_changes_no_more_than_of_what_is_public(do
         assert {touched["index"] for touched in commit["touched"]} == wanted
         # A subject may name any index that the commit touches, and this one touches all of them.
         assert (commit["author"] is None) is (commit["subject"] is None) is (who != door.everything)
+        assert {event.get("index") for event in commit["events"]} - {None} >= wanted
+        assert any("index" not in event for event in commit["events"]) is (who == door.everything)
+
+
+def test_push_from_an_index_that_may_not_be_read_is_a_release(tmp_path: Path) -> None:
+    store, now = tmp_path / "tokens.json", datetime.now(UTC)
+    team = basic(tokens.create(store, "team", [f"read:{TEAM}"], expires=None, now=now).text)
+    everything = basic(tokens.create(store, "everything", ["read:*"], expires=None, now=now).text)
+    content = private_content()
+    repository = make_repository(tmp_path / "packages", content)
+    manifest = content[f"indexes/{SECRET}/hidden/1.0.json"]
+    repository.put({f"indexes/{TEAM}/hidden/1.0.json": manifest})
+    repository.commit("Push it")
+    with Served(repository, tmp_path / "cache", tokens=store) as served:
+        for who, kind in ((team, "released"), (everything, "pushed")):
+            answer = served.get("/+changelog?limit=1", who)
+            (event,) = answer.json["result"][0]["events"]
+            assert event["kind"] == kind
+            assert event.get("from", []) == ([SECRET] if kind == "pushed" else [])
+            assert (SECRET.encode() in answer.body) is (kind == "pushed")
 
 
 def test_page_of_one_reader_has_not_the_tag_of_anothers(door: Door) -> None:
