@@ -221,9 +221,17 @@ class Change:
                     before.project(entry) if before else None,
                     after.project(entry) if after else None,
                     everything=self.everything,
-                    skips_plain=self.everything and not self._has_store and not (after is not None and after.is_mirror),
+                    skips_plain=self.everything and not self._has_store and not self._demands_more(name, after),
                     base_is_unreadable=was is not None and was.kind != "folder",
                 )
+
+    def _demands_more(self, name: IndexName, after: Index | None) -> bool:
+        """Tell whether an index takes less than any manifest that is in order."""
+        if after is not None and after.is_mirror:
+            return True
+        index = self.base.index(name)
+        definition = index.definition if index else None
+        return isinstance(definition, Stage) and bool(definition.require_attestation)
 
     @property
     def size(self) -> int:

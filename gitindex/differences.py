@@ -160,17 +160,14 @@ class ProjectChange:
         if not plain or self.after is None or len(plain) != len(self.after.folder.entries()):
             return False
         # No two spellings of one version; each is canonical, which is part of being plain.
-        return self._is_as_it_was and not self.base_is_unreadable and len({*map(version_key, plain)}) == len(plain)
+        return not self.base_is_unreadable and len({*map(version_key, plain)}) == len(plain)
 
     @cached_property
     def _plain_versions(self) -> frozenset[str]:
-        """The versions whose manifests are plain, and new or as they were."""
-        after = self.after
-        if not self._skips_plain or after is None:
+        """The versions whose manifests are plain, of a folder that is new or as it was."""
+        if not self._skips_plain or self.after is None or not self._is_as_it_was:
             return frozenset()
-        if self._is_as_it_was:
-            return frozenset(after.plain_versions())
-        return frozenset(version for version in after.plain_versions() if self._is_as_before(version))
+        return frozenset(self.after.plain_versions())
 
     @property
     def _is_as_it_was(self) -> bool:
@@ -178,11 +175,6 @@ class ProjectChange:
         if self.before is None or self.after is None:
             return self.after is not None
         return self.before.folder.id is not None and self.before.folder.id == self.after.folder.id
-
-    def _is_as_before(self, version: str) -> bool:
-        if self.before is None or version + layout.MANIFEST_SUFFIX not in self.before.folder.entries():
-            return True
-        return not self.differs(version)
 
     def files(self) -> Iterator[tuple[str, str, int, File]]:
         """Yield manifest path, version, place and file for each file of the releases that are checked."""

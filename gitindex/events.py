@@ -209,9 +209,9 @@ def _results(project: Project | None, version: str) -> TestResults | Unreadable 
 
 
 def _new_runs(before: TestResults | None, after: TestResults | None) -> tuple[TestRun, ...]:
-    old = list(before.root) if before else []
+    old = list(before or ())
     found = []
-    for run in after.root if after else ():
+    for run in after or ():
         if run in old:
             old.remove(run)
         else:

@@ -74,6 +74,9 @@ PublicUrl = Annotated[Text, Check(_public_url)]
 Pattern = Annotated[Text, Check(pattern=r"^[a-z0-9*?][a-z0-9*?-]*$")]
 Digest = Annotated[Text, Check(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Check(strict=True, ge=0, lt=1e9)]
+PublisherName = Annotated[
+    Text, Check(pattern=r"^(github|gitlab):[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+(@[^\s@]+)?$", max_length=300)
+]
 Age = Annotated[Text, Check(pattern=r"^[0-9]{1,9}[smhdw]$")]
 Day = Annotated[date, Check(strict=True)]
 
@@ -223,6 +226,10 @@ class Stage(Model):
         description="Whether all mirrors that have a project answer for it, not the first alone.",
     )
     require_tests: Flag = key(default=False, description="Whether a push needs a passed test result.")
+    require_attestation: tuple[PublisherName, ...] = key(
+        default=(),
+        description="Publishers of whom one has to attest each file: `github:owner/name`, or with `@release.yml`.",
+    )
 
 
 class Mirror(Model):

@@ -23,7 +23,7 @@ ERRORS = (
     *(f"GI{number}" for number in range(301, 305)),
 )
 """The rules of contents, of bases, of history and of authority: all of them refuse a change."""
-WARNINGS = tuple(f"GI{number}" for number in range(401, 409))
+WARNINGS = tuple(f"GI{number}" for number in range(401, 410))
 PROD = "indexes/emilie/prod"
 
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)

@@ -64,6 +64,7 @@ mirror_whitelist = ["*"]
 mirror_whitelist_inheritance = "intersection"
 merge_mirrors = true
 require_tests = false
+require_attestation = ["github:emilie/table-print@release.yml", "gitlab:team/tools/table-print"]
 """,
     "mirror": """\
 type = "mirror"

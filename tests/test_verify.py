@@ -30,7 +30,7 @@ from gitindex.errors import CannotRunError
 from gitindex.threads import spread
 from gitindex.verify import Journal, Patience, Report, verify
 from tests import hosts
-from tests.builders import file_info, make_sdist, make_tar_gz, make_wheel, make_zip, metadata, zip_info
+from tests.builders import file_info, make_provenance, make_sdist, make_tar_gz, make_wheel, make_zip, metadata, zip_info
 from tests.conftest import Result, Run
 from tests.hosts import Host
 from tests.repositories import UPLOAD_TIME, Content, IndexRepository, bare_clone, make_repository, small_content
@@ -209,12 +209,13 @@ def test_other_bytes_in_the_store_are_found(content: Content, tmp_path: Path, ch
 @pytest.mark.parametrize("kind", ["other", "missing"])
 def test_what_lies_beside_a_file_is_checked_too(content: Content, tmp_path: Path, suffix: str, kind: str) -> None:
     filename, data = make_wheel("gamma", "1.0")
+    provenance = make_provenance(filename, sha256(data))
     digests: dict[str, Any] = {
         "core-metadata": {"sha256": sha256(metadata("gamma", "1.0"))},
-        "provenance": sha256(b"{}"),
+        "provenance": sha256(provenance),
     }
     stored = add(content, filename, data, **digests)
-    content |= {stored + ".metadata": metadata("gamma", "1.0"), stored + ".provenance": b"{}"}
+    content |= {stored + ".metadata": metadata("gamma", "1.0"), stored + ".provenance": provenance}
     repository = make_repository(tmp_path / "r", content)
     assert run_verify(repository).findings == ()
     if kind == "other":

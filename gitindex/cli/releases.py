@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ from gitindex.cli.common import (
     write,
 )
 from gitindex.edits import releases
-from gitindex.errors import CannotRunError, UsageError
+from gitindex.errors import CannotRunError, DistributionError, UsageError
 from gitindex.names import IndexName
 
 if TYPE_CHECKING:
@@ -38,6 +38,14 @@ def upload(
     ctx: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Wheels (.whl) and sdists (.tar.gz).")],
     index: IndexOption,
+    attestation: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--attestation",
+            metavar="FILE",
+            help="A signed attestation of one of the files (PEP 740); may be given several times.",
+        ),
+    ] = None,
     commit: CommitOption = False,
     pr: PrOption = False,
     as_json: JsonOption = False,
@@ -45,14 +53,16 @@ def upload(
     """Release wheels and sdists to an index.
 
     Names, versions and requirements are read from the files' own metadata. The same file again changes nothing.
+    Attestations (*.attestation) may stand among the files; they are checked, and stored beside what they attest.
     """
     from gitindex.facts import read_distribution
 
     repository = open_repository(ctx)
     worktree = start(repository, commit=commit, pr=pr)
     name = index_name(index)
+    attesting = [*(attestation or ()), *(path for path in files if path.suffix == ".attestation")]
     read = []
-    for path in dict.fromkeys(files):
+    for path in dict.fromkeys(path for path in files if path.suffix != ".attestation"):
         try:
             with path.open("rb") as stream:
                 read.append((read_distribution(path.name, stream), path))
@@ -61,7 +71,8 @@ def upload(
     twice = {dist.filename for dist, _ in read if sum(other.filename == dist.filename for other, _ in read) > 1}
     if twice:
         raise UsageError(f"{min(twice)} is given twice, from different folders", help="name it once")
-    plan = releases.upload(worktree, name, read, _upload_time())
+    provenance = _provenance(attesting, {dist.filename: dist.sha256 for dist, _ in read}) if attesting else {}
+    plan = releases.upload(worktree, name, read, _upload_time(), provenance)
     what = _upload_name([dist for dist, _ in read], name)
     write(repository, worktree, plan, commit=commit, pr=pr, name=what, as_json=as_json)
 
@@ -73,6 +84,31 @@ def _upload_name(distributions: Sequence[Distribution], index: IndexName) -> str
     digest = hashlib.sha256("\n".join(sorted(dist.filename for dist in distributions)).encode()).hexdigest()
     told = f"{first} and {len(others)} more" if others else first
     return f"upload {told} to {index} {digest[:6]}"
+
+
+def _provenance(paths: Iterable[Path], files: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the provenance documents of *files* (sha256 by filename), of the attestations at *paths*."""
+    from gitindex.attestations import MAX_SIZE, ProvenanceError, provenance_of, read_attestation
+
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for path in dict.fromkeys(paths):
+        try:
+            with path.open("rb") as stream:
+                data, filename, _ = read_attestation(stream.read(MAX_SIZE + 1))
+        except OSError as error:
+            raise CannotRunError(f"{path}: cannot be read: {error.strerror}") from None
+        except ProvenanceError as error:
+            raise DistributionError(str(path), str(error)) from None
+        if filename not in files:
+            raise UsageError(f"{path}: attests {filename}, which is not uploaded", help=f"give {filename} too")
+        found.setdefault(filename, []).append(data)
+    documents = {}
+    for name, listed in found.items():
+        try:
+            documents[name] = provenance_of(listed, name, files[name])
+        except ProvenanceError as error:
+            raise DistributionError(name, f"its attestation {error}") from None
+    return documents
 
 
 def _upload_time() -> str:

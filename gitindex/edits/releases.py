@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from gitindex import layout
@@ -22,8 +23,16 @@ if TYPE_CHECKING:
     from gitindex.facts import Distribution
 
 
-def upload(snapshot: Snapshot, name: IndexName, distributions: Iterable[tuple[Distribution, Path]], time: str) -> Plan:
+def upload(
+    snapshot: Snapshot,
+    name: IndexName,
+    distributions: Iterable[tuple[Distribution, Path]],
+    time: str,
+    provenance: Mapping[str, bytes] = MappingProxyType({}),
+) -> Plan:
     """Plan the upload of distributions with the files they were read from; *time* is the upload-time of what is new.
+
+    *provenance* has provenance documents (PEP 740) by filename; whoever calls has checked them.
 
     The same bytes again change nothing. Other bytes of a filename replace the file: the rules refuse that where the
     index is non-volatile.
@@ -50,22 +59,44 @@ def upload(snapshot: Snapshot, name: IndexName, distributions: Iterable[tuple[Di
             "requires-python": dist.requires_python,
             "core-metadata": {"sha256": hashlib.sha256(dist.metadata).hexdigest()} if dist.kind == "wheel" else None,
         }
+        document = provenance.get(dist.filename)
+        if document is not None:
+            entry["provenance"] = hashlib.sha256(document).hexdigest()
         entry = {key: value for key, value in entry.items() if value is not None}
         outcome = put_file(manifest, entry)
+        if document is not None and outcome == "Unchanged:":
+            outcome = _attest(index, manifest, entry)
         plan.notes.append(f"{outcome} {dist.filename} {'in' if outcome == 'Unchanged:' else 'to'} {name}")
         if outcome == "Replace":
             replaced += [file for file in stored_files(index.project(dist.project)) if file.filename == dist.filename]
         path = layout.stored_path(dist.sha256, dist.filename)
         manifest_path = layout.manifest_path(name, dist.project, release)
         if outcome == "Unchanged:":
-            plan.concerned += [*([path, path + layout.METADATA_SUFFIX] if is_embedded else []), manifest_path]
+            suffixes = ("", layout.METADATA_SUFFIX, *([layout.PROVENANCE_SUFFIX] if document is not None else ()))
+            plan.concerned += [*([path + suffix for suffix in suffixes] if is_embedded else []), manifest_path]
         else:
             files[path] = source
+            if document is not None:
+                files[path + layout.PROVENANCE_SUFFIX] = document
             if dist.kind == "wheel":
                 files[path + layout.METADATA_SUFFIX] = dist.metadata
             plan.changes[manifest_path] = manifest_bytes(manifest)
     drop_unused_files(snapshot, plan, replaced)
     return plan
+
+
+def _attest(index: Index, manifest: dict[str, Any], entry: dict[str, Any]) -> str:
+    """State the provenance of a file that is released already, where that may change; return what was done."""
+    listed = next(file for file in manifest["files"] if file["filename"] == entry["filename"])
+    if listed.get("provenance") == entry["provenance"]:
+        return "Unchanged:"
+    if not index.is_volatile:
+        raise UsageError(
+            f"{entry['filename']} is released already, and {index.name} keeps what it says of its files",
+            help="attest files before they are uploaded; leave the attestations out, or attest the next version",
+        )
+    listed["provenance"] = entry["provenance"]
+    return "Attest"
 
 
 def _check_open(index: Index, project: ProjectName) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from gitindex.attestations import ProvenanceError
 from gitindex.errors import DistributionError
 from gitindex.rules.stored import disagreement
 from gitindex.verify.reading import Content, Dead
@@ -81,6 +82,9 @@ def _other_bytes(subject: Subject, claim: Claim, outcome: Content, way_out: str)
 
 def _of_contents(subject: Subject, claim: Claim, outcome: Content, way_out: str) -> Iterator[Wrong]:
     file, here = claim.file, ("files", claim.place)
+    if isinstance(outcome.own, ProvenanceError):
+        message = f"the provenance of {file.filename} {outcome.own}"
+        yield Wrong(claim, (*here, "provenance"), "GI014", message, way_out)
     if subject.kind != "file":
         return
     if outcome.size != file.size:
@@ -89,7 +93,7 @@ def _of_contents(subject: Subject, claim: Claim, outcome: Content, way_out: str)
     own = outcome.own
     if isinstance(own, DistributionError):
         yield Wrong(claim, here, "GI012", str(own.args[0]), way_out)
-    elif own is not None:
+    elif own is not None and not isinstance(own, ProvenanceError):
         if (own.requires_python or None) != (file.requires_python or None):
             stated = f"requires-python of {file.filename} is {file.requires_python!r}"
             message = f"{stated}, and the file says {own.requires_python!r}"

@@ -12,6 +12,7 @@ from queue import LifoQueue
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, assert_never, cast
 
 from gitindex import layout
+from gitindex.attestations import ProvenanceError, verified_publishers
 from gitindex.download import PIECE, DeadLinkError, Downloader, UnreachableError
 from gitindex.errors import CannotRunError, DistributionError
 from gitindex.storage import FETCH_LFS, NO_LFS_CONTENT, lfs_path
@@ -34,8 +35,9 @@ class Content(NamedTuple):
     """Bytes; at least so many where there is no digest."""
     sha256: str | None
     """``None`` where there are more bytes than there may be: the rest was not read."""
-    own: CoreFacts | DistributionError | None = None
-    """What a distribution says of itself, or why it is none; ``None`` where it was not looked into."""
+    own: CoreFacts | DistributionError | ProvenanceError | None = None
+    """What a distribution says of itself, or why it (or a provenance document) is none; ``None`` where there is nothing
+    to say."""
 
 
 class Dead(NamedTuple):
@@ -202,7 +204,7 @@ class _Intake:
     def add(self, piece: bytes) -> None:
         self._digest.update(piece)
         self._size += len(piece)
-        if self._subject.kind == "file":
+        if self._subject.kind != "metadata":
             self._file.write(piece)
         _tell(self._advance, self._subject, len(piece))
 
@@ -226,9 +228,26 @@ def _tell(advance: Advance, subject: Subject, size: int) -> None:
 def _look_into(subject: Subject, stream: BinaryIO, size: int, sha256: str) -> Content:
     from gitindex.facts import read_archive  # noqa: PLC0415 - with zipfile, tarfile and what they need
 
-    if subject.kind != "file" or sha256 != subject.sha256:
+    if subject.kind == "metadata" or sha256 != subject.sha256:
         return Content(size, sha256)
+    if subject.kind == "provenance":
+        stream.seek(0)
+        return Content(size, sha256, _attested(subject, stream.read()))
     try:
         return Content(size, sha256, read_archive(subject.file.filename, stream))
     except DistributionError as error:
         return Content(size, sha256, error)
+
+
+def _attested(subject: Subject, document: bytes) -> ProvenanceError | None:
+    """Check a provenance document; return what is wrong with it.
+
+    Raises:
+        CannotRunError: what checks signatures is not installed.
+
+    """
+    try:
+        verified_publishers(document, subject.file.filename, subject.file.sha256)
+    except ProvenanceError as error:
+        return error
+    return None

@@ -17,7 +17,7 @@ from gitindex.errors import CannotRunError, UsageError
 from gitindex.forge import api
 from gitindex.forge.github import GitHub, api_url, client_for
 from gitindex.forge.remotes import Kind, Place, forge_of, read_remote, shown_at
-from gitindex.model import Settings
+from gitindex.model import Forge, Settings
 from tests.builders import make_wheel
 from tests.conftest import Run
 from tests.forge.github import APP_TOKEN, REPOSITORY, TOKEN, GitHubServer, Reply, fault, github_server
@@ -362,7 +362,7 @@ def test_what_is_at_no_forge(url: str) -> None:
 def test_the_name_of_the_host_tells_the_forge(host: str, kind: Kind | None) -> None:
     place = read_remote(f"https://{host}/a/b")
     assert forge_of(place, Settings(format=1)) is kind
-    stated = Settings.model_validate({"format": 1, "forge": {"type": "gitea", "url": "https://x.example.org/g/"}})
+    stated = Settings(format=1, forge=Forge(type="gitea", url="https://x.example.org/g/"))
     assert forge_of(place, stated) is Kind.GITEA
     assert forge_of(None, stated) is Kind.GITEA
     shown = shown_at(place, stated)

@@ -8,6 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from gitindex import layout
+from tests.builders import make_provenance
 from tests.mutants.destructive import pointer
 from tests.repositories import Content
 from tests.trees import PLAIN, Files, Node
@@ -83,7 +84,8 @@ def _add_hosted(content: Content) -> None:
 
 
 def _add_provenance(content: Content, index: str, name: str, version: str) -> None:
-    document = b'{"version": 1, "attestation_bundles": []}\n'
+    entry = content.entry(index, name, version)
+    document = make_provenance(entry["filename"], entry["hashes"]["sha256"])
     content[content.stored(index, name, version) + layout.PROVENANCE_SUFFIX] = document
     path = f"indexes/{index}/{name}/{version}.json"
     manifest = json.loads(content[path])
