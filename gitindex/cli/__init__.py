@@ -30,6 +30,7 @@ COMMANDS: dict[str, _Entry] = {
     "yank": _Entry("releases", "yank", "Advise against a release, and leave it where it is."),
     "unyank": _Entry("releases", "unyank", "Take a yank back."),
     "remove": _Entry("releases", "remove", "Remove a release, or a project, from a volatile index."),
+    "test": _Entry("testing", "try_release", "Run the tests of a release, and record what came of them."),
     "list": _Entry("reading", "list_", "List the projects of an index, or the files of a project."),
     "show": _Entry("reading", "show", "Show users, an index or a project as JSON."),
     "why": _Entry("reading", "why", "Say which index gives or hides the files of a project."),
