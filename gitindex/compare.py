@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import layout
 from gitindex.differences import ProjectChange, StoredFile, differing, differs_at, folder_of, stored_differences
-from gitindex.model import Settings, Stage
+from gitindex.model import Settings, Stage, WantedTests
 from gitindex.names import IndexName, ProjectName, UserName
 from gitindex.rights import Rights
 from gitindex.snapshot import NO_REVISION, Stray
@@ -210,6 +210,7 @@ class Change:
         """Yield the projects below which something differs (all, where everything is checked)."""
         for name, (before, after) in self.indexes.items():
             old, new = folder_of(before) or EMPTY, folder_of(after) or EMPTY
+            skips_plain = self.everything and not self._has_store and not self.wants_tests(name)
             for entry in self._differing_entries[name]:
                 was, now = old.entries().get(entry), new.entries().get(entry)
                 is_lost = now is None and was is not None and was.kind in ("symlink", "submodule")
@@ -221,7 +222,7 @@ class Change:
                     before.project(entry) if before else None,
                     after.project(entry) if after else None,
                     everything=self.everything,
-                    skips_plain=self.everything and not self._has_store and not (after is not None and after.is_mirror),
+                    skips_plain=skips_plain and not (after is not None and after.is_mirror),
                     base_is_unreadable=was is not None and was.kind != "folder",
                 )
 
@@ -236,6 +237,19 @@ class Change:
         """Tell whether the base holds what *name* has released to be non-volatile."""
         index = self.base.index_folder(name)
         return index is not None and index.definition is not None and not index.is_volatile and not index.is_mirror
+
+    def wants_tests(self, name: IndexName) -> WantedTests:
+        """Return what an index requires of the tests of a file that comes into it, as the base says where it has it.
+
+        Where there was no index repository yet, nobody can tell what came before the demand: then nothing is required.
+        """
+        if self.policy is self.head:
+            return False
+        for snapshot in (self.base, self.head):
+            index = snapshot.index_folder(name)
+            if index is not None and isinstance(index.definition, Stage):
+                return index.definition.require_tests
+        return False
 
     def is_released(self, index: IndexName, project: str, name: str) -> bool:
         """Tell whether the base of a non-volatile index has the manifest of that name: it is left as it is."""

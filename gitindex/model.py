@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
 FORMAT = 1
 
@@ -39,6 +39,14 @@ def _public_url(text: str) -> str:
     return _http_url(text) if text else text
 
 
+def _wanted_tests(value: Any) -> Any:
+    """Say in one what is wrong with a value that may be of two types."""
+    is_list = isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value) and value
+    if not isinstance(value, bool) and not is_list:
+        raise ValueError("must be true, false, or a list of the environments in which tests have to pass")
+    return value
+
+
 UploadTime = Annotated[
     Text,
     Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"),
@@ -48,6 +56,8 @@ HttpUrl = Annotated[Text, AfterValidator(_http_url)]
 PublicUrl = Annotated[Text, AfterValidator(_public_url)]
 Pattern = Annotated[Text, Field(pattern=r"^[a-z0-9*?][a-z0-9*?-]*$")]
 Digest = Annotated[Text, Field(pattern=r"^[0-9a-f]{64}$")]
+Environment = Annotated[Text, Field(min_length=1, max_length=200)]
+WantedTests = Annotated[Flag | Annotated[tuple[Environment, ...], Field(min_length=1)], BeforeValidator(_wanted_tests)]
 Seconds = Annotated[float, Field(strict=True, ge=0, lt=1e9)]
 Age = Annotated[Text, Field(pattern=r"^[0-9]{1,9}[smhdw]$")]
 
@@ -160,7 +170,10 @@ class Stage(Model):
         default=False,
         description="Whether all mirrors that have a project answer for it, not the first alone.",
     )
-    require_tests: Flag = Field(default=False, description="Whether a push needs a passed test result.")
+    require_tests: WantedTests = Field(
+        default=False,
+        description="Whether a file needs a passed test result; or the environments in each of which it has to pass.",
+    )
 
 
 class Mirror(Model):
@@ -245,9 +258,7 @@ class TestRun(Model):
 
     __test__ = False  # pytest takes every class of such a name for its own
 
-    environment: Text = Field(
-        min_length=1, max_length=200, description="What it ran in, as the runner names it: `py313`, `lint`."
-    )
+    environment: Environment = Field(description="What it ran in, as the runner names it: `py313`, `lint`.")
     outcome: Literal["passed", "failed", "error"] = Field(
         description="`failed`: tests failed; `error`: they could not be run."
     )

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from gitindex.rules import authority, bases, documents, exposure, files, history, names, releases, stored, waivers
+from gitindex.rules import (
+    authority,
+    bases,
+    documents,
+    exposure,
+    files,
+    history,
+    names,
+    releases,
+    stored,
+    tested,
+    waivers,
+)
 from gitindex.rules.rule import Hit, Rule, Subject
 
-_TOPICS = (documents, names, files, stored, bases, history, authority, exposure, releases, waivers)
+_TOPICS = (documents, names, files, stored, bases, history, authority, tested, exposure, releases, waivers)
 RULES: tuple[Rule, ...] = tuple(sorted((rule for topic in _TOPICS for rule in topic.RULES), key=attrgetter("code")))
 SEVERITIES = {rule.code: rule.severity for rule in RULES}
 
