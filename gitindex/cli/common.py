@@ -72,9 +72,13 @@ def write(
     commit: bool,
     as_json: bool,
     more: Mapping[str, Any] = MappingProxyType({}),
+    actor: str | None = None,
 ) -> None:
-    """Carry a plan out, and say what was done and what to do next; the JSON has *more* keys of the command's own."""
-    outcome = carry_out(repository, worktree, plan, commit=commit, today=today())
+    """Carry a plan out, and say what was done and what to do next; the JSON has *more* keys of the command's own.
+
+    Where the *actor* is known, they have to have the right to it.
+    """
+    outcome = carry_out(repository, worktree, plan, commit=commit, today=today(), actor=actor)
     prefix = f"{repository.folder}/" if repository.folder else ""
     if as_json:
         paths = [prefix + path for path in outcome.paths]
