@@ -26,7 +26,7 @@ COMMANDS: dict[str, _Entry] = {
     "index": _Entry("owners", "index", "Create, list, show, modify and delete indexes."),
     "mirror": _Entry("mirrors", "mirror", "Say what of another index a mirror shows."),
     "upload": _Entry("releases", "upload", "Release wheels and sdists to an index."),
-    "push": _Entry("releases", "push", "Promote a release from one index to another."),
+    "push": _Entry("push", "push", "Promote releases from one index, or a mirror, to another index."),
     "yank": _Entry("releases", "yank", "Advise against a release, and leave it where it is."),
     "unyank": _Entry("releases", "unyank", "Take a yank back."),
     "remove": _Entry("releases", "remove", "Remove a release, or a project, from a volatile index."),
