@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,12 +22,16 @@ from gitindex.cli.common import (
 )
 from gitindex.cli.output import note
 from gitindex.edits import promotion
+from gitindex.edits.opened import open_index
 from gitindex.errors import UsageError
 from gitindex.git import Repository
 from gitindex.guard import actor_by_email
+from gitindex.model import Mirror
+from gitindex.names import IndexName
 from gitindex.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from gitindex.required import Requirements
     from gitindex.storage import Store
 
 _WANTED = re.compile(r"(?P<name>[^\[\]=]+)(?:\[(?P<extras>[^\[\]=]*)\])?(?:==(?P<version>[^=].*))?")
@@ -55,38 +62,71 @@ def push(
             envvar="GITINDEX_ACTOR",
         ),
     ] = None,
+    filenames: Annotated[
+        list[str] | None,
+        typer.Option("--file", metavar="FILENAME", help="From a mirror: only this file; may be given several times."),
+    ] = None,
     commit: CommitOption = False,
     pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Promote releases from one index, or a mirror, to another index.
 
-    The manifests are written to TO; the files are shared and not copied. What is there already stays as it is. All that
-    is asked for is checked first, and written in one change or not at all.
+    From an index the manifests are written to TO; the files are shared and not copied. From a mirror the files are
+    downloaded, checked and stored. What is there already stays as it is. All that is asked for is checked first, and
+    written in one change or not at all.
     """
     repository = open_repository(ctx)
     worktree = start(repository, commit=commit, pr=pr)
+    asked = [_wanted(text, with_dependencies=with_dependencies) for text in wanted]
+    by = actor if actor is not None else actor_by_email(repository, worktree)
     requires = None
     if with_dependencies:
         from gitindex.required import Requirements
 
         requires = Requirements(_store(repository, worktree))
-    asked = [_wanted(text, with_dependencies=with_dependencies) for text in wanted]
-    planned = promotion.push(worktree, asked, index_name(source), index_name(target), requires)
-    for line in requires.notes if requires else ():
+    with ExitStack() as stack:
+        opened = open_index(worktree, index_name(source))
+        if isinstance(opened.definition, Mirror):
+            upstream = (opened.name, opened.definition)
+            planned = _vendored(worktree, asked, upstream, index_name(target), requires, filenames or (), stack)
+        elif filenames:
+            raise UsageError("--file is for a push from a mirror", help="leave it out: a release is pushed whole")
+        else:
+            planned = promotion.push(worktree, asked, opened.name, index_name(target), requires)
+        for line in requires.notes if requires else ():
+            note(line)
+        more = {"releases": [pushed._asdict() for pushed in planned.releases]}
+        write(repository, worktree, planned.plan, commit=commit, pr=pr, as_json=as_json, more=more, actor=by)
+
+
+def _vendored(
+    worktree: Snapshot,
+    asked: Sequence[promotion.Wanted],
+    mirror: tuple[IndexName, Mirror],
+    target: IndexName,
+    requires: Requirements | None,
+    filenames: Sequence[str],
+    stack: ExitStack,
+) -> promotion.Promotion:
+    """Plan a push from a mirror; what is downloaded is there until *stack* is closed."""
+    from datetime import UTC, datetime
+    from tempfile import TemporaryDirectory
+
+    from gitindex.report.progress import progress_in_bytes
+    from gitindex.upstream.client import Upstreams
+    from gitindex.upstream.mirror import Upstream
+    from gitindex.upstream.promoting import MirrorPush, Shelf
+
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="gitindex-")))
+    upstreams = Upstreams(None)
+    stack.callback(upstreams.close)
+    vendoring = MirrorPush(Shelf(worktree, Upstream(*mirror), upstreams, datetime.now(UTC)), target)
+    vendoring.choose(asked, filenames, folder, requires)
+    for line in vendoring.notes:
         note(line)
-    releases = [pushed._asdict() for pushed in planned.releases]
-    by = actor if actor is not None else actor_by_email(repository, worktree)
-    write(
-        repository,
-        worktree,
-        planned.plan,
-        commit=commit,
-        pr=pr,
-        as_json=as_json,
-        more={"releases": releases},
-        actor=by,
-    )
+    with progress_in_bytes(lambda: vendoring.size) as advance:
+        return vendoring.plan(folder, advance)
 
 
 def _wanted(text: str, *, with_dependencies: bool) -> promotion.Wanted:

@@ -80,7 +80,7 @@ def push(
     named = [_named(snapshot, source, each) for each in wanted]
     found = {(pushed.project, pushed.version): pushed for pushed in named}
     if requires is not None:
-        holder = _Stage(snapshot, open_index(snapshot, source), index, requires)
+        holder = _Stage(snapshot, open_index(snapshot, source), index, named, requires)
         for each, pushed in zip(wanted, named, strict=True):
             for along in required_by(pushed, each.extras, holder, str(source)):
                 found.setdefault((along.project, along.version), along)
@@ -108,16 +108,11 @@ def put_release(
     manifest = manifest_data(index, project, release)
     manifest.setdefault("name", name)
     manifest.setdefault("version", release)
-    digests = _digests(opened)
+    digests = digests_of(opened)
     path = layout.manifest_path(index.name, project, release)
     is_new = False
     for file in files:
-        filename, sha256 = file["filename"], file["hashes"]["sha256"]
-        if digests.get(filename, sha256) != sha256:
-            raise ConflictError(
-                f"{filename} has the sha256 {sha256}, and {index.name} has one of {digests[filename]}",
-                help="a name stands for the same bytes everywhere: release a new version",
-            )
+        check_same(digests, file["filename"], file["hashes"]["sha256"], index.name)
         is_new = put_file(manifest, file) != UNCHANGED or is_new
     if is_new:
         plan.changes[path] = manifest_bytes(manifest)
@@ -128,9 +123,19 @@ def put_release(
         plan.notes.append(f"{UNCHANGED} {pushed} in {index.name}")
 
 
-def _digests(project: Project | None) -> Mapping[str, str]:
+def digests_of(project: Project | None) -> Mapping[str, str]:
+    """Return the sha256 of each file that an index has of a project, by filename."""
     releases = project.releases() if project else ()
     return {file.filename: file.hashes.sha256 for _, manifest in releases for file in manifest.files}
+
+
+def check_same(digests: Mapping[str, str], filename: str, sha256: str, target: IndexName) -> None:
+    """Refuse other bytes than the target has, whose *digests* these are, under the same filename."""
+    if digests.get(filename, sha256) != sha256:
+        raise ConflictError(
+            f"{filename} has the sha256 {sha256}, and {target} has one of {digests[filename]}",
+            help="a name stands for the same bytes everywhere: release a new version",
+        )
 
 
 def check_sound(snapshot: Snapshot, source: IndexName, manifest: Manifest, project: ProjectName) -> None:
@@ -194,47 +199,59 @@ def required_by(pushed: Pushed, extras: Iterable[str], holder: Holder, source: s
 
 
 class Target:
-    """What a target shows already, and what a mirror behind it is asked for."""
+    """What a target shows already, or will since it is pushed by name; and what a mirror behind it is asked for."""
 
-    def __init__(self, snapshot: Snapshot, target: Index, requires: Requires) -> None:
+    def __init__(self, snapshot: Snapshot, target: Index, named: Iterable[Pushed], requires: Requires) -> None:
         self._snapshot = snapshot
         self._order = resolution_order(snapshot, target)
         self._requires = requires
-        self._shown: dict[tuple[ProjectName, str], IndexName] = {}
+        self._named = tuple(named)
+        self._where: dict[tuple[ProjectName, str], IndexName] = {}
 
     def shown(self, project: ProjectName) -> Mapping[Version, str]:
         found: dict[Version, str] = {}
+        for pushed in self._named:
+            version = parse_version(pushed.version) if pushed.project == project else None
+            if version is not None:
+                found[version] = pushed.version
         for release in resolved_releases(walk(self._snapshot, self._order, project)):
             version = parse_version(release.version)
             if version is not None and release.reason is None and release.files and version not in found:
                 found[version] = release.version
-                self._shown[project, release.version] = release.index
+                self._where[project, release.version] = release.index
         return found
 
     def is_elsewhere(self, project: ProjectName) -> bool:
         return any(step.outcome == "asked" for step in walk(self._snapshot, self._order, project))
 
-    def required_of_shown(self, project: ProjectName, version: str) -> Sequence[str]:
+    def requires(self, project: ProjectName, version: str, *, is_shown: bool) -> Sequence[str]:
+        where = self._where.get((project, version)) if is_shown else None
+        if where is None:
+            return self.required_of_held(project, version)
         try:
-            return self._requires(open_release(self._snapshot, self._shown[project, version], project, version))
+            return self._requires(open_release(self._snapshot, where, project, version))
         except GitindexError:  # it is there, whatever it requires
             return ()
+
+    def required_of_held(self, project: ProjectName, version: str) -> Sequence[str]:
+        """Return what a release of the index that is pushed from requires."""
+        raise NotImplementedError
 
 
 class _Stage(Target):
     """What a stage itself has."""
 
-    def __init__(self, snapshot: Snapshot, source: Index, target: Index, requires: Requires) -> None:
-        super().__init__(snapshot, target, requires)
+    def __init__(
+        self, snapshot: Snapshot, source: Index, target: Index, named: Iterable[Pushed], requires: Requires
+    ) -> None:
+        super().__init__(snapshot, target, named, requires)
         self._source = source
 
     def held(self, project: ProjectName) -> Mapping[Version, str]:
         opened = self._source.project(project)
         return {version: spelled for spelled, version in _sound_versions(opened)} if opened else {}
 
-    def requires(self, project: ProjectName, version: str, *, is_shown: bool) -> Sequence[str]:
-        if is_shown:
-            return self.required_of_shown(project, version)
+    def required_of_held(self, project: ProjectName, version: str) -> Sequence[str]:
         return self._requires(open_release(self._snapshot, self._source.name, project, version))
 
     def advice(self, project: ProjectName) -> str:
