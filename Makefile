@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The revision that example-repo/ is validated against; empty: where this branch left the protected one.
 BASE ?=
 
-.PHONY: help demo peers node test lint bench docs example clean
+.PHONY: help demo peers node test lint bench docs site-docs example clean
 
 help:
 	@echo 'make demo      see it work: validate, render, install, and a refused change'
@@ -13,7 +13,8 @@ help:
 	@echo 'make node      what judges pages in a browser, their HTML, and the Worker'
 	@echo 'make lint      style, types, layers, and the promise of example-repo/'
 	@echo 'make bench     measure, and write benchmarks/'
-	@echo 'make docs      write docs/rules.md from the rules and their cases'
+	@echo 'make docs      write the pages of docs/reference that are made of the code'
+	@echo 'make site-docs build/docs: the documentation as a site'
 	@echo 'make example   build example-repo/ again from its sources'
 	@echo 'make clean     remove what these made'
 
@@ -69,7 +70,12 @@ bench: .venv/installed .venv-bench/installed
 	$(BIN)/python benchmarks/run.py --write
 
 docs: .venv/installed
-	$(BIN)/python docs/make_rules.py
+	$(BIN)/python tools/make_commands.py
+	$(BIN)/python tools/make_formats.py
+	$(BIN)/python tools/make_rules.py
+
+site-docs: .venv/installed
+	$(BIN)/zensical build --strict
 
 example: .venv/installed
 	$(BIN)/python example-repo/build.py

@@ -167,7 +167,9 @@ class Policy(Model):
     """How changes are accepted."""
 
     protected_branch: Text = key(default="main", description="The branch that is published.")
-    require_signed_commits: Flag = False
+    require_signed_commits: Flag = key(
+        default=False, description="Whether each commit must be signed by a user who may do what it does."
+    )
     ignore: Names = key(default=(), description="Codes of warnings that are not reported; errors cannot be ignored.")
 
 
@@ -221,8 +223,8 @@ class Settings(Model):
 class User(Model):
     """`indexes/<user>/user.toml`: an owner of indexes."""
 
-    email: Text = ""
-    title: Text = ""
+    email: Text = key(default="", description="Where the user is reached; commits by it are the user's in a log.")
+    title: Text = key(default="", description="What the user is called on the pages for people.")
     identities: Names = key(default=(), description="Who the user is elsewhere: `github:emilie`, `ssh:SHA256:…`.")
     admin: Flag = key(default=False, description="Whether the user may change users, groups, policy and settings.")
 
@@ -230,9 +232,9 @@ class User(Model):
 class Stage(Model):
     """`indexes/<user>/<index>/index.toml`: an index that people release to. The keys are devpi's."""
 
-    type: Literal["stage"] = "stage"
-    title: Text = ""
-    description: Text = ""
+    type: Literal["stage"] = key(default="stage", description="What kind of index it is; it never changes.")
+    title: Text = key(default="", description="One line about the index, for people.")
+    description: Text = key(default="", description="More about the index, for people.")
     volatile: Flag = key(
         default=True, description="Whether releases may be replaced or removed; once false, it stays false."
     )
@@ -244,7 +246,9 @@ class Stage(Model):
         default=(),
         description="Normalised project names, or `*`, that a mirror may add to although they are ours.",
     )
-    mirror_whitelist_inheritance: Literal["intersection", "union"] = "intersection"
+    mirror_whitelist_inheritance: Literal["intersection", "union"] = key(
+        default="intersection", description="How the whitelists of the indexes on the way to a mirror are combined."
+    )
     merge_mirrors: Flag = key(
         default=False,
         description="Whether all mirrors that have a project answer for it, not the first alone.",
@@ -262,9 +266,9 @@ class Stage(Model):
 class Mirror(Model):
     """`indexes/<user>/<index>/index.toml`: a read-only index that shows another simple repository."""
 
-    type: Literal["mirror"]
-    title: Text = ""
-    description: Text = ""
+    type: Literal["mirror"] = key(description="What kind of index it is; it never changes.")
+    title: Text = key(default="", description="One line about the index, for people.")
+    description: Text = key(default="", description="More about the index, for people.")
     mirror_url: HttpUrl | None = key(
         default=None, description="The simple index that is shown; PyPI's where it is not given."
     )
@@ -290,17 +294,19 @@ Definition = Stage | Mirror
 class Hashes(Model):
     """The digests of a file; sha256 alone, as on a simple page."""
 
-    sha256: Text
+    sha256: Text = key(description="64 lower-case hexadecimal digits.")
 
 
 class File(Model):
     """One distribution of a release; the key names are the simple API's (PEP 691, PEP 700)."""
 
-    filename: Text
-    hashes: Hashes
+    filename: Text = key(description="The name of a wheel or an sdist, of this project and version.")
+    hashes: Hashes = key(description="The digests of its bytes.")
     size: Integer = key(description="Bytes.")
-    upload_time: UploadTime | None = key(default=None, alias="upload-time")
-    requires_python: Text | None = key(default=None, alias="requires-python")
+    upload_time: UploadTime | None = key(default=None, alias="upload-time", description="When it was released, UTC.")
+    requires_python: Text | None = key(
+        default=None, alias="requires-python", description="The Python versions it is for, as its own metadata says."
+    )
     core_metadata: Hashes | None = key(
         default=None,
         alias="core-metadata",
@@ -315,9 +321,9 @@ class File(Model):
 class Manifest(Model):
     """`indexes/<user>/<index>/<project>/<version>.json`: the facts of one release, only ever added to."""
 
-    name: Text
-    version: Text
-    files: tuple[File, ...] = key(min_length=1)
+    name: Text = key(description="The project, as its files spell it.")
+    version: Text = key(description="The version, in canonical form; the manifest is named after it.")
+    files: tuple[File, ...] = key(min_length=1, description="The files of the release.")
 
 
 class ProjectStatements(Model):
@@ -326,7 +332,9 @@ class ProjectStatements(Model):
     status: Literal["active", "archived", "quarantined", "deprecated"] | None = key(
         default=None, description="PEP 792. The files of a quarantined project are listed nowhere."
     )
-    status_reason: Text | None = key(default=None, alias="status-reason")
+    status_reason: Text | None = key(
+        default=None, alias="status-reason", description="Why, in words for people; installers get it too."
+    )
     yanked: dict[str, Text] = key(
         default_factory=dict, description='PEP 592: `"<version>"` or `"<filename>"` = reason.'
     )

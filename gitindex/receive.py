@@ -49,7 +49,7 @@ def hook_lines(stream: BinaryIO) -> Iterator[str]:
 
     """
     if stream.isatty():
-        raise UsageError("this is run by git, and reads what git says of a push", help="see: docs/guard.md")
+        raise UsageError("this is run by git, and reads what git says of a push", help="see: docs/how-to/guard.md")
     for line in stream:
         yield line.decode("utf-8", "surrogateescape").removesuffix("\n")
 

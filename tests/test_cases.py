@@ -92,7 +92,7 @@ class Case(Strict):
     expected: tuple[str, ...]
     """The codes of all findings, sorted, each once."""
     example: bool = False
-    """Whether `docs/rules.md` shows it as the example of its rule."""
+    """Whether `docs/reference/rules.md` shows it as the example of its rule."""
     findings: tuple[Expected, ...] = ()
     base: Side = Side()
     head: Side = Side()

@@ -1,10 +1,13 @@
-"""The page of the rules is made from the rules and their cases, and is what is committed."""
+"""The pages that are made of the code are what is committed; all pages make a site whose links lead somewhere."""
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +15,20 @@ from typing import Any
 import pytest
 
 from gitindex.rules import RULES, Rule
+from tests.pages import pages
 from tests.test_cases import CASES, Files
 from tests.test_rules import each_rule
 from tests.trees import Node
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+TOOLS = ROOT / "tools"
 
 
 @pytest.fixture(scope="module")
 def make_rules() -> dict[str, Any]:
-    """What `docs/make_rules.py` defines."""
-    return runpy.run_path(str(DOCS / "make_rules.py"))
+    """What `tools/make_rules.py` defines."""
+    return runpy.run_path(str(TOOLS / "make_rules.py"))
 
 
 @pytest.fixture
@@ -43,9 +49,68 @@ def example_of(make_rules: dict[str, Any], tmp_path: Path, monkeypatch: pytest.M
     return find
 
 
-def test_committed_page_is_what_the_rules_and_cases_make(make_rules: dict[str, Any]) -> None:
-    committed = (DOCS / "rules.md").read_text(encoding="utf-8")
-    assert committed == make_rules["page"](), "run: make docs"
+@pytest.mark.parametrize("name", ["commands", "formats", "rules"])
+def test_committed_page_is_what_the_code_makes(name: str) -> None:
+    committed = (DOCS / "reference" / f"{name}.md").read_text(encoding="utf-8")
+    assert committed == runpy.run_path(str(TOOLS / f"make_{name}.py"))["page"](), "run: make docs"
+
+
+@pytest.mark.parametrize("words", [(), ("upload",), ("user", "modify"), ("serve",)], ids=" ".join)
+def test_page_of_the_commands_has_what_help_prints(words: tuple[str, ...]) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "gitindex", *words, "--help"],
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    text = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+    heading = f"{'#' * max(2, len(words) + 1)} {' '.join(('gitindex', *words))}"
+    assert f"{heading}\n\n```text\n{text}```\n" in (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
+
+
+def test_page_of_the_formats_says_something_of_each_key() -> None:
+    rows = re.findall(r"^\| (`[^`]+`) \| .* \| (.*) \|$", (DOCS / "reference" / "formats.md").read_text(), re.MULTILINE)
+    assert len(rows) > 60
+    assert [key for key, about in rows if not about.strip()] == []
+
+
+def test_pages_make_a_site_that_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    shutil.copytree(DOCS, tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    built = subprocess.run(
+        [Path(sys.executable).with_name("zensical"), "build", "--strict"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    site = tmp_path / "build" / "docs"
+    made = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
+    assert made == {"404.html", *(address(page) for page in pages())}
+    for path in site.rglob("*.html"):
+        loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*?\b(?:src|href)=[\"']?([^\"' >]+)", path.read_text("utf-8"))
+        assert loaded
+        assert [url for url in loaded if url.startswith(("http:", "https:", "//"))] == []
+
+
+def address(page: str) -> str:
+    """Return the file of the site that a page becomes."""
+    return page.removesuffix("index.md") + "index.html" if page.endswith("index.md") else f"{page[:-3]}/index.html"
+
+
+def test_every_page_stands_in_the_navigation() -> None:
+    listed = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == pages()
+
+
+def test_documents_beside_the_documentation_link_to_pages_that_are_there() -> None:
+    for document in ROOT.glob("*.md"):
+        for target in re.findall(r"\]\((docs/[^)#]+)", document.read_text(encoding="utf-8")):
+            assert (ROOT / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_code_names_pages_that_are_there() -> None:
+    for path in (*(ROOT / "gitindex").rglob("*.py"), *(ROOT / "tests").rglob("*.py")):
+        for name in re.findall(r"\bdocs/[a-z/-]+\.md", path.read_text(encoding="utf-8")):
+            assert (ROOT / name).is_file() or path.name == "test_markup.py", f"{path}: {name}"
 
 
 @each_rule
@@ -66,14 +131,14 @@ def test_example_breaks_its_rule(example_of: Callable[..., Path]) -> None:
 
 
 def test_table_leads_to_a_heading_for_each_rule() -> None:
-    text = (DOCS / "rules.md").read_text(encoding="utf-8")
+    text = (DOCS / "reference" / "rules.md").read_text(encoding="utf-8")
     headings = re.findall(r"^### (.*)$", text, re.MULTILINE)
     assert headings == [rule.code for rule in RULES]
     assert re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \|", text, re.MULTILINE) == [(code, code.lower()) for code in headings]
 
 
 def test_every_block_of_code_is_closed_and_can_be_printed() -> None:
-    lines = (DOCS / "rules.md").read_text(encoding="utf-8").splitlines()
+    lines = (DOCS / "reference" / "rules.md").read_text(encoding="utf-8").splitlines()
     fences = [line for line in lines if line.startswith("```")]
     assert fences[1::2] == ["```"] * (len(fences) // 2)
     assert set(fences[::2]) == {"```text", "```diff"}

@@ -260,7 +260,7 @@ def test_wrong_words_are_refused(tmp_path: Path, options: dict[str, str], messag
 
 
 def test_what_a_host_cannot_do_is_in_the_documentation() -> None:
-    text = (Path(__file__).parent.parent / "docs/hosts.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parent.parent / "docs/how-to/hosts.md").read_text(encoding="utf-8")
     for name in HOSTS:
         assert f"--host {name}`" in text, name
 

@@ -82,7 +82,7 @@ def client(place: Place | None) -> GitHub:
     at = place or Place(f"https://{_PUBLIC}", _PUBLIC, path)
     found = client_for(at._replace(path=path))
     if found is None:
-        raise CannotRunError(NO_TOKEN, help="see docs/pull-requests.md")
+        raise CannotRunError(NO_TOKEN, help="see docs/how-to/pull-requests.md")
     return found
 
 

@@ -148,7 +148,7 @@ def _project_table(preview: Preview) -> _Table:
 
 
 def preview_json(preview: Preview) -> str:
-    """Return the preview as one JSON object; docs/diff.md has its shape."""
+    """Return the preview as one JSON object; docs/how-to/diff.md has its shape."""
     value = {
         "base": preview.base,
         "head": preview.head,

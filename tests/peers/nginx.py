@@ -1,4 +1,4 @@
-"""A real nginx with the configuration of docs/deploy.md, in front of a server."""
+"""A real nginx with the configuration of docs/how-to/deploy.md, in front of a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.peers.foreign import free_port, listens
 from tests.peers.serving import WAIT, Got, eventually, get
 from tests.peers.tools import Tools
 
-TEXT = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8")
 BLOCKS: dict[str, list[str]] = {
     kind: re.findall(rf"^```{kind}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE) for kind in ("ini", "nginx", "sh")
 }

@@ -1,4 +1,4 @@
-"""The configuration of docs/deploy.md does with a real nginx what the page says."""
+"""The configuration of docs/how-to/deploy.md does with a real nginx what the page says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The unit of docs/deploy.md is sound for systemd, and its commands and options exist."""
+"""The unit of docs/how-to/deploy.md is sound for systemd, and its commands and options exist."""
 
 from __future__ import annotations
 

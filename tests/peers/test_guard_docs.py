@@ -1,4 +1,4 @@
-"""docs/guard.md says what works: its commands and options exist, its hooks and commands are run."""
+"""docs/how-to/guard.md says what works: its commands and options exist, its hooks and commands are run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.peers.doors import RAW_HOOKS, ROOT, publish, released_content, write_
 from tests.peers.tools import Tools, done
 from tests.signing import gpg_key
 
-TEXT = (ROOT / "docs/guard.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs/how-to/guard.md").read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 HOOKS = [script for script in SCRIPTS if script.startswith("#!")]
 COMMANDS = [script for script in SCRIPTS if not script.startswith("#!")]

@@ -1,4 +1,4 @@
-"""Tokens as real pip, uv and twine send them, and the commands of docs/tokens.md as they stand there."""
+"""Tokens as real pip, uv and twine send them, and the commands of docs/how-to/tokens.md as they stand there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.peers.tools import Tools, done, installed
 
 pytestmark = pytest.mark.peers
 
-TEXT = (ROOT / "docs/tokens.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs/how-to/tokens.md").read_text(encoding="utf-8")
 
 
 class Guarded(SiteServer):

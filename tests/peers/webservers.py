@@ -1,4 +1,4 @@
-"""Real web servers that serve a site as docs/hosts.md says."""
+"""Real web servers that serve a site as docs/how-to/hosts.md says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.peers.nginx import tool
 from tests.peers.serving import WAIT, eventually
 from tests.sites import node_file
 
-TEXT = (ROOT / "docs/hosts.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs/how-to/hosts.md").read_text(encoding="utf-8")
 IS_ROOT = os.geteuid() == 0
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 

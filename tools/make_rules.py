@@ -1,4 +1,4 @@
-"""Writes `docs/rules.md`: each rule with its explanation, and with what it says about the case that is its example.
+"""Writes `docs/reference/rules.md`: each rule with its explanation, and with what it says about the case that is its example.
 
 The example of a rule is the one folder of `tests/cases` whose `case.toml` says `example = true`.
 """
@@ -20,7 +20,7 @@ from gitindex.validate import validate
 from tests.test_cases import CASES, Case, Files, Store, contents, read_case
 from tests.trees import MODES, Node
 
-PAGE = Path(__file__).parent / "rules.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "rules.md"
 MOST_LINES = 24
 """Of a new file: what matters stands at its beginning, or in the findings."""
 GROUPS = {

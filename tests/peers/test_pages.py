@@ -1,0 +1,136 @@
+"""The documentation does what it says: the commands of each page are run as they stand there (tests/pages.py says how)."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pages import DOCS, GENERATED, ROOT, Terminal, matches, pages, read_page, steps_of
+from tests.peers.server import SiteServer
+from tests.peers.tools import Tools, done, upload, wheel
+
+WRITTEN = [page for page in pages() if page not in GENERATED]
+
+NOT_RUN: dict[str, dict[str, str]] = {}
+"""By page and first line of the block, why nothing runs it. Who adds one gives the reason twice: here and in the page."""
+
+
+def text_of(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a simple index that stands for PyPI: requests 2.31.0 and 2.32.0, which needs idna, and idna 3.7."""
+    folder = tmp_path_factory.mktemp("upstream")
+    tools = Tools(folder)
+    repository = folder / "packages"
+    done(tools.run(sys.executable, "-m", "gitindex", "init", repository, "--user", "world"))
+    files = [wheel("idna", "3.7"), wheel("requests", "2.31.0"), wheel("requests", "2.32.0", requires=["idna"])]
+    done(upload(tools, repository, "world/dev", files))
+    done(tools.gitindex(repository, "render", "--out", folder / "site"))
+    with SiteServer(folder / "site") as server:
+        yield f"{server.url}/world/dev/simple/"
+
+
+def run_page(text: str, folder: Path, upstream: str) -> None:
+    tools = Tools(folder).with_environment(
+        VIRTUAL_ENV=sys.prefix,
+        NO_COLOR="1",
+        COLUMNS="120",
+        GITINDEX_MIRROR_ROOT_PYPI_URL=upstream,
+        UPSTREAM=upstream,
+        CODE=str(ROOT),
+    )
+    with Terminal(folder, tools.environment_of_commands()) as terminal:
+        for step in read_page(text).steps:
+            terminal.run(step)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("page", [page for page in WRITTEN if read_page(text_of(page)).steps])
+def test_commands_of_a_page_run_as_they_stand_there(page: str, tmp_path: Path, upstream: str) -> None:
+    run_page(text_of(page), tmp_path, upstream)
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_what_is_not_run_is_listed_with_its_reason(page: str) -> None:
+    left_out = [each for each in read_page(text_of(page)).left_out if not each.test]
+    assert {each.line: each.why for each in left_out} == NOT_RUN.get(page, {})
+    assert len({each.line for each in left_out}) == len(left_out)
+
+
+def test_the_list_of_what_is_not_run_names_pages_that_are_there() -> None:
+    assert set(NOT_RUN) <= set(WRITTEN)
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_a_test_that_is_said_to_run_a_block_knows_the_page(page: str) -> None:
+    for each in read_page(text_of(page)).left_out:
+        if each.test:
+            test = (ROOT / each.test).read_text(encoding="utf-8")
+            imported = re.findall(r"^from (tests\.\S+) import", test, re.MULTILINE)
+            sources = [test, *((ROOT / f"{name.replace('.', '/')}.py").read_text("utf-8") for name in imported)]
+            assert any(f"docs/{page}" in source for source in sources), f"{each.test} does not read docs/{page}"
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_every_block_has_a_language_and_commands_are_in_blocks_that_are_run(page: str) -> None:
+    for language, block in read_page(text_of(page)).blocks:
+        assert language, f"a block without a language: {block.splitlines()[0]}"
+        if language not in ("console", "sh", "yaml"):
+            assert not re.search(r"^(\$ |gitindex [a-z]|(?:uv )?pip |git [a-z])", block, re.MULTILINE), block
+
+
+def test_a_page_that_lies_is_found_out(tmp_path: Path) -> None:
+    for lie, told in {
+        "```console\n$ false\n```\n": "exit code 1",
+        "```console\n$ echo one\ntwo\n```\n": "is not what the page shows",
+        "```console\n$ echo gitindex: refused\ngitindex: refused\n```\n": "exit code 0",
+        "```sh\nfalse\ntrue\n```\n": "exit code 1",
+        "<!-- run beside -->\n```console\n$ true\n```\n": "has ended",
+        "```console\n$ echo 'Traceback (most recent call last)'\n```\n": "Traceback",
+    }.items():
+        with pytest.raises(AssertionError, match=told):
+            run_page(lie, tmp_path, "")
+
+
+def test_steps_of_a_page_share_their_folder_and_what_is_exported(tmp_path: Path) -> None:
+    run_page(
+        "<!-- run first\nmkdir a\nexport WORD=here\n-->\n```console\n$ cd a\n$ echo $WORD\nhere\n$ pwd\n…/a\n```\n"
+        "```sh\ncd ..\nWORD=there\n```\n```console\n$ echo $WORD $(ls)\nthere a\n```\n",
+        tmp_path,
+        "",
+    )
+
+
+def test_blocks_of_commands_are_read() -> None:
+    block = "$ cat <<'E'\none\nE\none\n$ echo \\\n  two\ntwo\n$ true\n"
+    assert [(step.command, step.shown) for step in steps_of(block)] == [
+        ("cat <<'E'\none\nE", "one\n"),
+        ("echo \\\n  two", "two\n"),
+        ("true", ""),
+    ]
+    with pytest.raises(ValueError, match="no command"):
+        list(steps_of("words\n"))
+    for text in ("<!-- run beside -->\n", "<!-- not run here: x -->\n```text\n```\n", "<!-- run beside -->\n" * 2):
+        with pytest.raises(ValueError, match="marker|block"):
+            read_page(text)
+    page = read_page("<!-- not run here: a cloud -->\n```sh\naws s3\n```\n<!-- run by tests/x.py: a key -->\n```sh\nx\n```\n")
+    assert [(each.line, each.why, each.test) for each in page.left_out] == [
+        ("aws s3", "a cloud", ""),
+        ("x", "a key", "tests/x.py"),
+    ]
+    assert page.steps == []
+
+
+def test_output_is_compared() -> None:
+    assert matches("a … c\n…\nend\n", "a b c\nx\ny\nend\n")
+    assert matches("a\n", "a  ")
+    assert not matches("a …\n", "b c\n")
+    assert not matches("a\n", "a\nb\n")
+    assert not matches("a.c\n", "abc\n")
