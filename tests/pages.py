@@ -190,7 +190,7 @@ class Terminal:
         if step.is_beside:
             self._begin(re.sub(r"^(gitindex (?:\S+ )*?serve)\b", rf"\1 --port {self._port}", command))
             return
-        state = f". {self._state}.env; cd \"$(cat {self._state}.folder)\"\n" if self._knows_state() else ""
+        state = f'. {self._state}.env; cd "$(cat {self._state}.folder)"\n' if self._knows_state() else ""
         after = f"\ncode=$?; export -p > {self._state}.env; pwd > {self._state}.folder; exit $code"
         trap = f"trap 'code=$?; export -p > {self._state}.env; pwd > {self._state}.folder; exit $code' EXIT\n"
         script = f"{state}{trap}{command}" if command.startswith("set -e") else f"{state}{command}{after}"
@@ -217,7 +217,7 @@ class Terminal:
         return text.replace(PORT, f"127.0.0.1:{self._port}")
 
     def _begin(self, command: str) -> None:
-        state = f". {self._state}.env; cd \"$(cat {self._state}.folder)\"\n" if self._knows_state() else ""
+        state = f'. {self._state}.env; cd "$(cat {self._state}.folder)"\n' if self._knows_state() else ""
         process = subprocess.Popen(
             ["bash", "-c", f"{state}exec {command}"],
             cwd=self._folder,

@@ -79,14 +79,20 @@ def test_pages_make_a_site_that_loads_nothing_from_elsewhere(tmp_path: Path) -> 
     shutil.copytree(DOCS, tmp_path / "docs")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
     built = subprocess.run(
-        [Path(sys.executable).with_name("zensical"), "build", "--strict"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [Path(sys.executable).with_name("zensical"), "build", "--strict"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert built.returncode == 0, built.stdout + built.stderr
     site = tmp_path / "build" / "docs"
     made = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     assert made == {"404.html", *(address(page) for page in pages())}
     for path in site.rglob("*.html"):
-        loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*?\b(?:src|href)=[\"']?([^\"' >]+)", path.read_text("utf-8"))
+        loaded = re.findall(
+            r"<(?:script|img|iframe|link)\b[^>]*?\b(?:src|href)=[\"']?([^\"' >]+)", path.read_text("utf-8")
+        )
         assert loaded
         assert [url for url in loaded if url.startswith(("http:", "https:", "//"))] == []
 
@@ -97,7 +103,9 @@ def address(page: str) -> str:
 
 
 def test_every_page_stands_in_the_navigation() -> None:
-    listed = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    listed = re.findall(
+        r"^ +- (?:[^:\n]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert sorted(listed) == pages()
 
 

@@ -120,7 +120,9 @@ def test_blocks_of_commands_are_read() -> None:
     for text in ("<!-- run beside -->\n", "<!-- not run here: x -->\n```text\n```\n", "<!-- run beside -->\n" * 2):
         with pytest.raises(ValueError, match="marker|block"):
             read_page(text)
-    page = read_page("<!-- not run here: a cloud -->\n```sh\naws s3\n```\n<!-- run by tests/x.py: a key -->\n```sh\nx\n```\n")
+    page = read_page(
+        "<!-- not run here: a cloud -->\n```sh\naws s3\n```\n<!-- run by tests/x.py: a key -->\n```sh\nx\n```\n"
+    )
     assert [(each.line, each.why, each.test) for each in page.left_out] == [
         ("aws s3", "a cloud", ""),
         ("x", "a key", "tests/x.py"),
