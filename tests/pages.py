@@ -136,7 +136,7 @@ def steps_of(block: str) -> Iterator[Step]:
 
 def fails(shown: str) -> bool:
     """Whether a command that prints this ends with an exit code other than 0."""
-    return re.search(r"^(gitindex|error|ERROR|fatal): ", shown, re.MULTILINE) is not None
+    return re.search(r"^(gitindex|Refused|error|ERROR|fatal): ", shown, re.MULTILINE) is not None
 
 
 def matches(shown: str, printed: str) -> bool:
@@ -170,7 +170,8 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         for process in self._beside:
-            os.killpg(process.pid, signal.SIGTERM)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:

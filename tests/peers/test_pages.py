@@ -15,7 +15,30 @@ from tests.peers.tools import Tools, done, upload, wheel
 
 WRITTEN = [page for page in pages() if page not in GENERATED]
 
-NOT_RUN: dict[str, dict[str, str]] = {}
+_ROOT = "it needs root, systemd and /srv; tests/peers/test_deploy_page.py checks it otherwise"
+NOT_RUN: dict[str, dict[str, str]] = {
+    "how-to/deploy.md": {
+        "python3 -m venv /opt/gitindex": _ROOT,
+        "git init --bare --initial-branch main /srv/gitindex/packages.git": _ROOT,
+        "git clone --bare https://git.example.org/packages.git /srv/gitindex/packages.git": _ROOT,
+        "install -d -o gitindex -m 700 /var/lib/gitindex": _ROOT,
+    },
+    "how-to/log.md": {"git maintenance start": "it writes into the timers of who runs it"},
+    "how-to/publish.md": {
+        "gitindex publish --to s3://bucket/folder": "it needs a bucket; tests/publishing publishes to S3's API",
+    },
+    "how-to/pull-requests.md": {
+        'gitindex forge comment --number 12 --body-file report.md                 # one comment, which edits itself': (
+            "it needs GitHub; tests/forge asks a server that is checked by its description"
+        ),
+    },
+    "how-to/release.md": {
+        "gitindex upload dist/*.whl dist/*.publish.attestation --index emilie/prod --pr": (
+            "it needs an attestation that somebody signed; tests/test_attestations.py has one"
+        ),
+    },
+    "tutorial.md": {"pip install ./gitindex": "it would install over the gitindex that is tested"},
+}
 """By page and first line of the block, why nothing runs it. Who adds one gives the reason twice: here and in the page."""
 
 
@@ -42,6 +65,7 @@ def run_page(text: str, folder: Path, upstream: str) -> None:
         VIRTUAL_ENV=sys.prefix,
         NO_COLOR="1",
         COLUMNS="120",
+        PYTHONUNBUFFERED="1",  # what goes to the two outputs comes in the order in which a terminal shows it
         GITINDEX_MIRROR_ROOT_PYPI_URL=upstream,
         UPSTREAM=upstream,
         CODE=str(ROOT),
