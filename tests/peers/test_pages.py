@@ -28,7 +28,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "gitindex publish --to s3://bucket/folder": "it needs a bucket; tests/publishing publishes to S3's API",
     },
     "how-to/pull-requests.md": {
-        'gitindex forge comment --number 12 --body-file report.md                 # one comment, which edits itself': (
+        "gitindex forge comment --number 12 --body-file report.md                 # one comment, which edits itself": (
             "it needs GitHub; tests/forge asks a server that is checked by its description"
         ),
     },
