@@ -402,7 +402,6 @@ def automerged(scene: Scene, github: GitHubServer, head: str) -> str:
 
 @pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
 def test_release_by_somebody_in_the_acl_is_merged(scene: Scene, github: GitHubServer) -> None:
-    workflow = called("automerge-index")
     scene.content.release("emilie/prod", "table-print", "1.1")
     scene.work.put(scene.content)
     head = scene.propose()
