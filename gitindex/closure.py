@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from resolvelib.resolvers import Result
 
 _MOST_ROUNDS = 50_000
+_MAX_LINE = 4000
+"""Characters of a requirement; in fewer than Python takes for a number, and more than anybody writes."""
 _NAMED = 5
 """Versions that a message names."""
 _LEAF = re.compile(r'(?:"[^"]*"|[A-Za-z_.]+) (?:not in|in|[<>=!~]{1,3}) (?:"[^"]*"|[A-Za-z_.]+)')
@@ -210,17 +212,25 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
             return []
         found = [_Wanted(project, frozenset(), SpecifierSet(), version)] if extras else []
         for line in self._holder.requires(project, candidate.spelling, is_shown=candidate.origin == "shown"):
-            try:
-                requirement = Requirement(line)
-            except InvalidRequirement:
+            requirement = _parsed(line)
+            if requirement is None:
                 problem = f"{candidate} requires {line[:200]!a}, which is no requirement"
-                raise CannotRunError(problem, help="release it again with sound metadata") from None
+                raise CannotRunError(problem, help="release it again with sound metadata")
             name = normalize(requirement.name)
             # What comes from a URL is asked of no index.
             if not requirement.url and is_project_name(name) and matters(str(requirement.marker or ""), extras):
                 wanted = frozenset(map(normalize, requirement.extras))
                 found.append(_Wanted(name, wanted, requirement.specifier))
         return found
+
+
+def _parsed(line: str) -> Requirement | None:
+    if len(line) > _MAX_LINE:
+        return None
+    try:
+        return Requirement(line)
+    except (InvalidRequirement, RecursionError):
+        return None
 
 
 def _taken(result: Result[_Wanted, _Candidate, _Key], project: ProjectName, version: Version) -> Iterator[Taken]:
