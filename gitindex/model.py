@@ -298,3 +298,13 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **model.model_json_schema(by_alias=True),
     }
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """Return all JSON Schemas by their file name in `schemas/` (without `.schema.json`).
+
+    There is one of `index.toml` too, for who goes by the names of files alone and cannot tell a stage from a mirror.
+    """
+    found = {name: json_schema(model) for name, model in SCHEMAS.items()}
+    either = [{key: value for key, value in found[name].items() if key != "$schema"} for name in ("stage", "mirror")]
+    return {**found, "index": {"$schema": found["stage"]["$schema"], "title": "Index", "oneOf": either}}

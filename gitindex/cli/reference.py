@@ -13,7 +13,7 @@ from gitindex.cli.common import JsonOption
 from gitindex.cli.output import note, print_json, say, table
 from gitindex.errors import NotThereError
 from gitindex.finding import Severity
-from gitindex.model import SCHEMAS, json_schema
+from gitindex.model import json_schemas
 from gitindex.rules import RULES
 
 
@@ -48,7 +48,7 @@ def schema(
 ) -> None:
     """Print or write the JSON Schemas of the formats."""
     del as_json  # a schema is JSON in any case
-    schemas = {name: json_schema(model) for name, model in SCHEMAS.items()}
+    schemas = json_schemas()
     if out is None:
         print_json(schemas)
         return
