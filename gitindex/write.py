@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gitindex import atomic, layout
@@ -43,10 +44,13 @@ def carry_out(
     commit: bool = False,
     today: date | None = None,
     actor: str | None = None,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Outcome:
     """Write a plan that was made from the *worktree* into it; *today* is the day until which waivers have to last.
 
-    Where it is known, the *actor* (a user, or an identity) has to have the right to what the plan itself does.
+    Where it is known, the *actor* (a user, or an identity) has to have the right to what the plan itself does. *beside*
+    are files, by path from the top of the Git repository, that are written and committed with it: they are no part of
+    the index repository, and no rule knows them.
 
     Raises:
         RefusedError: the rules refuse what it would make; nothing is written.
@@ -60,7 +64,8 @@ def carry_out(
     if plan.uploads:
         StoredObjects(worktree.settings.storage.url).keep(plan.uploads)
     put(repository.root, plan)
-    committed = _commit(repository, paths, plan.summary) if paths else None
+    put(repository.top, Plan(dict(beside)))
+    committed = _commit(repository, paths, plan.summary, beside) if paths else None
     return Outcome(tuple(sorted(changes)), tuple(findings), committed)
 
 
@@ -115,7 +120,11 @@ def is_taken(root: Path, path: str) -> bool:
     return os.path.lexists(root / path)
 
 
-def _commit(repository: Repository, paths: tuple[str, ...], summary: str) -> str | None:
+def _commit(repository: Repository, paths: tuple[str, ...], summary: str, beside: Collection[str]) -> str | None:
+    if beside:
+        prefix = f"{repository.folder}/" if repository.folder else ""
+        paths = (*(prefix + path for path in paths), *beside)
+        repository = Repository.open(repository.top, "")
     try:
         return repository.commit(paths, f"{summary}\n")
     except CannotRunError as error:

@@ -369,7 +369,7 @@ def test_init_makes_a_repository_that_is_valid_committed_and_renders(run: Run, t
     repository = IndexRepository(tmp_path / "new")
     assert repository.git("rev-parse", "HEAD") == made["commit"]
     assert repository.git("status", "--porcelain") == ""
-    assert sorted(repository.git("ls-files").split()) == sorted(made["paths"])
+    assert sorted(repository.git("ls-files").split()) == made["paths"]
     assert {"gitindex.toml", "README.md", ".gitattributes", "indexes/emilie-example/prod/index.toml"} < set(
         made["paths"]
     )
@@ -386,10 +386,15 @@ def test_init_makes_a_repository_that_is_valid_committed_and_renders(run: Run, t
 def test_init_in_a_folder_of_a_repository_leaves_the_rest_alone(run: Run, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "mono", {"code.py": b""})
     repository.write("unrelated.txt", "not committed")
-    made = answer(run, "-C", repository.path, "init", "services/packages", "--user", "emilie")
+    made = answer(run, "-C", repository.path, "init", "services/packages", "--user", "emilie", "--forge", "none")
     committed = repository.git("show", "--name-only", "--format=", made["commit"]).split()
-    assert committed
-    assert all(path.startswith("services/packages/") for path in committed)
+    assert sorted(committed) == made["paths"]
+    assert [path for path in made["paths"] if not path.startswith("services/packages/")] == [
+        ".pre-commit-config.yaml",
+        ".taplo.toml",
+        ".vscode/extensions.json",
+        ".vscode/settings.json",
+    ]
     assert repository.git("status", "--porcelain") == "?? unrelated.txt"
 
 

@@ -21,7 +21,7 @@ class _Entry(NamedTuple):
 
 
 COMMANDS: dict[str, _Entry] = {
-    "init": _Entry("setup", "init", "Make an index repository that works at once."),
+    "init": _Entry("init", "init", "Make an index repository that works at once."),
     "user": _Entry("owners", "user", "Create, list, show, modify and delete users."),
     "index": _Entry("owners", "index", "Create, list, show, modify and delete indexes."),
     "mirror": _Entry("mirrors", "mirror", "Say what of another index a mirror shows."),
@@ -48,7 +48,7 @@ COMMANDS: dict[str, _Entry] = {
     "publish": _Entry("publish", "publish", "Render the site and upload what changed."),
     "serve": _Entry("serve", "serve", "Serve the index over HTTP, straight from Git's objects."),
     "install": _Entry("install", "install", "Run pip or uv against this repository, without a server."),
-    "config": _Entry("setup", "config", "Print the lines that point a tool to an index."),
+    "config": _Entry("config", "config", "Print the lines that point a tool to an index."),
     "schema": _Entry("reference", "schema", "Print or write the JSON Schemas of the formats."),
 }
 

@@ -61,7 +61,7 @@ def try_release(
     ] = None,
     record: Annotated[bool, typer.Option("--record/--no-record", help="Write down what came of it.")] = True,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="What the tests get, as it is.")
+        list[str] | None, typer.Argument(metavar="-- ARGUMENTS", help="What the tests get, as it is.")
     ] = None,
     commit: CommitOption = False,
     pr: PrOption = False,
