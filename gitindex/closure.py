@@ -8,20 +8,18 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
+from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep
+from resolvelib.resolvers import Resolution
 from resolvelib.structs import RequirementInformation
 
 from gitindex.errors import CannotRunError, ConflictError, NotThereError
 from gitindex.names import ProjectName, is_project_name, normalize
-
-if TYPE_CHECKING:
-    from resolvelib.resolvers import Result
 
 _MOST_ROUNDS = 50_000
 _MOST_TRIALS = 300_000
@@ -113,7 +111,8 @@ def closure(
     asked = frozenset(map(normalize, extras))
     root = _Wanted(project, asked, SpecifierSet(), version)
     try:
-        result = Resolver(provider, BaseReporter()).resolve([root], max_rounds=_MOST_ROUNDS)
+        # Not by a Resolver: the graph that it makes of this fails where something that was given up requires itself.
+        chosen = Resolution(provider, BaseReporter()).resolve([root], _MOST_ROUNDS).mapping
     except ResolutionImpossible as error:
         raise _impossible(error.causes, provider, source) from None
     except (ResolutionTooDeep, _TooManyError):
@@ -121,7 +120,7 @@ def closure(
             f"{project} {version}: what it requires is too much to try",
             help="push what it requires first, version by version",
         ) from None
-    return tuple(sorted(_taken(result, project, version)))
+    return tuple(sorted(_taken(chosen, provider, (project, asked))))
 
 
 def matters(marker: str, extras: Iterable[str]) -> bool:
@@ -245,6 +244,8 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
         project, extras, version = candidate.project, candidate.extras, candidate.version
         if version is None:
             return
+        # Each wants itself: else the resolver goes back past one that does not fit, and tries no other version of it.
+        yield _itself(candidate)
         if extras:
             yield _Wanted(project, frozenset(), SpecifierSet(), version)
         lines = self._holder.requires(project, candidate.spelling, is_shown=candidate.origin == "shown")
@@ -262,6 +263,10 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
                 yield _Wanted(name, wanted, requirement.specifier)
 
 
+def _itself(candidate: _Candidate) -> _Wanted:
+    return _Wanted(candidate.project, candidate.extras, SpecifierSet())
+
+
 def _parsed(line: str) -> Requirement | None:
     if len(line) > _MAX_LINE:
         return None
@@ -271,28 +276,30 @@ def _parsed(line: str) -> Requirement | None:
         return None
 
 
-def _taken(result: Result[_Wanted, _Candidate, _Key], project: ProjectName, version: Version) -> Iterator[Taken]:
-    for key, candidate in result.mapping.items():
-        is_root = (candidate.project, candidate.version) == (project, version)
-        if not key[1] and candidate.origin == "held" and not is_root:
-            because = {str(result.mapping[parent]) for parent in _parents(result, key)}
-            yield Taken(candidate.project, candidate.spelling, tuple(sorted(because)))
-
-
-def _parents(result: Result[_Wanted, _Candidate, _Key], key: _Key) -> Iterator[_Key]:
-    """Yield what requires something; of the project with extras, what requires that."""
-    for parent in result.graph.iter_parents(key):
-        if parent is not None and parent[0] == key[0]:
-            if parent[1] and not key[1]:
-                yield from _parents(result, parent)
-        elif parent is not None:
-            yield parent
+def _taken(chosen: Mapping[_Key, _Candidate], provider: _Provider, root: _Key) -> Iterator[Taken]:
+    """Yield what is held of all that is chosen and, by whatever way, required; the resolver may have chosen more."""
+    because: dict[ProjectName, set[str]] = defaultdict(set)
+    left, seen = [root], {root}
+    while left:
+        parent = chosen[left.pop()]
+        for wanted in provider.get_dependencies(parent):
+            key = provider.identify(wanted)
+            if wanted.project != parent.project:
+                because[wanted.project].add(str(parent))
+            if key not in seen:
+                seen.add(key)
+                left.append(key)
+    for project, extras in seen:
+        candidate = chosen[project, extras]
+        if not extras and candidate.origin == "held" and project != root[0]:
+            yield Taken(project, candidate.spelling, tuple(sorted(because[project])))
 
 
 def _impossible(causes: Iterable[_Information], provider: _Provider, source: str) -> NotThereError | ConflictError:
     by_project: dict[ProjectName, list[_Information]] = defaultdict(list)
     for cause in causes:
-        by_project[cause.requirement.project].append(cause)
+        if cause.parent is None or cause.requirement != _itself(cause.parent):
+            by_project[cause.requirement.project].append(cause)
     for project, infos in sorted(by_project.items()):
         for info in infos:
             if not provider.fitting([info.requirement]):

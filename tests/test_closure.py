@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -76,6 +76,32 @@ required = st.lists(requirement, max_size=3)
 releases = st.dictionaries(st.tuples(st.sampled_from(PROJECTS), st.sampled_from(VERSIONS)), required, max_size=9)
 
 
+# Circles, in which a resolver may give up too soon, or have left what nothing leads to.
+@example(
+    held={},
+    shown={
+        ("base", "1.0"): [],
+        ("base", "3.0"): ["lib"],
+        ("lib", "1.0"): ["tool"],
+        ("tool", "1.0"): ["base==2.0"],
+    },
+    root=["base"],
+)
+@example(
+    held={("lib", "1.0"): ["base==1.0"], ("base", "1.0"): [], ("base", "2.0"): ["lib"]},
+    shown={},
+    root=["base"],
+)
+@example(
+    held={},
+    shown={
+        ("tool", "1.0"): [],
+        ("base", "1.0"): ["tool==1.0"],
+        ("tool", "2.0"): ["lib"],
+        ("lib", "1.0"): ["lib", "base"],
+    },
+    root=["tool"],
+)
 @given(held=releases, shown=releases, root=required)
 @settings(max_examples=150, deadline=None)
 def test_target_alone_gives_what_index_and_target_together_gave(
