@@ -271,7 +271,9 @@ def _read(pushed: Pushed, file: FilePage, place: Path) -> CoreFacts:
         problems.append(f"name {facts.name!a}")
     if version_key(facts.version) != version_key(pushed.version):
         problems.append(f"version {facts.version!a}")
-    if not _same_specifier(facts.requires_python, file.requires_python):
+    if file.requires_python and not _same_specifier(
+        facts.requires_python, file.requires_python
+    ):  # pages may leave it out
         problems.append(f"requires-python {facts.requires_python!a} where the page has {file.requires_python!a}")
     if isinstance(file.core_metadata, str) and hashlib.sha256(facts.metadata).hexdigest() != file.core_metadata:
         problems.append("other core metadata than the page's digest is of")
@@ -282,12 +284,12 @@ def _read(pushed: Pushed, file: FilePage, place: Path) -> CoreFacts:
     return facts
 
 
-def _same_specifier(one: str | None, other: str | None) -> bool:
-    if one and other and is_specifier_set(one) and is_specifier_set(other):
+def _same_specifier(one: str | None, other: str) -> bool:
+    if one and is_specifier_set(one) and is_specifier_set(other):
         from packaging.specifiers import SpecifierSet  # noqa: PLC0415
 
         return SpecifierSet(one) == SpecifierSet(other)
-    return (one or None) == (other or None)
+    return one == other
 
 
 def _entry(file: FilePage, facts: CoreFacts, size: int) -> dict[str, Any]:

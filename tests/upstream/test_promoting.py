@@ -249,12 +249,24 @@ def test_the_same_requirement_written_otherwise_is_no_difference(open_shop: Call
     assert shop.manifest("demo", "1.0")["files"][0]["requires-python"] == ">=3.9"
 
 
-def test_a_page_without_sizes_and_times_will_do(open_shop: Callable[..., Shop], world: World) -> None:
-    world.add("demo", "1.0", size=None, upload_time=None, requires_python=">=3.9", core_metadata=None)
+def test_a_page_that_says_no_more_than_it_has_to_will_do(open_shop: Callable[..., Shop], world: World) -> None:
+    world.add("demo", "1.0", size=None, upload_time=None, requires_python=None, core_metadata=None)
     shop = open_shop()
     shop.pushed("demo==1.0")
     (file,) = shop.manifest("demo", "1.0")["files"]
     assert (file["size"] > 100, "upload-time" in file, "core-metadata" in file) == (True, False, True)
+    assert file["requires-python"] == ">=3.9"
+    assert shop.is_sound()
+
+
+def test_a_list_of_files_in_html_will_do(open_shop: Callable[..., Shop], world: World) -> None:
+    filename, data = make_wheel("demo", "1.0", requires_python=">=3.9")
+    world.host.on(f"/files/{filename}", data)
+    link = f'<a href="../../files/{filename}#sha256={hashlib.sha256(data).hexdigest()}">{filename}</a>'
+    world.host.on("/simple/demo/", sent(f"<!DOCTYPE html><title>demo</title>{link}".encode(), "text/html"))
+    shop = open_shop()
+    shop.pushed("demo==1.0")
+    assert [file["filename"] for file in shop.manifest("demo", "1.0")["files"]] == [filename]
 
 
 def test_a_broken_archive_is_refused(open_shop: Callable[..., Shop], world: World) -> None:
