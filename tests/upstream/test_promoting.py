@@ -66,8 +66,11 @@ class Shop:
         self.repository = repository
         self._run = run
 
+    def run(self, *words: str) -> Result:
+        return self._run("-C", self.repository.root, *words)
+
     def push(self, *words: str, to: str = "emilie/prod") -> Result:
-        return self._run("-C", self.repository.root, "push", *words, "root/world", to)
+        return self.run("push", *words, "root/world", to)
 
     def pushed(self, *words: str, to: str = "emilie/prod") -> Any:
         result = self.push(*words, "--json", to=to)
@@ -86,7 +89,7 @@ class Shop:
         return dict(json.loads(path.read_text()))
 
     def is_sound(self) -> bool:
-        return self._run("-C", self.repository.root, "validate", "--all").code == 0
+        return self.run("validate", "--all").code == 0
 
 
 @pytest.fixture
@@ -352,6 +355,30 @@ def test_who_may_not_release_vendors_nothing(open_shop: Callable[..., Shop], wor
     world.add("demo", "1.0")
     content = small_content().user("bob")
     assert "GI301 bob may not release" in open_shop(content).refused("demo==1.0", "--actor", "bob")
+
+
+def test_a_team_vendors_and_promotes_by_pull_requests(
+    open_shop: Callable[..., Shop], world: World, tmp_path: Path
+) -> None:
+    filename = world.add("demo", "1.0")
+    content = small_content().stage("emilie/dev")
+    content.release("emilie/dev", "app", "1.0", extra="Requires-Dist: lib\n")
+    content.release("emilie/dev", "lib", "1.0")
+    shop = open_shop(content)
+    shop.repository.git("init", "--quiet", "--bare", "--initial-branch", "main", str(tmp_path / "remote.git"))
+    shop.repository.git("remote", "add", "origin", str(tmp_path / "remote.git"))
+    shop.repository.git("push", "--quiet", "origin", "main")
+    before = files_below(shop.repository.root)
+    vendored = shop.pushed("demo==1.0", "--pr")
+    words = ["push", "app", "emilie/dev", "emilie/prod", "--with-dependencies", "--pr", "--json"]
+    promoted = json.loads(shop.run(*words).out)
+    assert json.loads(shop.run(*words).out)["pushed"] is False  # the same again is the same branch
+    assert files_below(shop.repository.root) == before
+    for told, names in ((vendored, {filename, f"{filename}.metadata", "1.0.json"}), (promoted, {"1.0.json"})):
+        shop.repository.git("fetch", "--quiet", "origin", told["branch"])
+        changed = shop.repository.git("diff", "--name-only", "main", "FETCH_HEAD").splitlines()
+        assert (sorted(changed), {path.rpartition("/")[2] for path in changed}) == (told["paths"], names)
+        assert shop.run("validate", "--base", "main", "--head", "FETCH_HEAD", "--actor", "emilie").code == 0
 
 
 # What is required
