@@ -1,13 +1,14 @@
 """The commands of the documentation, run as they stand there, page by page, each page in a folder of its own.
 
-What a page is run with (`CONTRIBUTING.md` says it in words):
+What a page is run with:
 
 - a block of `console` has commands, each after `$ `, and below some of them what they print. It is compared; `…` stands
   for anything in a line, and on a line of its own for any lines;
 - a block of `sh` is one script;
 - `<!-- run first` and lines of shell until `-->` prepare what the page takes for granted;
 - `<!-- run beside -->` before a block says that its one command runs on, as in another terminal, until the page ends;
-- `<!-- not run here: reason -->` leaves the next block out, and `<!-- run by tests/…: reason -->` names the test that has it.
+- `<!-- not run here: reason -->` leaves the next block out;
+- `<!-- run by tests/…: reason -->` does so too, and names the test that runs it.
 """
 
 from __future__ import annotations
@@ -191,7 +192,7 @@ class Terminal:
         if step.is_beside:
             self._begin(re.sub(r"^(gitindex (?:\S+ )*?serve)\b", rf"\1 --port {self._port}", command))
             return
-        state = f". {self._state}.env; cd \"$(cat {self._state}.folder)\"\n" if self._knows_state() else ""
+        state = f'. {self._state}.env; cd "$(cat {self._state}.folder)"\n' if self._knows_state() else ""
         after = f"\ncode=$?; export -p > {self._state}.env; pwd > {self._state}.folder; exit $code"
         trap = f"trap 'code=$?; export -p > {self._state}.env; pwd > {self._state}.folder; exit $code' EXIT\n"
         script = f"{state}{trap}{command}" if command.startswith("set -e") else f"{state}{command}{after}"
@@ -218,7 +219,7 @@ class Terminal:
         return text.replace(PORT, f"127.0.0.1:{self._port}")
 
     def _begin(self, command: str) -> None:
-        state = f". {self._state}.env; cd \"$(cat {self._state}.folder)\"\n" if self._knows_state() else ""
+        state = f'. {self._state}.env; cd "$(cat {self._state}.folder)"\n' if self._knows_state() else ""
         process = subprocess.Popen(
             ["bash", "-c", f"{state}exec {command}"],
             cwd=self._folder,

@@ -236,7 +236,9 @@ class Api:
                 return RefusedRequestError(message, answer, help="it is wrong, revoked or ended: make a new one")
             case HTTPStatus.FORBIDDEN:
                 message = f"{self.host} does not allow that with the token of {self._token.source}: {answer.words}"
-                return RefusedRequestError(message, answer, help="it needs more permissions: see docs/how-to/pull-requests.md")
+                return RefusedRequestError(
+                    message, answer, help="it needs more permissions: see docs/how-to/pull-requests.md"
+                )
             case HTTPStatus.NOT_FOUND:
                 message = f"{self.host} shows no such repository or number to the token of {self._token.source}"
                 return RefusedRequestError(message, answer, help="look at the remote, and at what the token may see")
