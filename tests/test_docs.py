@@ -151,12 +151,12 @@ def test_workflows_of_the_page_pass_actionlint(tmp_path: Path) -> None:
     assert len(files) > 5
     # No workflow of ours uses a cache, so none needs a limit of it.
     command = [
-        Path(sys.executable).with_name("actionlint"),
+        str(Path(sys.executable).with_name("actionlint")),
         "-shellcheck=",
         "-ignore",
         "no explicit cache access limit",
     ]
-    checked = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    checked = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout) == (0, "")
 
 
