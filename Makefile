@@ -4,11 +4,12 @@ BIN := .venv/bin
 # The revision that example-repo/ is validated against; empty: where this branch left the protected one.
 BASE ?=
 
-.PHONY: help demo peers node test lint bench docs site-docs example clean
+.PHONY: help demo peers node test coverage lint bench docs site-docs example clean
 
 help:
 	@echo 'make demo      see it work: validate, render, install, and a refused change'
-	@echo 'make test      the tests, with branch coverage'
+	@echo 'make test      the tests'
+	@echo 'make coverage  the tests, and which lines and branches they reach'
 	@echo 'make peers     what the tests of the server run beside pip and uv'
 	@echo 'make node      what judges pages in a browser, their HTML, and the Worker'
 	@echo 'make lint      style, types, layers, and the promise of example-repo/'
@@ -49,6 +50,9 @@ demo: .venv/installed
 	@demo/run.sh
 
 test: .venv/installed
+	$(BIN)/python -m pytest -q -n 3
+
+coverage: .venv/installed
 	$(BIN)/python -m pytest -q -n 3 --cov --cov-branch --cov-report=term
 
 lint: .venv/installed

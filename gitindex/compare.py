@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import layout
 from gitindex.differences import ProjectChange, StoredFile, differing, differs_at, folder_of, stored_differences
-from gitindex.model import Settings, Stage
+from gitindex.model import Settings, Stage, WantedTests
 from gitindex.names import IndexName, ProjectName, UserName
 from gitindex.rights import Rights
 from gitindex.snapshot import NO_REVISION, Stray
@@ -231,7 +231,8 @@ class Change:
             return True
         index = self.base.index(name)
         definition = index.definition if index else None
-        return isinstance(definition, Stage) and bool(definition.require_attestation)
+        demands_attestation = isinstance(definition, Stage) and bool(definition.require_attestation)
+        return demands_attestation or bool(self.wants_tests(name))
 
     @property
     def size(self) -> int:
@@ -244,6 +245,19 @@ class Change:
         """Tell whether the base holds what *name* has released to be non-volatile."""
         index = self.base.index_folder(name)
         return index is not None and index.definition is not None and not index.is_volatile and not index.is_mirror
+
+    def wants_tests(self, name: IndexName) -> WantedTests:
+        """Return what an index requires of the tests of a file that comes into it, as the base says where it has it.
+
+        Where there was no index repository yet, nobody can tell what came before the demand: then nothing is required.
+        """
+        if self.policy is self.head:
+            return False
+        for snapshot in (self.base, self.head):
+            index = snapshot.index_folder(name)
+            if index is not None and isinstance(index.definition, Stage):
+                return index.definition.require_tests
+        return False
 
     def is_released(self, index: IndexName, project: str, name: str) -> bool:
         """Tell whether the base of a non-volatile index has the manifest of that name: it is left as it is."""

@@ -5,6 +5,7 @@ Both are read from the repository alone, so that the site and the server show th
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,16 +33,40 @@ class Details(NamedTuple):
     """What the metadata of its newest release tells, ``None`` where none is in the repository."""
     tested: Mapping[str, tuple[RunOfTests, ...]]
     """Results of tests by version, newest first; only those of files that are shown."""
+    attested: Mapping[str, str]
+    """Who attests a file, by its filename: publishers, as its provenance document states them."""
 
 
-NO_DETAILS = Details(None, {})
+NO_DETAILS = Details(None, {}, {})
 
 
 def read_details(page: ProjectPage, version: str, steps: Sequence[Step], store: EmbeddedStore | None) -> Details:
     """Return the details of a project, and of its newest *version*; of another storage than the repository's none."""
     if not page.files:
         return NO_DETAILS
-    return Details(_described(page, version, store) if store else None, _tested(page, steps))
+    if store is None:
+        return Details(None, _tested(page, steps), {})
+    return Details(_described(page, version, store), _tested(page, steps), dict(_attested(page, store)))
+
+
+def _attested(page: ProjectPage, store: EmbeddedStore) -> Iterator[tuple[str, str]]:
+    """Yield the files that have a provenance document, and the publishers that it names.
+
+    That they did attest is for `gitindex upload`, `verify` and GI306 to prove.
+    """
+    for file in page.files:
+        if file.provenance is None or file.sha256 is None:
+            continue
+        from gitindex.attestations import MAX_SIZE, ProvenanceError, read_provenance  # noqa: PLC0415 - few have one
+
+        path = layout.stored_path(file.sha256, file.filename) + layout.PROVENANCE_SUFFIX
+        with contextlib.suppress(ProvenanceError, CannotRunError):
+            if store.has(path) and store.size(path) <= MAX_SIZE:
+                with store.open(path, "") as stream:
+                    bundles = read_provenance(stream.read(), file.filename, file.sha256)
+                named = dict.fromkeys(str(bundle.publisher) for bundle in bundles if bundle.publisher is not None)
+                if named:
+                    yield file.filename, ", ".join(named)
 
 
 def _described(page: ProjectPage, version: str, store: EmbeddedStore) -> Described | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from gitindex import layout
 from gitindex.fitting import fitted
-from gitindex.model import Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, TestResults, User
+from gitindex.model import SCHEMAS, Definition, Manifest, Mirror, ProjectStatements, Settings, Stage, TestResults, User
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -237,6 +237,16 @@ def adapter(model: Any) -> TypeAdapter[Any]:
 def json_schema(model: Any) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of *model*, keys as they stand in the files."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter(model).json_schema()}
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """Return all JSON Schemas by their file name in `schemas/` (without `.schema.json`).
+
+    There is one of `index.toml` too, for who goes by the names of files alone and cannot tell a stage from a mirror.
+    """
+    found = {name: json_schema(model) for name, model in SCHEMAS.items()}
+    either = [{key: value for key, value in found[name].items() if key != "$schema"} for name in ("stage", "mirror")]
+    return {**found, "index": {"$schema": found["stage"]["$schema"], "title": "Index", "oneOf": either}}
 
 
 def _wording(keys: KeyPath, kind: str, message: str) -> str:

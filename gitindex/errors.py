@@ -39,6 +39,12 @@ class NotThereError(GitindexError):
     exit_code = 1
 
 
+class ConflictError(GitindexError):
+    """What is asked for does not go with something that is there, or with itself (exit code 1)."""
+
+    exit_code = 1
+
+
 class MovedError(GitindexError):
     """What a verdict was asked for is not what is there any more (exit code 1)."""
 

@@ -6,6 +6,7 @@ nothing of what does not fit; :mod:`gitindex.documents` then asks pydantic. Test
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
@@ -51,8 +52,9 @@ def _fitter(kind: Any) -> Fitter:
             return _text
         case None:
             return lambda value: value if type(value) is kind else _refuse()
-    (known,) = (_fitter(each) for each in arguments if each is not NoneType)
-    return lambda value: None if value is None else known(value)
+    fitters = tuple(_fitter(each) for each in arguments if each is not NoneType)
+    one = fitters[0] if len(fitters) == 1 else _of_one(fitters)
+    return (lambda value: None if value is None else one(value)) if NoneType in arguments else one
 
 
 def _refuse() -> Any:
@@ -65,6 +67,16 @@ def _text(value: Any) -> str:
     if not value.isascii():
         value.encode()  # a surrogate is no text
     return value
+
+
+def _of_one(fitters: tuple[Fitter, ...]) -> Fitter:
+    def fit(value: Any) -> Any:
+        for fitter in fitters:
+            with contextlib.suppress(UnfitError):
+                return fitter(value)
+        raise UnfitError
+
+    return fit
 
 
 def _of_list(item: Fitter) -> Fitter:
@@ -95,7 +107,8 @@ def _checked(fitter: Fitter, demands: Iterable[Check | Mapping[str, Any]]) -> Fi
             if name in _LIMITS:
                 fitter = _within(fitter, _LIMITS[name], limit)
         if isinstance(demand, Check) and demand.function is not None:
-            fitter = _taken(fitter, demand.function)
+            first, second = (demand.function, fitter) if demand.comes_first else (fitter, demand.function)
+            fitter = _in_turn(first, second)
     return fitter
 
 
@@ -107,8 +120,8 @@ def _within(fitter: Fitter, is_within: Callable[[Any, Any], bool], limit: Any) -
     return fit
 
 
-def _taken(fitter: Fitter, function: Fitter) -> Fitter:
-    return lambda value: function(fitter(value))
+def _in_turn(first: Fitter, second: Fitter) -> Fitter:
+    return lambda value: second(first(value))
 
 
 def _is_like(text: str, pattern: str) -> bool:

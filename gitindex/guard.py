@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gitindex.compare import Act, Change, Commit
 from gitindex.finding import Verdict
-from gitindex.model import Settings
+from gitindex.model import Settings, User
 from gitindex.snapshot import Snapshot
 from gitindex.threeway import together
 from gitindex.tree import Overlay, leaf_at
@@ -67,6 +67,15 @@ def attribute(repository: Repository, change: Change, *, actor: str | None, head
         acts += _signed_acts(repository, change, head)
     change.acts = tuple(acts)
     return change
+
+
+def actor_by_email(repository: Repository, worktree: Snapshot) -> str | None:
+    """Return the one user who has Git's `user.email`, as the policy in force knows them; ``None`` where nobody is."""
+    email = repository.email().casefold()
+    policy = Change(repository.origin.published(), worktree).policy
+    users = ((name, policy.user(name)) for name in policy.user_names()) if email else ()
+    found = [name for name, user in users if isinstance(user, User) and user.email.casefold() == email]
+    return found[0] if len(found) == 1 else None
 
 
 def _wants_signatures(change: Change) -> bool:

@@ -24,21 +24,33 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 class Check:
     """What is demanded of a value beside its type: *limits* in pydantic's words, and that a function takes it.
 
-    *about* is what its schema says of it.
+    *about* is what its schema says of it. A function that *comes_first* is given what stands in the document.
     """
 
     def __init__(
-        self, function: Callable[[Any], Any] | None = None, about: Mapping[str, str] = _NOTHING, **limits: Any
+        self,
+        function: Callable[[Any], Any] | None = None,
+        about: Mapping[str, str] = _NOTHING,
+        *,
+        comes_first: bool = False,
+        **limits: Any,
     ) -> None:
         self.function = function
+        self.comes_first = comes_first
         self.about = about
         self.limits = limits
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
-        from pydantic_core.core_schema import no_info_after_validator_function  # noqa: PLC0415
+        from pydantic_core.core_schema import (  # noqa: PLC0415
+            no_info_after_validator_function,
+            no_info_before_validator_function,
+        )
 
         schema = {**handler(source), **self.limits}
-        return schema if self.function is None else no_info_after_validator_function(self.function, schema)
+        if self.function is None:
+            return schema
+        make = no_info_before_validator_function if self.comes_first else no_info_after_validator_function
+        return make(self.function, schema)
 
     def __get_pydantic_json_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
         return {**handler(source), **self.about}
@@ -68,11 +80,23 @@ def _public_url(text: str) -> str:
     return _http_url(text) if text else text
 
 
+def _wanted_tests(value: Any) -> Any:
+    """Say in one what is wrong with a value that may be of two types."""
+    is_list = isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value) and value
+    if not isinstance(value, bool) and not is_list:
+        raise ValueError("must be true, false, or a list of the environments in which tests have to pass")
+    return value
+
+
 UploadTime = Annotated[Text, Check(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"), Check(_real_time)]
 HttpUrl = Annotated[Text, Check(_http_url)]
 PublicUrl = Annotated[Text, Check(_public_url)]
 Pattern = Annotated[Text, Check(pattern=r"^[a-z0-9*?][a-z0-9*?-]*$")]
 Digest = Annotated[Text, Check(pattern=r"^[0-9a-f]{64}$")]
+Environment = Annotated[Text, Check(min_length=1, max_length=200)]
+WantedTests = Annotated[
+    Flag | Annotated[tuple[Environment, ...], Check(min_length=1)], Check(_wanted_tests, comes_first=True)
+]
 Seconds = Annotated[float, Check(strict=True, ge=0, lt=1e9)]
 PublisherName = Annotated[
     Text, Check(pattern=r"^(github|gitlab):[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+(@[^\s@]+)?$", max_length=300)
@@ -229,7 +253,10 @@ class Stage(Model):
         default=False,
         description="Whether all mirrors that have a project answer for it, not the first alone.",
     )
-    require_tests: Flag = key(default=False, description="Whether a push needs a passed test result.")
+    require_tests: WantedTests = key(
+        default=False,
+        description="Whether a file needs a passed test result; or the environments in each of which it has to pass.",
+    )
     require_attestation: tuple[PublisherName, ...] = key(
         default=(),
         description="Publishers of whom one has to attest each file: `github:owner/name`, or with `@release.yml`.",
@@ -322,9 +349,7 @@ class TestRun(Model):
 
     __test__ = False  # pytest takes every class of such a name for its own
 
-    environment: Text = key(
-        min_length=1, max_length=200, description="What it ran in, as the runner names it: `py313`, `lint`."
-    )
+    environment: Environment = key(description="What it ran in, as the runner names it: `py313`, `lint`.")
     outcome: Literal["passed", "failed", "error"] = key(
         description="`failed`: tests failed; `error`: they could not be run."
     )

@@ -152,6 +152,7 @@ def project_view(
         details.described,
         frozenset(name for name in needs_of(details) if any(index.has_project(name) for index in stages)),
         details.tested,
+        details.attested,
     )
 
 

@@ -204,6 +204,8 @@ class ProjectView:
     """Those of its dependencies that this index has pages of."""
     tested: Mapping[str, tuple[RunOfTests, ...]] = field(default_factory=dict)
     """Results of tests by version, newest first."""
+    attested: Mapping[str, str] = field(default_factory=dict)
+    """Who attests a file, by its filename."""
     notice: Notice | None = None
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gitindex import atomic, layout
-from gitindex.compare import Change
+from gitindex.compare import Act, Change
 from gitindex.documents import read_manifest
 from gitindex.edits.plan import Plan
 from gitindex.errors import CannotRunError, RefusedError
@@ -36,9 +37,20 @@ class Outcome(NamedTuple):
 
 
 def carry_out(
-    repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool = False, today: date | None = None
+    repository: Repository,
+    worktree: Snapshot,
+    plan: Plan,
+    *,
+    commit: bool = False,
+    today: date | None = None,
+    actor: str | None = None,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Outcome:
     """Write a plan that was made from the *worktree* into it; *today* is the day until which waivers have to last.
+
+    Where it is known, the *actor* (a user, or an identity) has to have the right to what the plan itself does. *beside*
+    are files, by path from the top of the Git repository, that are written and committed with it: they are no part of
+    the index repository, and no rule knows them.
 
     Raises:
         RefusedError: the rules refuse what it would make; nothing is written.
@@ -47,23 +59,28 @@ def carry_out(
 
     """
     changes = plan.changes
-    findings = checked(repository.origin.published(), worktree, plan, today) if changes else []
+    findings = checked(repository.origin.published(), worktree, plan, today, actor) if changes else []
     paths = _paths_to_commit(repository, worktree, plan) if commit else ()
     if plan.uploads:
         StoredObjects(worktree.settings.storage.url).keep(plan.uploads)
     put(repository.root, plan)
-    committed = _commit(repository, paths, plan.summary) if paths else None
+    put(repository.top, Plan(dict(beside)))
+    committed = _commit(repository, paths, plan.summary, beside) if paths else None
     return Outcome(tuple(sorted(changes)), tuple(findings), committed)
 
 
-def checked(base: Snapshot | None, before: Snapshot, plan: Plan, today: date | None) -> list[Finding]:
+def checked(
+    base: Snapshot | None, before: Snapshot, plan: Plan, today: date | None, actor: str | None = None
+) -> list[Finding]:
     """Return the warnings about a plan that was made from *before*, as a change of *base*, what is published.
+
+    Where it is known, the *actor* has to have the right to what the plan itself does.
 
     Raises:
         RefusedError: the rules refuse what it would make.
 
     """
-    findings = _new_findings(base, before, plan, today)
+    findings = _new_findings(base, before, plan, today, actor)
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
         raise RefusedError([without_restore(finding) for finding in errors])
@@ -103,7 +120,11 @@ def is_taken(root: Path, path: str) -> bool:
     return os.path.lexists(root / path)
 
 
-def _commit(repository: Repository, paths: tuple[str, ...], summary: str) -> str | None:
+def _commit(repository: Repository, paths: tuple[str, ...], summary: str, beside: Collection[str]) -> str | None:
+    if beside:
+        prefix = f"{repository.folder}/" if repository.folder else ""
+        paths = (*(prefix + path for path in paths), *beside)
+        repository = Repository.open(repository.top, "")
     try:
         return repository.commit(paths, f"{summary}\n")
     except CannotRunError as error:
@@ -154,9 +175,15 @@ def _entry(found: tuple[Folder, str]) -> Entry:
     return found[0].entries()[found[1]]
 
 
-def _new_findings(base: Snapshot | None, worktree: Snapshot, plan: Plan, today: date | None) -> list[Finding]:
+def _new_findings(
+    base: Snapshot | None, worktree: Snapshot, plan: Plan, today: date | None, actor: str | None
+) -> list[Finding]:
     """Return what the rules say about the plan, less what they say about the working tree without it."""
-    findings = validate(Change(base, Snapshot(Overlay(worktree.root, plan.leaves()), WORKTREE), today=today))
+    planned = Snapshot(Overlay(worktree.root, plan.leaves()), WORKTREE)
+    change = Change(base, planned, today=today)
+    if actor is not None:
+        change.acts = (Act(Change(worktree, planned), change.rights.actor(actor)),)
+    findings = validate(change)
     if any(finding.severity is Severity.ERROR for finding in findings):
         known = {_what(finding) for finding in validate(Change(base, worktree, today=today))}
         findings = [finding for finding in findings if _what(finding) not in known]

@@ -369,3 +369,19 @@ def test_without_the_extra_nothing_passes_and_the_way_out_is_told(
     assert (push.code, "cannot be checked here: pip install" in push.err) == (1, True)
     verify = run("-C", index.path, "verify")
     assert (verify.code, "1 could not be checked" in verify.out) == (3, True)
+
+
+def test_page_of_the_project_says_who_attests_and_links_to_the_document(
+    index: IndexRepository, wheel: Path, trusted: Notary, run: Run, tmp_path: Path
+) -> None:
+    put_attestation(wheel, attested(trusted))
+    run("-C", index.path, "upload", *wheel.parent.iterdir(), "--index", "emilie/prod", "--commit")
+    site = tmp_path / "site"
+    assert run("-C", index.path, "render", "--out", site).code == 0
+    address = f"https://packages.example.org/{STORED}"
+    page = (site / "emilie/prod/project/table-print/index.html").read_text()
+    assert f'<a href="{address}">attested</a> by {WORKFLOW}</span>' in page
+    (file,) = json.loads((site / "emilie/prod/simple/table-print/index.json").read_text())["files"]
+    assert file["provenance"] == address
+    assert f'data-provenance="{address}"' in (site / "emilie/prod/simple/table-print/index.html").read_text()
+    assert verified_publishers((site / STORED).read_bytes(), NAME, SHA256)

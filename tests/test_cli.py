@@ -187,7 +187,9 @@ def test_the_installed_program_and_the_module_are_the_same(repo: IndexRepository
         "list --index emilie/prod/x",
         "list --index emilie/prod de/mo",
         "push demo==1.0 emilie/dev",
-        "push demo emilie/dev emilie/prod",
+        "push demo>=1 emilie/dev emilie/prod",
+        "push demo[fast]==1.0 emilie/dev emilie/prod",
+        "push emilie/dev emilie/prod",
         "push demo== emilie/dev emilie/prod",
         "push demo==1.0 emilie/dev emilie/dev",
         "push demo==1.0 emilie/dev root/pypi",
@@ -208,6 +210,7 @@ def test_the_installed_program_and_the_module_are_the_same(repo: IndexRepository
         "index modify emilie/dev type=mirror",
         "index modify emilie/dev title+=x",
         "index modify emilie/dev bases-=root/pypi",
+        "index modify emilie/dev require_tests-=py313",
         "index modify root/pypi mirror_cache_expiry=soon",
         "user create Emilie",
         "user create emilie",
@@ -366,7 +369,7 @@ def test_init_makes_a_repository_that_is_valid_committed_and_renders(run: Run, t
     repository = IndexRepository(tmp_path / "new")
     assert repository.git("rev-parse", "HEAD") == made["commit"]
     assert repository.git("status", "--porcelain") == ""
-    assert sorted(repository.git("ls-files").split()) == sorted(made["paths"])
+    assert sorted(repository.git("ls-files").split()) == made["paths"]
     assert {"gitindex.toml", "README.md", ".gitattributes", "indexes/emilie-example/prod/index.toml"} < set(
         made["paths"]
     )
@@ -383,10 +386,15 @@ def test_init_makes_a_repository_that_is_valid_committed_and_renders(run: Run, t
 def test_init_in_a_folder_of_a_repository_leaves_the_rest_alone(run: Run, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "mono", {"code.py": b""})
     repository.write("unrelated.txt", "not committed")
-    made = answer(run, "-C", repository.path, "init", "services/packages", "--user", "emilie")
+    made = answer(run, "-C", repository.path, "init", "services/packages", "--user", "emilie", "--forge", "none")
     committed = repository.git("show", "--name-only", "--format=", made["commit"]).split()
-    assert committed
-    assert all(path.startswith("services/packages/") for path in committed)
+    assert sorted(committed) == made["paths"]
+    assert [path for path in made["paths"] if not path.startswith("services/packages/")] == [
+        ".pre-commit-config.yaml",
+        ".taplo.toml",
+        ".vscode/extensions.json",
+        ".vscode/settings.json",
+    ]
     assert repository.git("status", "--porcelain") == "?? unrelated.txt"
 
 
@@ -505,6 +513,24 @@ def test_an_uploader_is_added_to_the_owner_and_does_not_replace_them(run: Run) -
     assert answer(run, "index", "show", "emilie/dev")["result"]["acl_upload"] == ["emilie", "bob"]
     answer(run, "index", "modify", "emilie/dev", "acl_upload-=emilie")
     assert answer(run, "index", "show", "emilie/dev")["result"]["acl_upload"] == ["bob"]
+
+
+@pytest.mark.usefixtures("repo")
+def test_tests_are_required_at_all_or_in_environments(run: Run) -> None:
+    def wanted() -> object:
+        return answer(run, "index", "show", "emilie/dev")["result"].get("require_tests", False)
+
+    for setting, expected in (
+        ("require_tests=true", True),
+        ("require_tests+=py313", ["py313"]),
+        ("require_tests=py311,py313", ["py311", "py313"]),
+        ("require_tests-=py311", ["py313"]),
+        ("require_tests=no", False),
+    ):
+        answer(run, "index", "modify", "emilie/dev", setting)
+        assert wanted() == expected
+    refused = run("index", "modify", "emilie/dev", "require_tests=")
+    assert (refused.code, "must be true, false, or a list of the environments" in refused.err) == (1, True)
 
 
 def test_comments_and_order_survive_a_change(repo: IndexRepository, run: Run) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from gitindex import layout
-from gitindex.details import read_details
+from gitindex.details import NO_DETAILS, read_details
 from gitindex.facts.archive import MAX_METADATA
 from gitindex.facts.described import MAX_DESCRIPTION, Dependency, Link, Person, read_described
 from gitindex.names import IndexName, ProjectName, UserName
@@ -204,7 +204,7 @@ def test_a_file_that_is_hosted_elsewhere_tells_nothing() -> None:
     content = small_content()
     entry = {"filename": WHEEL, "hashes": {"sha256": "a" * 64}, "size": 1, "url": f"https://files.example.org/{WHEEL}"}
     content.add_file("emilie/dev", "demo", "1.0", entry)
-    assert details(content) == (None, {})
+    assert details(content) == NO_DETAILS
 
 
 # Tests

@@ -206,9 +206,11 @@ def test_a_refused_init_makes_nothing(tmp_path: Path, run: Run, arguments: list[
 
 def test_init_in_a_folder_of_a_repository_says_where_the_hook_belongs(tmp_path: Path, run: Run) -> None:
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    (tmp_path / ".pre-commit-config.yaml").write_text("repos: []\n")
     result = run("init", tmp_path / "pk", "--user", "emilie")
     assert result.code == 0
     assert not (tmp_path / "pk/.pre-commit-config.yaml").exists()
+    assert (tmp_path / ".pre-commit-config.yaml").read_text() == "repos: []\n"
     assert pre_commit_config("pk") in result.err
     assert '        entry: "gitindex -C pk validate --staged"\n' in result.err
 

@@ -80,7 +80,8 @@ def test_oracle_loses_nothing_in_the_same_and_everything_in_nothing() -> None:
     assert oracle.lost(files, Files(files)) == []
     lost = oracle.lost(files, Files())
     assert {fact.what for fact in lost} >= {"non-volatile", "name", "version", "bytes"}
-    assert len([fact for fact in lost if fact.what.endswith(": hashes")]) == 11
+    assert len([fact for fact in lost if fact.what.endswith(": hashes")]) == 12
+    assert len([fact for fact in lost if fact.what.startswith("result ")]) == 8
     assert len([fact for fact in lost if fact.what == "bytes"]) == 13
 
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from gitindex import documents
-from gitindex.documents import Unreadable, adapter, json_schema
+from gitindex.documents import Unreadable, adapter, json_schema, json_schemas
 from gitindex.model import SCHEMAS, Manifest, Mirror, ProjectStatements, Settings, Stage, User
 from tests.repositories import small_content, toml
 
@@ -128,8 +128,19 @@ def test_the_committed_schemas_are_the_generated_ones() -> None:
     """When this fails, run `gitindex schema --out schemas`, and see what changed for the users of the format."""
     committed = {path.name: path.read_text() for path in FOLDER.iterdir()}
     assert committed == {
-        f"{name}.schema.json": json.dumps(json_schema(model), indent=2) + "\n" for name, model in SCHEMAS.items()
+        f"{name}.schema.json": json.dumps(schema, indent=2) + "\n" for name, schema in json_schemas().items()
     }
+
+
+@pytest.mark.parametrize("name", ["stage", "mirror"])
+def test_the_schema_of_an_index_takes_what_is_a_stage_or_a_mirror(name: str) -> None:
+    schema = json_schemas()["index"]
+    Draft202012Validator.check_schema(schema)
+    values = values_of(EXAMPLES[name])
+    assert Draft202012Validator(schema).is_valid(values)
+    other = "mirror" if name == "stage" else "stage"
+    assert not Draft202012Validator(schema).is_valid({**values, "type": other}), "it has keys of the other"
+    assert not Draft202012Validator(schema).is_valid({**values, "unknown": 1})
 
 
 @pytest.mark.parametrize("name", list(SCHEMAS))

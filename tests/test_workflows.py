@@ -195,17 +195,28 @@ def codes(steps: list[Step]) -> dict[str, int]:
     return {step.name: step.code for step in steps}
 
 
-def both(name: str) -> list[Any]:
-    """Return a workflow as it is called, and as it stands in an index repository."""
-    values = {"requirement": "gitindex", "folder": ""}
-    return [
-        pytest.param(read_workflow(reusable(name)), id="reusable"),
-        pytest.param(read_workflow(whole(name, branch="main", chosen=ALL, **values)), id="whole"),
-    ]
+def called(name: str) -> dict[str, Any]:
+    """Return a workflow as it is called; those that stand in repositories have the same steps, as a test says."""
+    return read_workflow(reusable(name))
 
 
-@pytest.mark.parametrize("workflow", both("validate-index"))
-def test_release_is_validated_as_the_merge_would_have_it(scene: Scene, workflow: Mapping[str, Any]) -> None:
+@pytest.mark.parametrize("name", OF_INDEXES)
+def test_whole_workflow_has_the_steps_of_the_one_that_is_called(name: str) -> None:
+    values = {"requirement": "wanted", "folder": "packages", "to": "s3://packages"}
+    known = {f"${{{{ inputs.{key} }}}}": value for key, value in values.items()}
+    text = whole(name, branch="main", chosen=ALL, **values)
+    jobs, others = read_workflow(text)["jobs"], called(name)["jobs"]
+    assert list(jobs) == list(others)
+    for job, other in zip(jobs.values(), others.values(), strict=True):
+        for step in other["steps"]:
+            for key, value in step.get("env", {}).items():
+                step["env"][key] = known.get(value, value)
+        assert job["steps"] == other["steps"]
+        assert job["permissions"] == other["permissions"]
+
+
+def test_release_is_validated_as_the_merge_would_have_it(scene: Scene) -> None:
+    workflow = called("validate-index")
     scene.content.release("emilie/prod", "table-print", "1.1")
     scene.work.put(scene.content)
     head = scene.propose()
@@ -218,8 +229,8 @@ def test_release_is_validated_as_the_merge_would_have_it(scene: Scene, workflow:
     assert shelf["runs"][0]["results"] == []
 
 
-@pytest.mark.parametrize("workflow", both("validate-index"))
-def test_destructive_pull_request_is_refused_with_annotations(scene: Scene, workflow: Mapping[str, Any]) -> None:
+def test_destructive_pull_request_is_refused_with_annotations(scene: Scene) -> None:
+    workflow = called("validate-index")
     (scene.work.path / "indexes/emilie/prod/table-print/1.0.json").unlink()
     head = scene.propose()
     job = scene.job(workflow, "validate", pull_request(head))
@@ -231,8 +242,8 @@ def test_destructive_pull_request_is_refused_with_annotations(scene: Scene, work
     assert "GI202" in {result["ruleId"] for result in shelf["runs"][0]["results"]}
 
 
-@pytest.mark.parametrize("workflow", both("validate-index"))
-def test_pull_request_of_somebody_without_rights_is_refused(scene: Scene, workflow: Mapping[str, Any]) -> None:
+def test_pull_request_of_somebody_without_rights_is_refused(scene: Scene) -> None:
+    workflow = called("validate-index")
     scene.content.release("emilie/prod", "table-print", "1.1")
     scene.work.put(scene.content)
     job = scene.job(workflow, "validate", pull_request(scene.propose(), author="bob"))
@@ -241,8 +252,8 @@ def test_pull_request_of_somebody_without_rights_is_refused(scene: Scene, workfl
     assert "GI301" in steps[-1].out
 
 
-@pytest.mark.parametrize("workflow", both("validate-index"))
-def test_merge_queue_is_validated_too(scene: Scene, workflow: Mapping[str, Any]) -> None:
+def test_merge_queue_is_validated_too(scene: Scene) -> None:
+    workflow = called("validate-index")
     scene.content.release("emilie/prod", "table-print", "1.1")
     scene.work.put(scene.content)
     head = scene.propose("gh-readonly-queue/main/pr-1")
@@ -262,10 +273,8 @@ def test_alerts_are_shown_where_they_are_asked_for(scene: Scene) -> None:
     assert not scene.job(workflow, "code-scanning", event, contexts=wanted).is_wanted
 
 
-@pytest.mark.parametrize("workflow", both("preview-index"))
-def test_preview_says_what_changes_and_pip_installs_from_it(
-    scene: Scene, workflow: Mapping[str, Any], tmp_path: Path
-) -> None:
+def test_preview_says_what_changes_and_pip_installs_from_it(scene: Scene, tmp_path: Path) -> None:
+    workflow = called("preview-index")
     scene.content.release("emilie/prod", "table-print", "1.1")
     scene.work.put(scene.content)
     merged = scene.merge_commit(scene.propose())
@@ -283,8 +292,8 @@ def test_preview_says_what_changes_and_pip_installs_from_it(
     assert (target / "table_print-1.1.dist-info").is_dir()
 
 
-@pytest.mark.parametrize("workflow", both("publish-index"))
-def test_protected_branch_is_audited_and_rendered_for_pages(scene: Scene, workflow: Mapping[str, Any]) -> None:
+def test_protected_branch_is_audited_and_rendered_for_pages(scene: Scene) -> None:
+    workflow = called("publish-index")
     github = {"event_name": "push", "ref": "refs/heads/main", "event": {}}
     steps = scene.job(workflow, "audit", github).run()
     assert set(codes(steps).values()) == {0}, steps
@@ -295,8 +304,8 @@ def test_protected_branch_is_audited_and_rendered_for_pages(scene: Scene, workfl
     assert (scene.folder / "shelf/pages/emilie/prod/simple/table-print/index.html").is_file()
 
 
-@pytest.mark.parametrize("workflow", both("publish-index"))
-def test_history_that_broke_a_promise_is_not_published(scene: Scene, workflow: Mapping[str, Any]) -> None:
+def test_history_that_broke_a_promise_is_not_published(scene: Scene) -> None:
+    workflow = called("publish-index")
     (scene.work.path / "indexes/emilie/prod/table-print/1.0.json").unlink()
     scene.work.commit("Break it")
     scene.work.git("push", "--quiet", "origin", "main")
@@ -357,10 +366,8 @@ def open_pull(github: GitHubServer, branch: str, author: str = "emilie") -> dict
     return pull
 
 
-@pytest.mark.parametrize("workflow", both("comment-index"))
-def test_preview_is_told_in_one_comment_that_edits_itself(
-    scene: Scene, workflow: Mapping[str, Any], github: GitHubServer
-) -> None:
+def test_preview_is_told_in_one_comment_that_edits_itself(scene: Scene, github: GitHubServer) -> None:
+    workflow = called("comment-index")
     scene.content.release("emilie/prod", "table-print", "1.1")
     scene.work.put(scene.content)
     for text in ("first", "second"):
@@ -381,11 +388,12 @@ def test_preview_is_told_in_one_comment_that_edits_itself(
     assert not scene.job(workflow, "comment", after(head, conclusion="failure")).is_wanted
 
 
-def automerged(scene: Scene, github: GitHubServer, head: str, workflow: Mapping[str, Any] | None = None) -> str:
+def automerged(scene: Scene, github: GitHubServer, head: str) -> str:
     """Run the workflow that merges, and return what it says."""
     variables = {"vars": {"GITINDEX_AUTOMERGE": "true"}}
-    chosen = workflow or read_workflow(reusable("automerge-index"))
-    job = scene.job(chosen, "automerge", after(head), contexts=variables, environment=as_workflow(github))
+    job = scene.job(
+        called("automerge-index"), "automerge", after(head), contexts=variables, environment=as_workflow(github)
+    )
     assert job.is_wanted
     steps = job.run()
     assert set(codes(steps).values()) == {0}, steps
@@ -393,15 +401,12 @@ def automerged(scene: Scene, github: GitHubServer, head: str, workflow: Mapping[
 
 
 @pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
-@pytest.mark.parametrize("workflow", both("automerge-index"))
-def test_release_by_somebody_in_the_acl_is_merged(
-    scene: Scene, workflow: Mapping[str, Any], github: GitHubServer
-) -> None:
+def test_release_by_somebody_in_the_acl_is_merged(scene: Scene, github: GitHubServer) -> None:
     scene.content.release("emilie/prod", "table-print", "1.1")
     scene.work.put(scene.content)
     head = scene.propose()
     open_pull(github, "release")
-    assert "Pull request 1 merged" in automerged(scene, github, head, workflow)
+    assert "Pull request 1 merged" in automerged(scene, github, head)
     assert scene.remote.git("rev-parse", "main") == head
 
 
@@ -484,10 +489,9 @@ def test_nothing_is_merged_until_somebody_turns_it_on(scene: Scene) -> None:
     assert not scene.job(workflow, "automerge", after("a" * 40), contexts=off).is_wanted
 
 
-@pytest.mark.parametrize("workflow", both("verify-index"))
-def test_what_is_wrong_at_night_is_in_one_issue_that_is_closed_again(
-    scene: Scene, workflow: Mapping[str, Any], github: GitHubServer
-) -> None:
+def test_what_is_wrong_at_night_is_in_one_issue_that_is_closed_again(scene: Scene, github: GitHubServer) -> None:
+    workflow = called("verify-index")
+
     def night() -> dict[str, int]:
         context = {"token": APP_TOKEN, "event_name": "schedule"}
         return codes(scene.job(workflow, "verify", context, environment=as_workflow(github)).run())

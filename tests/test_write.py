@@ -12,9 +12,10 @@ import pytest
 from gitindex import atomic
 from gitindex.edits import releases
 from gitindex.edits.plan import Plan
-from gitindex.errors import CannotRunError, RefusedError
+from gitindex.edits.promotion import Wanted, push
+from gitindex.errors import CannotRunError, ConflictError, RefusedError
 from gitindex.facts import read_distribution
-from gitindex.names import ProjectName
+from gitindex.names import IndexName, ProjectName
 from gitindex.write import Outcome, carry_out
 from tests.builders import make_sdist, make_wheel
 from tests.repositories import (
@@ -120,25 +121,27 @@ def test_other_bytes_replace_a_file_of_a_volatile_index_and_its_stored_file(
     assert old < set(outcome.paths)
 
 
+def pushed(repository: IndexRepository, target: IndexName) -> Plan:
+    return push(repository.open().worktree(), [Wanted(DEMO, "1.0")], DEV, target).plan
+
+
 def test_a_stored_file_that_another_index_names_stays(repository: IndexRepository, tmp_path: Path) -> None:
     carried_out(repository, uploaded(repository, wheel(tmp_path / "dist")))
-    carried_out(repository, releases.push(repository.open().worktree(), DEMO, "1.0", DEV, PROD))
+    carried_out(repository, pushed(repository, PROD))
     carried_out(repository, releases.remove(repository.open().worktree(), DEV, DEMO, "1.0"))
     assert not (repository.root / "indexes/emilie/dev/demo").exists()
     assert len([path for path in files_below(repository.root) if path.endswith(".whl")]) == 1
 
 
-def test_a_push_that_replaces_leaves_no_stored_file_behind(tmp_path: Path) -> None:
+def test_a_push_of_other_bytes_under_one_name_is_refused_whatever_the_target_promises(tmp_path: Path) -> None:
     content = small_content().stage("emilie/staging", volatile=True)
     content.release("emilie/dev", "demo", "1.0", text="new")
     content.release("emilie/staging", "demo", "1.0", text="old")
-    old, new = content.stored("emilie/staging", "demo", "1.0"), content.stored("emilie/dev", "demo", "1.0")
+    digests = [content.entry(index, "demo", "1.0")["hashes"]["sha256"] for index in ("emilie/dev", "emilie/staging")]
     repository = make_repository(tmp_path, content)
-    staging = PROD._replace(name="staging")
-    carried_out(repository, releases.push(repository.open().worktree(), DEMO, "1.0", DEV, staging))
-    found = files_below(repository.root)
-    assert new in found
-    assert old not in found
+    with pytest.raises(ConflictError) as caught:
+        pushed(repository, PROD._replace(name="staging"))
+    assert all(digest in str(caught.value) for digest in digests)
 
 
 # What is refused
@@ -209,7 +212,7 @@ def test_a_file_where_a_folder_belongs_is_an_error(repository: IndexRepository) 
 def test_a_commit_holds_the_plan_and_what_it_needs(repository: IndexRepository, tmp_path: Path) -> None:
     carried_out(repository, uploaded(repository, wheel(tmp_path / "dist")))
     repository.write("indexes/emilie/user.toml", "title = 'on its own'\n")
-    outcome = carried_out(repository, releases.push(repository.open().worktree(), DEMO, "1.0", DEV, PROD), commit=True)
+    outcome = carried_out(repository, pushed(repository, PROD), commit=True)
     assert outcome.paths == ("indexes/emilie/prod/demo/1.0.json",)
     assert outcome.commit is not None
     committed = repository.git("show", "--name-only", "--format=", outcome.commit).splitlines()

@@ -21,15 +21,16 @@ class _Entry(NamedTuple):
 
 
 COMMANDS: dict[str, _Entry] = {
-    "init": _Entry("setup", "init", "Make an index repository that works at once."),
+    "init": _Entry("init", "init", "Make an index repository that works at once."),
     "user": _Entry("owners", "user", "Create, list, show, modify and delete users."),
     "index": _Entry("owners", "index", "Create, list, show, modify and delete indexes."),
     "mirror": _Entry("mirrors", "mirror", "Say what of another index a mirror shows."),
     "upload": _Entry("releases", "upload", "Release wheels and sdists to an index."),
-    "push": _Entry("releases", "push", "Promote a release from one index to another."),
+    "push": _Entry("push", "push", "Promote releases from one index, or a mirror, to another index."),
     "yank": _Entry("releases", "yank", "Advise against a release, and leave it where it is."),
     "unyank": _Entry("releases", "unyank", "Take a yank back."),
     "remove": _Entry("releases", "remove", "Remove a release, or a project, from a volatile index."),
+    "test": _Entry("testing", "try_release", "Run the tests of a release, and record what came of them."),
     "list": _Entry("reading", "list_", "List the projects of an index, or the files of a project."),
     "show": _Entry("reading", "show", "Show users, an index or a project as JSON."),
     "why": _Entry("reading", "why", "Say which index gives or hides the files of a project."),
@@ -47,7 +48,7 @@ COMMANDS: dict[str, _Entry] = {
     "publish": _Entry("publish", "publish", "Render the site and upload what changed."),
     "serve": _Entry("serve", "serve", "Serve the index over HTTP, straight from Git's objects."),
     "install": _Entry("install", "install", "Run pip or uv against this repository, without a server."),
-    "config": _Entry("setup", "config", "Print the lines that point a tool to an index."),
+    "config": _Entry("config", "config", "Print the lines that point a tool to an index."),
     "schema": _Entry("reference", "schema", "Print or write the JSON Schemas of the formats."),
 }
 

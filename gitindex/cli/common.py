@@ -94,15 +94,18 @@ def write(
     pr: bool = False,
     name: str = "",
     more: Mapping[str, Any] = MappingProxyType({}),
+    actor: str | None = None,
 ) -> None:
     """Carry a plan out, and say what was done and what to do next; the JSON has *more* keys of the command's own.
 
-    With *pr* it is proposed, on a branch whose name is made of *name*, by default of what the plan does.
+    With *pr* it is proposed, on a branch whose name is made of *name*, by default of what the plan does. Where the
+    *actor* is known, they have to have the right to it.
     """
     if pr:
-        _propose(repository, worktree, plan, name=name or "; ".join(plan.notes), as_json=as_json, more=more)
+        made_of = name or "; ".join(plan.notes)
+        _propose(repository, worktree, plan, name=made_of, as_json=as_json, more=more, actor=actor)
         return
-    outcome = carry_out(repository, worktree, plan, commit=commit, today=today())
+    outcome = carry_out(repository, worktree, plan, commit=commit, today=today(), actor=actor)
     prefix = f"{repository.folder}/" if repository.folder else ""
     if as_json:
         paths = [prefix + path for path in outcome.paths]
@@ -119,11 +122,18 @@ def write(
 
 
 def _propose(
-    repository: Repository, base: Snapshot, plan: Plan, *, name: str, as_json: bool, more: Mapping[str, Any]
+    repository: Repository,
+    base: Snapshot,
+    plan: Plan,
+    *,
+    name: str,
+    as_json: bool,
+    more: Mapping[str, Any],
+    actor: str | None,
 ) -> None:
     from gitindex.forge import propose
 
-    made = propose(repository, base, plan, name=name, today=today())
+    made = propose(repository, base, plan, name=name, today=today(), actor=actor)
     prefix = f"{repository.folder}/" if repository.folder else ""
     if as_json:
         paths = [prefix + path for path in made.paths]

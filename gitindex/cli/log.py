@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 def log(
     ctx: typer.Context,
-    project: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="Only what happened to this one.")] = None,
+    project: Annotated[str | None, typer.Argument(metavar="PROJECT", help="Only what happened to this one.")] = None,
     index: Annotated[
         str | None, typer.Option("--index", metavar="USER/INDEX", help="Only what happened in this index.")
     ] = None,

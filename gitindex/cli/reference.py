@@ -11,10 +11,9 @@ import typer
 from gitindex import atomic
 from gitindex.cli.common import JsonOption
 from gitindex.cli.output import note, print_json, say, table
-from gitindex.documents import json_schema
+from gitindex.documents import json_schemas
 from gitindex.errors import NotThereError
 from gitindex.finding import Severity
-from gitindex.model import SCHEMAS
 from gitindex.rules import RULES
 
 
@@ -49,7 +48,7 @@ def schema(
 ) -> None:
     """Print or write the JSON Schemas of the formats."""
     del as_json  # a schema is JSON in any case
-    schemas = {name: json_schema(model) for name, model in SCHEMAS.items()}
+    schemas = json_schemas()
     if out is None:
         print_json(schemas)
         return

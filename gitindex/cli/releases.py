@@ -1,4 +1,4 @@
-"""`gitindex upload`, `push`, `yank`, `unyank` and `remove`."""
+"""`gitindex upload`, `yank`, `unyank` and `remove`."""
 
 from __future__ import annotations
 
@@ -119,26 +119,6 @@ def _upload_time() -> str:
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}", help="give seconds since 1970, or unset it") from None
     return time.replace(microsecond=0).isoformat().replace("+00:00", "Z")
-
-
-def push(
-    ctx: typer.Context,
-    wanted: _Release,
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The index that has the release.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The index that gets it.")],
-    commit: CommitOption = False,
-    pr: PrOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Promote a release from one index to another.
-
-    The manifest is written to TO; the files are shared and not copied. What is there already stays as it is.
-    """
-    repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
-    project, version = release(wanted)
-    plan = releases.push(worktree, project, version, index_name(source), index_name(target))
-    write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
 
 
 def yank(

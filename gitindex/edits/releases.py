@@ -1,4 +1,4 @@
-"""Plans for releases: upload, push, remove, yank."""
+"""Plans for releases: upload, remove, yank; a push is :mod:`gitindex.edits.promotion`'s."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from gitindex import layout
 from gitindex.documents import Unreadable
 from gitindex.edits import toml
-from gitindex.edits.manifests import drop_unused_files, file_data, manifest_bytes, manifest_data, put_file, stored_files
+from gitindex.edits.manifests import drop_unused_files, manifest_bytes, manifest_data, put_file, stored_files
 from gitindex.edits.opened import cannot_read, open_project, open_release, open_stage, paths_below, release_version
 from gitindex.edits.plan import Plan
 from gitindex.errors import NotThereError, UsageError
-from gitindex.model import File, Manifest, ProjectStatements
+from gitindex.model import File, ProjectStatements
 from gitindex.names import IndexName, ProjectName
 from gitindex.snapshot import Index, Project, Snapshot
 
@@ -45,7 +45,7 @@ def upload(
     replaced: list[File] = []
     twins: dict[tuple[ProjectName, str], str] = {}
     for dist, source in distributions:
-        _check_open(index, dist.project)
+        check_open(index, dist.project)
         _check_bytes_are_new(index, dist, twins)
         release = release_version(index.project(dist.project), dist.version)
         manifest = releases.setdefault((dist.project, release), manifest_data(index, dist.project, release))
@@ -99,7 +99,7 @@ def _attest(index: Index, manifest: dict[str, Any], entry: dict[str, Any]) -> st
     return "Attest"
 
 
-def _check_open(index: Index, project: ProjectName) -> None:
+def check_open(index: Index, project: ProjectName) -> None:
     """Refuse a release of a project whose status says that there are none (PEP 792)."""
     opened = index.project(project)
     statements = opened.statements if opened else None
@@ -108,39 +108,6 @@ def _check_open(index: Index, project: ProjectName) -> None:
         raise UsageError(
             f"{project} is {statements.status} in {index.name}: it takes no releases", help=f"change status in {path}"
         )
-
-
-def push(snapshot: Snapshot, project: ProjectName, version: str, source: IndexName, target: IndexName) -> Plan:
-    """Plan the promotion of a release: its manifest is written to the target, the files are not copied.
-
-    Raises:
-        NotThereError: the source itself has no such release (what it inherits is pushed from where it is).
-
-    """
-    if source == target:
-        raise UsageError(
-            f"{source} is both source and target", help="name two indexes: gitindex push PROJECT==VERSION FROM TO"
-        )
-    index = open_stage(snapshot, target)
-    found = open_release(snapshot, source, project, version)
-    _check_open(index, project)
-    _check_not_yanked(snapshot, source, found, project)
-    release = release_version(index.project(project), found.version)
-    manifest = manifest_data(index, project, release)
-    manifest.setdefault("name", found.name)
-    manifest.setdefault("version", release)
-    before = list(stored_files(index.project(project), [release]))
-    outcomes = [put_file(manifest, file_data(file)) for file in found.files]
-    if all(outcome == "Unchanged:" for outcome in outcomes):
-        path = layout.manifest_path(target, project, release)
-        return Plan({}, [f"Unchanged: {project} {found.version} in {target}"], [path])
-    plan = Plan(
-        {layout.manifest_path(target, project, release): manifest_bytes(manifest)},
-        [f"Push {project} {found.version} from {source} to {target}"],
-    )
-    kept = {(file["filename"], file["hashes"]["sha256"]) for file in manifest["files"]}
-    drop_unused_files(snapshot, plan, [file for file in before if (file.filename, file.hashes.sha256) not in kept])
-    return plan
 
 
 def remove(snapshot: Snapshot, name: IndexName, project: ProjectName, version: str | None) -> Plan:
@@ -182,18 +149,6 @@ def _check_bytes_are_new(index: Index, dist: Distribution, twins: dict[tuple[Pro
         raise UsageError(
             f"{dist.filename} has the very bytes of {twin}", help="upload the one that is named as it was built"
         )
-
-
-def _check_not_yanked(snapshot: Snapshot, source: IndexName, manifest: Manifest, project: ProjectName) -> None:
-    """Refuse to promote what is yanked: the yank would stay behind, and the release would look sound."""
-    statements = open_project(snapshot, source, project).statements
-    yanked = statements.yanked if isinstance(statements, ProjectStatements) else {}
-    for key in (manifest.version, *(file.filename for file in manifest.files)):
-        if key in yanked:
-            raise UsageError(
-                f"{key} of {project} is yanked in {source}: {yanked[key] or 'no reason given'}",
-                help=f"push a sound release, or: gitindex unyank {project}=={manifest.version} --index {source}",
-            )
 
 
 def yank(

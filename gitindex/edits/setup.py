@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from string import Template
+from typing import NamedTuple
 
 from gitindex import layout
+from gitindex.codeowners import Forge
+from gitindex.edits.editors import editor_files, schema_files
+from gitindex.edits.forges import Publishing, forge_files
 from gitindex.edits.plan import Plan
+from gitindex.edits.readme import readme
 from gitindex.names import IndexName, UserName
+from gitindex.snapshot import Snapshot
+from gitindex.tree import EMPTY, Overlay
 
 _SETTINGS = Template("""\
 # The settings of this index repository. Each key is explained by: gitindex schema
@@ -26,6 +34,8 @@ url = "files/"  # released files are kept in this repository
 [policy]
 protected_branch = $branch
 
+[forge]
+$forge
 [names]
 reserved = []  # names that are ours even before a release exists, such as "acme-*"
 """)
@@ -67,48 +77,79 @@ def pre_commit_config(folder: str) -> str:
 _ATTRIBUTES = """\
 # Released files are bytes that a sha256 was taken of: nothing may convert them.
 files/** -text -diff
+"""
+_LFS = """\
+# Released files are kept by Git LFS. What says things about them stays in Git, where the rules read it.
+files/** filter=lfs diff=lfs merge=lfs -text
+files/**/*.metadata -filter -diff -merge -text
+files/**/*.provenance -filter -diff -merge -text
+"""
+_DOCUMENTS = """\
 indexes/** text eol=lf
 gitindex.toml text eol=lf
 """
 
-_README = Template("""\
-# $title
 
-A Python package index that lives in this Git repository, kept by gitindex.
+class Wanted(NamedTuple):
+    """What is asked of a new repository."""
 
-| index | what it is for |
-|---|---|
-| `$user/prod` | released packages; nothing in it is ever removed or changed |
-| `$user/dev` | what is being worked on; shows `$user/prod` too |
-| `root/pypi` | a mirror: PyPI, for everything that is not here |
-
-```console
-gitindex upload dist/* --index $user/dev --commit      # release to dev
-gitindex push PROJECT==VERSION $user/dev $user/prod --commit   # promote to prod
-gitindex list --index $user/prod
-gitindex install --index $user/prod -- PROJECT         # pip install, no server needed
-gitindex validate                                      # what a pull request is checked with
-gitindex render --out ../site                          # the pages that pip and uv install from
-```
-
-`pre-commit install` has each commit and each push checked.
-""")
+    user: UserName
+    """The first user, an admin."""
+    email: str
+    branch: str
+    title: str
+    url: str
+    """Where the site will be served; empty: not known."""
+    forge: Forge | None
+    published: Publishing
+    login: str = ""
+    """The user's login at the forge."""
+    workflows: str = ""
+    """Where workflows are called; empty: they are written whole."""
+    lfs: bool = False
+    folder: str = ""
+    """The index repository's folder in the Git repository."""
 
 
-def new_repository(user: UserName, *, email: str, branch: str, title: str, url: str) -> Plan:
-    """Plan a repository with a mirror of PyPI and a first user, an admin, who has a dev and a prod index."""
+def new_repository(wanted: Wanted) -> tuple[Plan, Mapping[str, bytes]]:
+    """Plan a repository with a mirror of PyPI and a first user who has a dev and a prod index.
+
+    The second is what tools look for at the top of the Git repository alone, by path from there.
+    """
+    user, forge = wanted.user, wanted.forge
     pypi, prod, dev = IndexName(UserName("root"), "pypi"), IndexName(user, "prod"), IndexName(user, "dev")
     # A JSON string is a TOML string where nothing in it is forbidden there; the settings are read before they are used.
-    person = (f"email = {json.dumps(email)}\n" if email else "") + "admin = true\n"
+    url, title, branch = map(json.dumps, (wanted.url, wanted.title, wanted.branch))
+    kind = "" if forge is None else f'type = "{forge}"  # where pull requests are opened\n'
+    person = f"email = {json.dumps(wanted.email)}\n" if wanted.email else ""
+    if wanted.login:
+        person += f"identities = [{json.dumps(f'{forge}:{wanted.login}')}]\n"
+    about = readme(
+        wanted.title,
+        user,
+        wanted.url,
+        forge,
+        wanted.published,
+        branch=wanted.branch,
+        login=wanted.login,
+        called=bool(wanted.workflows),
+        lfs=wanted.lfs,
+    )
     texts = {
-        layout.SETTINGS: _SETTINGS.substitute(url=json.dumps(url), title=json.dumps(title), branch=json.dumps(branch)),
-        PRE_COMMIT: pre_commit_config(""),
-        ".gitattributes": _ATTRIBUTES,
-        "README.md": _README.substitute(title=title, user=user),
+        layout.SETTINGS: _SETTINGS.substitute(url=url, title=title, branch=branch, forge=kind),
+        ".gitattributes": (_LFS if wanted.lfs else _ATTRIBUTES) + _DOCUMENTS,
+        "README.md": about,
         layout.user_path("root"): 'title = "Mirrors"\n',
         layout.index_path(pypi): 'type = "mirror"\ntitle = "PyPI"\n',
-        layout.user_path(user): person,
+        layout.user_path(user): f"{person}admin = true\n",
         layout.index_path(prod): f'type = "stage"\ntitle = "Releases"\nvolatile = false\nbases = ["{pypi}"]\n',
         layout.index_path(dev): f'type = "stage"\ntitle = "Work in progress"\nvolatile = true\nbases = ["{prod}"]\n',
     }
-    return Plan({path: text.encode() for path, text in texts.items()}, [f"Create an index repository for {user}"])
+    plan = Plan({path: text.encode() for path, text in texts.items()}, [f"Create an index repository for {user}"])
+    plan.changes |= schema_files()
+    beside = {PRE_COMMIT: pre_commit_config(wanted.folder).encode(), **editor_files(wanted.folder)}
+    if forge is not None:
+        made = Snapshot(Overlay(EMPTY, plan.leaves()), None)
+        source, folder = wanted.workflows, wanted.folder
+        beside |= forge_files(made, forge, wanted.published, branch=wanted.branch, source=source, folder=folder)
+    return plan, beside

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from gitindex.snapshot import Snapshot
 
+_TRUTH = {"true": True, "yes": True, "false": False, "no": False}
+
 
 def new_document(values: Mapping[str, Any]) -> bytes:
     import tomlkit  # noqa: PLC0415
@@ -74,7 +76,7 @@ def apply_settings(
         known = [name for name in model.fields() if name != "type"]
         if key not in known:
             raise UsageError(f"{key!r} cannot be set here", help=f"known are: {', '.join(known)}")
-        current = list(document.get(key, defaults.get(key, ()))) if tuple in _types(model, key) else None
+        current = _listed(document.get(key), defaults.get(key, ())) if tuple in _types(model, key) else None
         if sign != "=" and current is None:
             raise UsageError(f"{key} is no list, so {sign} does not apply", help=f"write {key}={value}")
         if sign == "+=":
@@ -132,17 +134,23 @@ def _types(model: type[Stage | Mirror | User], key: str) -> frozenset[Any]:
     return frozenset(types(get_type_hints(model)[key]))
 
 
+def _listed(value: Any, default: Sequence[str]) -> list[str]:
+    """Return a list that there is; a flag in the place of one (`require_tests = true`) has no items."""
+    return list(default if value is None else () if isinstance(value, bool) else value)
+
+
 def _items(value: str) -> list[str]:
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def _convert(model: type[Stage | Mirror | User], key: str, value: str) -> Any:
     kinds = _types(model, key)
-    if tuple in kinds:
+    is_flag = bool in kinds and value.lower() in _TRUTH
+    if tuple in kinds and not is_flag:
         items = _items(value)
         return [normalize(item) if key == "mirror_whitelist" and item != "*" else item for item in items]
     if bool in kinds:
-        truth = {"true": True, "yes": True, "false": False, "no": False}.get(value.lower())
+        truth = _TRUTH.get(value.lower())
         if truth is None:
             raise UsageError(f"{key} is {value!r}, and must be true or false")
         return truth

@@ -126,24 +126,31 @@ def whole(name: str, *, branch: str, chosen: frozenset[str] = frozenset(), **val
         for key, wanted in workflow.inputs.items()
         if isinstance(wanted.default, str)
     }
-    text = _text(name)
-    text = re.sub(
-        r"<<if (\w+)>>\n(.*?)<<end>>\n", lambda part: part[2] if part[1] in chosen else "", text, flags=re.DOTALL
-    )
+    text = _chosen(name, chosen)
     # What is chosen needs no condition any more.
     text = re.sub(r"^ *if: <<\w+>>\n|<<(?:sarif|pages|store)>> && ", "", text, flags=re.MULTILINE)
     on = workflow.on.replace("$branch", json.dumps(branch, ensure_ascii=False))
     return _put(text, f"on:\n{on}", slots)
 
 
-def for_gitlab(*, requirement: str, folder: str = "") -> str:
-    """Return the pipelines of an index repository at GitLab."""
-    return _put(_text("gitlab-ci"), "", _quoted(requirement=requirement, folder=folder))
+def for_gitlab(*, requirement: str, folder: str = "", pages: bool = True) -> str:
+    """Return the pipelines of an index repository at GitLab; *pages*: it publishes to Pages."""
+    return _put(
+        _chosen("gitlab-ci", frozenset({"pages"} if pages else ())), "", _quoted(requirement=requirement, folder=folder)
+    )
 
 
-def for_gitea(*, branch: str, requirement: str, folder: str = "") -> str:
-    """Return the workflow of an index repository at Gitea or Forgejo; *branch* is the protected one."""
-    return _put(_text("gitea"), "", _quoted(branch=branch, requirement=requirement, folder=folder))
+def for_gitea(*, branch: str, requirement: str, folder: str = "", to: str = "") -> str:
+    """Return the workflow of an index repository at Gitea or Forgejo; *branch* is the protected one.
+
+    *to* is the object store that it publishes to; empty: the one that a variable of the repository names, if any does.
+    """
+    text = _text("gitea")
+    if to:
+        text = text.replace("        if: vars.GITINDEX_TARGET != ''\n", "").replace(
+            "${{ vars.GITINDEX_TARGET }}", "<<to>>"
+        )
+    return _put(text, "", _quoted(branch=branch, requirement=requirement, folder=folder, to=to))
 
 
 def caller(name: str, source: str, *, branch: str, **values: str | bool) -> str:
@@ -183,6 +190,12 @@ def _declared(workflow: Workflow) -> list[str]:
 
 def _text(name: str) -> str:
     return (files("gitindex") / "data" / "workflows" / f"{name}.yml").read_text("utf-8")
+
+
+def _chosen(name: str, chosen: frozenset[str]) -> str:
+    """Return the text of a workflow without the parts that are not chosen."""
+    parts = re.compile(r"<<if (\w+)>>\n(.*?)<<end>>\n", re.DOTALL)
+    return parts.sub(lambda part: part[2] if part[1] in chosen else "", _text(name))
 
 
 def _filled(name: str, on: str, slots: Mapping[str, str]) -> str:

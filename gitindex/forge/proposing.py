@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from gitindex import layout
@@ -53,8 +54,18 @@ class _Change(NamedTuple):
     """Makes the text in at most so many bytes."""
 
 
-def propose(repository: Repository, base: Snapshot, plan: Plan, *, name: str, today: date | None = None) -> Proposal:
+def propose(
+    repository: Repository,
+    base: Snapshot,
+    plan: Plan,
+    *,
+    name: str,
+    today: date | None = None,
+    actor: str | None = None,
+) -> Proposal:
     """Propose a plan that was made from *base*, what is published; *name* tells what it does in a few words.
+
+    Where it is known, the *actor* has to have the right to what the plan does.
 
     The same again is the same branch and the same pull request: what is there already is neither pushed nor opened
     once more.
@@ -67,20 +78,23 @@ def propose(repository: Repository, base: Snapshot, plan: Plan, *, name: str, to
     """
     if not plan.changes:
         return Proposal(())
+    branch, judge = words.branch_name(name), partial(checked, base, base, plan, today, actor)
     try:
-        return _proposed(repository, base, plan, words.branch_name(name), today)
+        return _proposed(repository, base, plan, branch, judge)
     except MovedError:
         # Perhaps the same command did it, somewhere else at the same time.
         repository.proposals.published()
-        return _proposed(repository, base, plan, words.branch_name(name), today)
+        return _proposed(repository, base, plan, branch, judge)
 
 
-def _proposed(repository: Repository, base: Snapshot, plan: Plan, branch: str, today: date | None) -> Proposal:
+def _proposed(
+    repository: Repository, base: Snapshot, plan: Plan, branch: str, judge: Callable[[], list[Finding]]
+) -> Proposal:
     proposals = repository.proposals
     pending = proposals.pending(branch)
     if pending is not None:
         _keep_times(plan, repository.at(pending))
-    warnings = checked(base, base, plan, today)
+    warnings = judge()
     if plan.uploads:
         StoredObjects(base.settings.storage.url).keep(plan.uploads)
     commit = proposals.commit(str(base.name), plan.changes, words.message(plan), branch)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pygit2
 
 from gitindex.errors import CannotRunError
+from gitindex.git.command import run_git
 from gitindex.git.folders import reason
+from gitindex.git.origin import NAME
 from gitindex.git.places import relative
 from gitindex.git.repository import Repository
 
@@ -27,6 +29,44 @@ def create(directory: Path, branch: str) -> Repository:
         raise CannotRunError(f"{directory}: cannot make a repository: {reason(error)}") from None
     repository = Repository.open(directory, "")
     return Repository.open(directory, relative(directory.resolve(), repository.root.resolve()))
+
+
+def place_of(directory: Path) -> tuple[Path, str, str]:
+    """Return the top of the Git repository that a folder lies in, or will, its path there, and the remote's URL.
+
+    Where there is none, the folder is the top. The URL is empty where there is no remote `origin`.
+    """
+    start = directory.resolve()
+    there = next(folder for folder in (start, *start.parents) if folder.is_dir())
+    if pygit2.discover_repository(str(there)) is None:
+        return start, "", ""
+    repository = Repository.open(there, "")
+    top = repository.top.resolve()
+    url = repository.proposals.url if NAME in repository.remotes else ""
+    return top, relative(start, top), url
+
+
+def install_lfs(directory: Path) -> None:
+    """Have Git LFS work in the repository of a folder, and push its files: filters and hooks of this clone.
+
+    Raises:
+        CannotRunError: Git LFS cannot.
+
+    """
+    run_git(directory, "lfs", "install", "--local")
+
+
+def check_lfs() -> None:
+    """Make sure that Git LFS is installed: without it, Git would commit files whole that are said to be pointers.
+
+    Raises:
+        CannotRunError: it is not.
+
+    """
+    if run_git(Path(), "lfs", "version", accepted=range(256)).code:
+        raise CannotRunError(
+            "Git LFS is not installed", help="install git-lfs, or leave out --lfs; nothing was written"
+        )
 
 
 def is_branch_name(name: str) -> bool:

@@ -418,6 +418,10 @@ class Repository:
         self._run_git_on(changed, "commit", "--quiet", "--message", message)
         return self._run_git("rev-parse", "HEAD").strip()
 
+    def email(self) -> str:
+        """Return the `user.email` that Git is configured with here; empty where there is none."""
+        return run_git(self.root, "config", "--get", "user.email", accepted=(0, 1)).out.strip()
+
     @property
     def remotes(self) -> list[str]:
         """The names of the remotes."""

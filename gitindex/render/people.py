@@ -71,6 +71,7 @@ def index(view: IndexView, rows: Rows, frames: Frames = FRAMES) -> bytes:
         "has_newest": bool(view.newest),
         "has_projects": view.projects > 0,
         "has_letters": view.projects > _FEW and len(rows.letters) > 1,
+        "has_many": view.projects > _MANY,
     }
     values = {
         "newest": "".join(map(_newest, view.newest)),
@@ -110,6 +111,8 @@ def _newest(entry: FeedEntry) -> str:
 
 _FEW = 20
 """So many projects are found without jumping to a letter."""
+_MANY = 200
+"""So many rows a browser lays out at once; of more, each letter's when it comes into view."""
 
 
 _ROW = re.compile(r'<tr><th scope="row"><a href="project/([^/"]+)/">.*\n')

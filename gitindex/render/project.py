@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -182,13 +182,19 @@ def _releases(view: ProjectView) -> Iterable[str]:
             badges += f' <span class="badge change-{escaped(mark)}">{escaped(word)}</span>'
         runs = view.tested.get(version, ()) if view.tested else ()
         if its_files:
-            yield _release(start + badges, body, its_files, runs, is_plain=is_plain)
+            yield _release(start + badges, body, its_files, runs, view.attested, is_plain=is_plain)
         else:
             yield f'{start}{badges} <span class="aside">no files</span></summary>\n{body}</div>\n</details>\n'
 
 
 def _release(
-    heading: str, body: str, its_files: list[FilePage], runs: tuple[RunOfTests, ...], *, is_plain: bool
+    heading: str,
+    body: str,
+    its_files: list[FilePage],
+    runs: tuple[RunOfTests, ...],
+    attested: Mapping[str, str],
+    *,
+    is_plain: bool,
 ) -> str:
     """Return one release: what all its files share stands above them, the rest beside the file.
 
@@ -214,7 +220,7 @@ def _release(
     day = f"{newest[:10] if is_plain else escaped(newest[:10])} · " if newest else ""
     count = "1 file" if len(its_files) == 1 else f"{len(its_files)} files"
     rows = [
-        _file_row(file, is_plain=is_plain, shows_origin=not shares_origin, shows_yank=not shares_yank)
+        _file_row(file, attested, is_plain=is_plain, shows_origin=not shares_origin, shows_yank=not shares_yank)
         for file in its_files
     ]
     return (
@@ -234,7 +240,9 @@ def _release_frame(version: str, *, is_open: bool) -> tuple[str, str]:
     return f'{start}<span class="version">{escaped(version)}</span>', body
 
 
-def _file_row(file: FilePage, *, is_plain: bool, shows_origin: bool, shows_yank: bool) -> str:
+def _file_row(
+    file: FilePage, attested: Mapping[str, str], *, is_plain: bool, shows_origin: bool, shows_yank: bool
+) -> str:
     filename, _, index, url, sha256, size, time, python, _, yanked, provenance = file
     name = filename if is_plain else escaped(filename)
     if is_plain or is_link(url):
@@ -247,7 +255,8 @@ def _file_row(file: FilePage, *, is_plain: bool, shows_origin: bool, shows_yank:
     if python:
         facts += f" · {_python(python)}"
     if provenance and is_secure(provenance):
-        facts += f' · <a href="{escaped(provenance)}">provenance</a>'
+        by = f" by {escaped(attested[filename])}" if filename in attested else ""
+        facts += f' · <a href="{escaped(provenance)}">{"attested" if by else "provenance"}</a>{by}'
     if shows_origin:
         facts += f" · from {index_link(index, _ROOT)}"
     line += f' <span class="aside">{facts[3:]}</span>'

@@ -15,11 +15,12 @@ from gitindex.rules import (
     provenance,
     releases,
     stored,
+    tested,
     waivers,
 )
 from gitindex.rules.rule import Hit, Rule, Subject
 
-_TOPICS = (documents, names, files, stored, provenance, bases, history, authority, exposure, releases, waivers)
+_TOPICS = (documents, names, files, stored, provenance, bases, history, authority, tested, exposure, releases, waivers)
 RULES: tuple[Rule, ...] = tuple(sorted((rule for topic in _TOPICS for rule in topic.RULES), key=attrgetter("code")))
 SEVERITIES = {rule.code: rule.severity for rule in RULES}
 

@@ -6,30 +6,22 @@ metadata of a wheel is taken out of the wheel itself.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
 
 from gitindex import atomic, layout
 from gitindex.carried import Carried
-from gitindex.errors import CannotRunError, DeliveryError, DistributionError
+from gitindex.errors import DistributionError
 from gitindex.facts import read_metadata
-from gitindex.names import IndexName, Sha256
+from gitindex.names import Sha256
 from gitindex.output import MARKER, OutputFolder
 from gitindex.pages import FilePage, ProjectPage, url_of
 from gitindex.upstream.carrying import MOST_NAMED, Fetched, Progress
 from gitindex.upstream.client import Upstreams
-from gitindex.upstream.mirror import Upstream
+from gitindex.upstream.copying import copy_files
 
-_AT_ONCE = 8
-_PIECE = 1 << 20
-_LARGEST = 16 << 30
-"""Bytes of a file of which the page states no size."""
+_AGAIN = "run it again: what was copied is not asked for again"
 
 
 def vendor(fetched: Fetched, upstreams: Upstreams, out: Path, progress: Progress | None = None) -> Fetched:
@@ -45,7 +37,9 @@ def vendor(fetched: Fetched, upstreams: Upstreams, out: Path, progress: Progress
     pages = {id(page): page for each in fetched.carried.pages.values() for page in each.values()}
     files = {_path(file): file for page in pages.values() for file in page.files if file.sha256 is not None}
     places = _places(out, files)
-    _download(files, places, {upstream.name: upstream for upstream in fetched.mirrors}, upstreams, progress)
+    missing = {path: file for path, file in files.items() if not _is_there(places[path], file)}
+    mirrors = {upstream.name: upstream for upstream in fetched.mirrors}
+    copy_files(missing, places, mirrors, upstreams, help_=_AGAIN, progress=progress)
     metadata = {path: digest for path in files if (digest := _metadata(places[path])) is not None}
     copied = {key: _linked(page, metadata) for key, page in pages.items()}
     carried = {
@@ -70,44 +64,6 @@ def _places(out: Path, files: Mapping[str, FilePage]) -> dict[str, Path]:
     return {path: Path(folder.place(path)) for path in files}
 
 
-def _download(
-    files: Mapping[str, FilePage],
-    places: Mapping[str, Path],
-    mirrors: Mapping[IndexName, Upstream],
-    upstreams: Upstreams,
-    progress: Progress | None,
-) -> None:
-    missing = [path for path, file in files.items() if not _is_there(places[path], file)]
-    stopped = threading.Event()
-
-    def copy(path: str) -> None:
-        file = files[path]
-        upstream = mirrors[file.index]
-        try:
-            with _Copy(places[path], file, stopped) as copied:
-                upstreams.fetcher(upstream, file.url, file.size, _LARGEST)(copied)
-                copied.check()
-        except DeliveryError as error:
-            raise CannotRunError(
-                f"{file.filename}: {upstream.name}: {error.problem}",
-                help="run it again: what was copied is not asked for again",
-            ) from None
-        except OSError as error:
-            raise atomic.cannot_write(places[path], error) from None
-
-    with ThreadPoolExecutor(_AT_ONCE, "copy") as threads:
-        waiting = [threads.submit(copy, path) for path in missing]
-        try:
-            for done, future in enumerate(waiting):
-                if progress is not None:
-                    progress(done, len(waiting))
-                future.result()
-        except BaseException:
-            stopped.set()
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
 def _is_there(place: Path, file: FilePage) -> bool:
     """Tell whether a copy is there: it was checked when it came, and one of no known size is checked again."""
     try:
@@ -119,54 +75,6 @@ def _is_there(place: Path, file: FilePage) -> bool:
             return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
     except OSError:
         return False
-
-
-class _Copy:
-    """Takes the bytes of one file under another name, and gives it its own once they have been checked."""
-
-    def __init__(self, place: Path, file: FilePage, stopped: threading.Event) -> None:
-        self._place = place
-        self._file = file
-        self._stopped = stopped
-        self._temporary = place.with_name(f"{atomic.TEMPORARY_PREFIX}{os.urandom(8).hex()}")
-        self._digest = hashlib.sha256()
-        self._size = 0
-
-    def __enter__(self) -> Self:
-        self._stream = self._temporary.open("xb")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-        with contextlib.suppress(FileNotFoundError):
-            self._temporary.unlink()
-
-    def begin(self, size: int | None) -> None:
-        del size  # what the page says counts
-        self._stream.seek(0)
-        self._stream.truncate()
-        self._digest, self._size = hashlib.sha256(), 0
-
-    def add(self, piece: bytes) -> None:
-        if self._stopped.is_set():
-            raise DeliveryError("is not copied any more")
-        self._stream.write(piece)
-        self._digest.update(piece)
-        self._size += len(piece)
-
-    def check(self) -> None:
-        """Give the file its name; raises :class:`CannotRunError` where it is not what the page says."""
-        file = self._file
-        what = None
-        if file.size is not None and self._size != file.size:
-            comparison = "more" if self._size > file.size else "fewer"
-            what = f"has {comparison} bytes than the {file.size:,} that the page states"
-        elif self._digest.hexdigest() != file.sha256:
-            what = f"has the sha256 {self._digest.hexdigest()}, and the page states {file.sha256}"
-        if what is not None:
-            raise CannotRunError(f"{file.filename}: {file.index}: {what}", help="tell whoever runs that index")
-        self._stream.close()
-        self._temporary.replace(self._place)
 
 
 def _metadata(wheel: Path) -> Sha256 | None:

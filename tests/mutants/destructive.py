@@ -382,6 +382,35 @@ MANIFESTS: dict[str, Edit] = {
 }
 
 
+# Results of tests
+
+
+def of_results(change: Callable[[Work, list[dict[str, Any]]], object]) -> Edit:
+    """Return an edit of what came of testing a release."""
+
+    def edit(work: Work) -> None:
+        path, runs = work.results()
+        change(work, runs)
+        work.write_json(path, runs)
+
+    return edit
+
+
+def _results(work: Work) -> str:
+    return work.results()[0]
+
+
+RESULTS: dict[str, Edit] = {
+    "result removed": of_results(lambda work, runs: runs.remove(work.pick(runs))),
+    "result made a passed one": of_results(lambda _, runs: runs[0].update(outcome="passed", duration=1)),
+    "result of another file": of_results(lambda work, runs: work.pick(runs).update(files=[work.digest()])),
+    "result made an older one": of_results(lambda work, runs: work.pick(runs).update(time="2026-01-01T00:00:00Z")),
+    "results deleted": gone(_results),
+    "results into a symlink": into_symlink(_results),
+    "results hidden": moved(_results, lambda _, path: path.removesuffix(".json") + ".JSON"),
+}
+
+
 # Projects, indexes, users, and what holds them
 
 
@@ -701,7 +730,7 @@ STORED: dict[str, Edit] = {
 }
 
 
-EDITS: dict[str, Edit] = FACTS | MANIFESTS | PLACES | STORED
+EDITS: dict[str, Edit] = FACTS | MANIFESTS | RESULTS | PLACES | STORED
 """All kinds by their names."""
 EMBEDDED = frozenset(STORED)
 """Kinds that need the files to be in the repository."""

@@ -37,6 +37,29 @@ def new_release(work: Work) -> None:
     work.release(index_of(path), path.split("/")[3], _spare_version(work), work.pick(["wheel", "sdist"]))
 
 
+def tested_release(work: Work) -> None:
+    if b"indexes/emilie/gate/index.toml" not in work.files:
+        raise NothingToDoError
+    path = work.release("emilie/gate", work.word(), "1.0")
+    digest = work.json(path)["files"][0]["hashes"]["sha256"]
+    run = {
+        "environment": "py313",
+        "duration": 1,
+        "time": "2026-11-22T07:00:00Z",
+        "outcome": "passed",
+        "files": [digest],
+    }
+    work.write_json(path.removesuffix(".json") + ".tests.json", [run])
+
+
+def result_added(work: Work) -> None:
+    """Add a result, wherever in the list."""
+    path, runs = work.results()
+    new = work.pick(runs) | {"outcome": "failed", "time": "2026-11-23T07:00:00Z"}
+    runs.insert(work.random.randint(0, len(runs)), new)
+    work.write_json(path, runs)
+
+
 def new_file(work: Work) -> None:
     """Add an sdist to a release that has none."""
     paths = [
@@ -375,6 +398,8 @@ EDITS: dict[str, Edit] = {
     "new project": new_project,
     "new release": new_release,
     "new file in a release": new_file,
+    "new release that is tested": tested_release,
+    "result of tests added": result_added,
     "new hosted project": hosted_project,
     "more sources": more_sources,
     "release promoted": pushed,

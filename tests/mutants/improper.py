@@ -106,6 +106,38 @@ def other_facts_than_the_bytes(work: Work) -> None:
     work.write_json(path, manifest)
 
 
+def untested(work: Work) -> None:
+    """Release to an index that requires tests what has failed, was not tested where it is wanted, or not at all."""
+    if b"indexes/emilie/gate/index.toml" not in work.files:
+        raise NothingToDoError
+    path = work.release("emilie/gate", work.word(), "1.0")
+    digest = work.json(path)["files"][0]["hashes"]["sha256"]
+    run = {
+        "environment": "py313",
+        "duration": 1,
+        "time": "2026-11-22T07:00:00Z",
+        "outcome": "passed",
+        "files": [digest],
+    }
+    runs = work.pick(
+        [
+            [],
+            [run | {"outcome": "failed"}],
+            [run, run | {"outcome": "error", "time": "2026-11-22T07:00:00.1Z"}],
+            [run | {"environment": "PY313"}],
+            [run | {"files": [work.digest()]}],
+        ]
+    )
+    if runs:
+        work.write_json(path.removesuffix(".json") + ".tests.json", runs)
+
+
+def demand_dropped(work: Work) -> None:
+    """Take the demand away, and release in the same change what it would have refused."""
+    untested(work)
+    work.set("indexes/emilie/gate/index.toml", "require_tests", None)
+
+
 def released_to_mirror(work: Work) -> None:
     if b"indexes/root/pypi/index.toml" not in work.files:
         raise NothingToDoError
@@ -166,6 +198,8 @@ EDITS: dict[str, Edit] = {
     "release of wrong bytes": wrong_bytes,
     "release without bytes": missing_bytes,
     "release of other facts than its bytes state": other_facts_than_the_bytes,
+    "release that is not tested": untested,
+    "release that is not tested, and the demand taken away": demand_dropped,
     "release to a mirror": released_to_mirror,
     "bases in a cycle": cycle,
     "base that does not exist": lambda work: work.set(f"{work.frozen()}/index.toml", "bases", ["nobody/here"]),

@@ -58,6 +58,10 @@ def _facts_of_index(files: Files, index: str) -> Iterator[Fact]:
             yield Fact(path, f"{filename}: its facts", " ".join(sorted(stated)))  # one more is another file
             for key, value in stated.items():
                 yield Fact(path, f"{filename}: {key}", json.dumps(value, sort_keys=True))
+    for path, runs in results(files, index):
+        told = [json.dumps({"log": None, **run}, sort_keys=True) for run in runs]
+        for place, run in enumerate(told):
+            yield Fact(path, f"result {told[:place].count(run)} of its kind", run)  # two equal ones are two
 
 
 def _frozen(files: Files) -> list[str]:
@@ -96,6 +100,16 @@ def manifests(files: Files, index: str) -> Iterator[tuple[str, dict[str, Any]]]:
             manifest = _json(node)
             if manifest is not None:
                 yield _text(path), manifest
+
+
+def results(files: Files, index: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield what came of testing the releases of an index, by the paths of the lists."""
+    prefix = f"indexes/{index}/".encode()
+    for path, node in files.items():
+        if path.startswith(prefix) and path.removeprefix(prefix).count(b"/") == 1 and path.endswith(b".tests.json"):
+            runs = _parsed(node)
+            if isinstance(runs, list) and all(isinstance(run, dict) for run in runs):
+                yield _text(path), runs
 
 
 def _files_of(manifest: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -166,11 +180,17 @@ def _toml(node: Node) -> dict[str, Any] | None:
 
 
 def _json(node: Node) -> dict[str, Any] | None:
+    found = _parsed(node)
+    return found if isinstance(found, dict) else None
+
+
+def _parsed(node: Node) -> Any:
+    if node.mode not in _PLAIN or len(node.data) > _MAX:
+        return None
     try:
-        found = json.loads(node.data.decode(), object_pairs_hook=_once) if node.mode in _PLAIN else None
+        return json.loads(node.data.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and len(node.data) <= _MAX else None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def _content() -> Content:
     content.stage("emilie/prod", volatile=False, bases=["root/pypi"], acl_upload=["emilie", ":team"])
     content.stage("emilie/dev", volatile=True, bases=["emilie/prod"])
     content.stage("bob/stable", volatile=False, bases=["emilie/prod"])
+    content.stage("emilie/gate", volatile=False, require_tests=["py313"])
     content.stage("bob/sandbox", bases=["bob/stable", "root/pypi"])
     content.release("emilie/prod", "alpha", "1.0", requires_python=">=3.9")
     content.release("emilie/prod", "alpha", "1.0", kind="sdist", requires_python=">=3.9")
@@ -66,6 +67,9 @@ def _content() -> Content:
     _add_provenance(content, "bob/stable", "delta", "0.1")
     content["indexes/bob/stable/alpha/1.0.json"] = content["indexes/emilie/prod/alpha/1.0.json"]
     _in_another_form(content, "indexes/bob/stable/alpha/1.0.json")
+    content.release("emilie/gate", "alpha", "1.0", requires_python=">=3.9")
+    _add_results(content, "emilie/gate", "alpha", "1.0")
+    _add_results(content, "emilie/prod", "alpha", "1.1")
     content.release("emilie/dev", "alpha", "2.0", text="dev")
     content.release("emilie/dev", "draft", "0.1")
     content.statements("emilie/dev", "draft", yanked={"0.1": ""})
@@ -81,6 +85,16 @@ def _add_hosted(content: Content) -> None:
         digest = hashlib.sha256(filename.encode()).hexdigest()
         entry = {"filename": filename, "hashes": {"sha256": digest}, "size": 9, "url": source + filename}
         content.add_file("emilie/prod", "hosted", version, entry)
+
+
+def _add_results(content: Content, index: str, name: str, version: str) -> None:
+    digest = content.entry(index, name, version)["hashes"]["sha256"]
+    runs = [
+        {"environment": "py313", "outcome": outcome, "duration": 3.5, "time": f"2026-11-22T0{hour}:00:00Z"}
+        for hour, outcome in ((7, "failed"), (8, "error"), (9, "passed"), (9, "passed"))
+    ]
+    lines = json.dumps([run | {"files": [digest]} for run in runs], indent=2)
+    content[f"indexes/{index}/{name}/{version}.tests.json"] = f"{lines}\n".encode()
 
 
 def _add_provenance(content: Content, index: str, name: str, version: str) -> None:

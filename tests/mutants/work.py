@@ -49,11 +49,11 @@ class Work:
     # Places
 
     def stages(self, *, volatile: bool) -> list[str]:
-        """Return the stages that can be read, sorted."""
+        """Return the stages that can be read and take any sound release, sorted."""
         return sorted(
             name
             for name, values in oracle.definitions(self.files).items()
-            if oracle.is_stage(values) and oracle.is_volatile(values) is volatile
+            if oracle.is_stage(values) and oracle.is_volatile(values) is volatile and not values.get("require_tests")
         )
 
     def manifests(self, *, volatile: bool = False, index: str = "") -> list[str]:
@@ -76,6 +76,11 @@ class Work:
     def frozen(self) -> str:
         """Choose the folder of a non-volatile index that has releases."""
         return f"indexes/{self.pick(sorted({index_of(path) for path in self.manifests()}))}"
+
+    def results(self) -> tuple[str, list[dict[str, Any]]]:
+        """Choose what came of testing a release of a non-volatile index, with its path."""
+        frozen = [name for name, values in oracle.definitions(self.files).items() if not oracle.is_volatile(values)]
+        return self.pick(sorted((found for name in frozen for found in oracle.results(self.files, name)), key=str))
 
     def stored(self, suffix: str = "") -> str:
         """Choose a stored file that a non-volatile release needs: a distribution, or what lies beside one."""
@@ -141,8 +146,8 @@ class Work:
         found: dict[str, Any] = json.loads(self.read(path))
         return found
 
-    def write_json(self, path: str, manifest: dict[str, Any]) -> None:
-        """Write a manifest as gitindex does."""
+    def write_json(self, path: str, manifest: dict[str, Any] | list[dict[str, Any]]) -> None:
+        """Write a manifest (or results of tests) as gitindex does."""
         self.write(path, json.dumps(manifest, indent=2) + "\n")
 
     def toml(self, path: str) -> tomlkit.TOMLDocument:

@@ -1,0 +1,38 @@
+"""The plan that records what came of testing a release."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gitindex import layout
+from gitindex.documents import Unreadable
+from gitindex.edits.opened import cannot_read, open_project, release_version
+from gitindex.edits.plan import Plan
+from gitindex.names import IndexName, ProjectName
+from gitindex.snapshot import Snapshot
+
+
+def record(
+    snapshot: Snapshot, name: IndexName, project: ProjectName, version: str, runs: Iterable[Mapping[str, Any]]
+) -> Plan:
+    """Plan that results of tests (as `<version>.tests.json` lists them) are added to those of a release.
+
+    Raises:
+        NotThereError: the index itself has no such project.
+        CannotRunError: the results that are there cannot be read.
+
+    """
+    opened = open_project(snapshot, name, project)
+    release = release_version(opened, version)
+    known = opened.results(release)
+    if isinstance(known, Unreadable):
+        raise cannot_read(known)
+    path = layout.results_path(name, project, release)
+    listed = [] if known is None else json.loads(opened.folder.read(path.rpartition("/")[2]))
+    added = list(runs)
+    plan = Plan({path: (json.dumps([*listed, *added], indent=2) + "\n").encode()})
+    told = ", ".join(f"{run['environment']} {run['outcome']}" for run in added)
+    plan.notes.append(f"Record tests of {project} {release} in {name}: {told}")
+    return plan

@@ -1,0 +1,208 @@
+"""`gitindex test`: real tox, nox and pytest against a release, and what is written down of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitindex.testing.running import Runner, pick_runner
+from tests.builders import make_sdist, make_wheel
+from tests.conftest import Run
+from tests.repositories import Content, IndexRepository, make_repository, small_content
+
+TOX = b"[tox]\nenv_list = unit\nno_package = false\n[testenv]\ncommands = python check.py {posargs}\n"
+NOXFILE = b"""\
+import nox
+
+nox.options.sessions = ["unit"]
+
+
+@nox.session
+def unit(session):
+    session.install("table-print==1.0")
+    session.run("python", "check.py")
+
+
+@nox.session
+def broken(session):
+    session.run("python", "-c", "raise SystemExit(1)")
+"""
+CHECK = b"import sys, table_print\nassert 'site-packages' in table_print.__file__\nprint('checked', *sys.argv[1:])\n"
+FAILS = b"raise SystemExit(1)\n"
+
+
+def repository_with(tmp_path: Path, files: Mapping[str, bytes]) -> IndexRepository:
+    """Return an index with a release, a wheel and an sdist that has these *files*."""
+    content = small_content()
+    members = {"pyproject.toml": b"", **files}
+    add(content, *make_sdist("table-print", "1.0", files=members))
+    add(content, *make_wheel("table-print", "1.0"))
+    return make_repository(tmp_path / "index", content)
+
+
+def add(content: Content, filename: str, data: bytes) -> None:
+    sha256 = hashlib.sha256(data).hexdigest()
+    entry = {"filename": filename, "hashes": {"sha256": sha256}, "size": len(data)}
+    content[f"files/{sha256[:2]}/{sha256[2:]}/{filename}"] = data
+    content.add_file("emilie/dev", "table-print", "1.0", entry)
+
+
+def results(repository: IndexRepository) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(
+        (repository.path / "indexes/emilie/dev/table-print/1.0.tests.json").read_text()
+    )
+    return found
+
+
+def test_tox_tests_the_wheel_and_what_came_of_it_is_committed(tmp_path: Path, run: Run) -> None:
+    repository = repository_with(tmp_path, {"tox.ini": TOX, "check.py": CHECK})
+    log = tmp_path / "log.txt"
+    done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev", "--commit", "--log", log)
+    assert done.code == 0, done.err + log.read_text()
+    assert done.out == "Record tests of table-print 1.0 in emilie/dev: unit passed\n"
+    (result,) = results(repository)
+    manifest = json.loads((repository.path / "indexes/emilie/dev/table-print/1.0.json").read_text())
+    assert {result["environment"], result["outcome"]} == {"unit", "passed"}
+    assert set(result["files"]) == {file["hashes"]["sha256"] for file in manifest["files"]}
+    assert result["log"] == hashlib.sha256(log.read_bytes()).hexdigest()
+    assert b"checked" in log.read_bytes()
+    assert run("-C", repository.path, "validate", "--base", "HEAD~1", "--head", "HEAD").code == 0
+
+
+def test_results_are_added_to_those_that_are_there(tmp_path: Path, run: Run) -> None:
+    repository = repository_with(tmp_path, {"tox.ini": TOX, "check.py": FAILS})
+    log = tmp_path / "log.txt"
+    for count in (1, 2):
+        done = run("-C", repository.path, "test", "table-print==1.0", "--index", "emilie/dev", "--log", log)
+        assert done.code == 1
+        assert [result["outcome"] for result in results(repository)] == ["failed"] * count
+
+
+def test_arguments_reach_the_tests_and_nothing_is_written_where_that_is_asked(tmp_path: Path, run: Run) -> None:
+    repository = repository_with(tmp_path, {"tox.ini": TOX, "check.py": CHECK})
+    log = tmp_path / "log.txt"
+    words = ["test", "table-print", "--index", "emilie/dev", "--no-record", "--json", "--log", log, "--", "to", "them"]
+    done = run("-C", repository.path, *words)
+    assert done.code == 0, done.err
+    assert [found["outcome"] for found in json.loads(done.out)["runs"]] == ["passed"]
+    assert "checked to them" in log.read_text()
+    assert not (repository.path / "indexes/emilie/dev/table-print/1.0.tests.json").exists()
+
+
+def test_environment_that_cannot_be_made_is_an_error_and_no_failure(tmp_path: Path, run: Run) -> None:
+    ini = TOX + b"deps = nothing-of-that-name==1.0\n"
+    repository = repository_with(tmp_path, {"tox.ini": ini, "check.py": CHECK})
+    settings = repository.path / "indexes/emilie/prod/index.toml"
+    settings.write_text(settings.read_text().replace('bases = ["root/pypi"]', "bases = []"))
+    done = run(
+        "-C", repository.path, "test", "table-print", "--index", "emilie/dev", "--log", tmp_path / "log", "--no-record"
+    )
+    assert (done.code, done.out.startswith("unit: error in ")) == (1, True)
+
+
+def test_nox_runs_the_sessions_that_are_named(tmp_path: Path, run: Run) -> None:
+    repository = repository_with(tmp_path, {"noxfile.py": NOXFILE, "check.py": CHECK})
+    log = tmp_path / "log.txt"
+    done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev", "--log", log)
+    assert done.code == 0, log.read_text()
+    assert [(result["environment"], result["outcome"]) for result in results(repository)] == [("unit", "passed")]
+    done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev", "-e", "broken", "--log", log)
+    assert done.code == 1
+    assert [(result["environment"], result["outcome"]) for result in results(repository)][1:] == [("broken", "failed")]
+
+
+@pytest.mark.network
+def test_pytest_tests_the_installed_release(tmp_path: Path, run: Run) -> None:
+    wheels = tmp_path / "wheels"
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(wheels)]
+    if subprocess.run([*pip, "pytest"], capture_output=True, check=False).returncode:
+        pytest.skip("pytest cannot be downloaded here")
+    check = b"import table_print\n\n\ndef test_it():\n    assert 'site-packages' in table_print.__file__\n"
+    repository = repository_with(tmp_path, {"tests/test_it.py": check})
+    assert run("-C", repository.path, "upload", *wheels.iterdir(), "--index", "emilie/prod").code == 0
+    log = tmp_path / "log.txt"
+    done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev", "--log", log)
+    assert done.code == 0, log.read_text()
+    (result,) = results(repository)
+    assert result["environment"] == f"py{sys.version_info[0]}{sys.version_info[1]}"
+    wheel = hashlib.sha256(make_wheel("table-print", "1.0")[1]).hexdigest()
+    assert result["files"] == [wheel]
+
+
+@pytest.mark.parametrize(
+    ("files", "runner"),
+    [
+        ({"tox.ini": ""}, Runner.TOX),
+        ({"tox.toml": "", "noxfile.py": ""}, Runner.TOX),
+        ({"pyproject.toml": "[tool.tox]\n"}, Runner.TOX),
+        ({"setup.cfg": "[tox:tox]\n"}, Runner.TOX),
+        ({"setup.cfg": "[metadata]\n", "noxfile.py": ""}, Runner.NOX),
+        ({"pyproject.toml": "[tool]\ntox = 1\n"}, Runner.TOX),
+        ({"pyproject.toml": "tool = 1\n"}, Runner.PYTEST),
+        ({"pyproject.toml": "broken"}, Runner.PYTEST),
+        ({}, Runner.PYTEST),
+    ],
+)
+def test_runner_is_what_the_sources_have_a_configuration_of(
+    tmp_path: Path, files: dict[str, str], runner: Runner
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert pick_runner(tmp_path) is runner
+
+
+def test_secrets_and_other_indexes_are_not_seen(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = b"import os; print(sorted(k for k in os.environ if 'TOKEN' in k or 'INDEX' in k or 'KEY' in k))\n"
+    ini = TOX + b"pass_env = *\n"
+    repository = repository_with(tmp_path, {"tox.ini": ini, "check.py": look})
+    for name in ("GH_TOKEN", "GITINDEX_TOKEN", "AWS_SECRET_ACCESS_KEY", "PIP_EXTRA_INDEX_URL", "UV_INDEX"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/secret")
+    log = tmp_path / "log.txt"
+    done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev", "--no-record", "--log", log)
+    assert done.code == 0, log.read_text()
+    assert "['PIP_INDEX_URL', 'UV_DEFAULT_INDEX']" in log.read_text()
+
+
+def test_tests_that_do_not_end_are_ended_with_all_that_they_started(tmp_path: Path, run: Run) -> None:
+    hang = b"import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+    repository = repository_with(tmp_path, {"tox.ini": TOX, "check.py": hang})
+    log = tmp_path / "log.txt"
+    done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev", "--timeout", "20", "--log", log)
+    assert (done.code, "the tests took more than 20 seconds" in done.err) == (3, True)
+    assert not (repository.path / "indexes/emilie/dev/table-print/1.0.tests.json").exists()
+
+
+def test_release_without_an_sdist_is_told(tmp_path: Path, run: Run) -> None:
+    content = small_content()
+    content.release("emilie/dev", "table-print", "1.0")
+    repository = make_repository(tmp_path / "index", content)
+    done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev")
+    assert (done.code, "has no sdist, and tests come in one" in done.err) == (2, True)
+
+
+def test_sdist_that_climbs_out_is_refused(tmp_path: Path, run: Run) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name in ("table_print-1.0/PKG-INFO", "table_print-1.0/../../evil.txt"):
+            member = tarfile.TarInfo(name)
+            archive.addfile(member, io.BytesIO(b""))
+    content = small_content()
+    add(content, "table_print-1.0.tar.gz", data.getvalue())
+    repository = make_repository(tmp_path / "index", content)
+    done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev")
+    assert (done.code, "cannot be unpacked" in done.err) == (1, True), done.err
+
+
+def test_project_that_is_not_there_is_told(tmp_path: Path, run: Run) -> None:
+    repository = make_repository(tmp_path / "index", small_content())
+    done = run("-C", repository.path, "test", "nothing", "--index", "emilie/dev")
+    assert (done.code, done.err.count("\n")) == (1, 1)
