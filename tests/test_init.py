@@ -271,6 +271,23 @@ def test_served_and_released_to_without_editing_anything(tmp_path: Path) -> None
     done(tools.gitindex(repository, "audit"))
 
 
+def test_what_is_printed_can_be_run_as_it_is(tmp_path: Path) -> None:
+    tools = Tools(tmp_path / "home")
+    (tools.home / "dist").mkdir(parents=True)
+    name, data = make_wheel("table-print", "1.0")
+    (tools.home / "dist" / name).write_bytes(data)
+    said = tools.run("gitindex", "init", "my packages")
+    done(said)
+    assert said.stdout.startswith("An index repository with emilie/prod, emilie/dev and root/pypi is in ")
+    (released,) = re.findall(r"^Release to it: +(.*)$", said.stderr, re.MULTILINE)
+    (known,) = re.findall(r"checks do not know who you are: (.*)$", said.stderr, re.MULTILINE)
+    for command in (released, known):
+        done(tools.run("sh", "-ec", command))
+    done(tools.gitindex(tools.home / "my packages", "validate"))
+    assert 'identities = ["github:LOGIN"]' in (tools.home / "my packages/indexes/emilie/user.toml").read_text()
+    assert max(map(len, said.stderr.splitlines())) < 150
+
+
 # The README
 
 
@@ -456,6 +473,22 @@ def test_git_lfs_still_pushes_its_files_beside_the_hooks(tmp_path: Path, tool: s
     assert [path.read_bytes() for path in kept] == [data]
 
 
+@pytest.mark.usefixtures("lfs")
+def test_hooks_of_somebody_else_stay_and_it_is_said_what_they_lack(run: Run, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "new", {"code.py": b""})
+    hook = repository.path / ".git/hooks/pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    hook.chmod(0o755)
+    result = run("init", repository.path, *EMILIE, "--lfs")
+    assert result.code == 0
+    assert hook.read_text() == "#!/bin/sh\nexit 0\n"
+    assert f"What belongs into them: git -C {repository.path} lfs update --manual\n" in result.err
+    release(run, repository, tmp_path, "1.0")
+    (wheel,) = (name for name in listed(repository) if name.endswith(".whl"))
+    assert repository.git("show", f"HEAD:{wheel}").startswith("version https://git-lfs")
+
+
 def test_without_git_lfs_nothing_is_made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -567,7 +600,10 @@ def test_a_file_for_a_tool_that_is_there_stays_and_what_belongs_there_is_printed
     workflow = read_workflow((repository.path / ".github/workflows/validate-index.yml").read_text())
     assert workflow["jobs"]["validate"]["steps"][-2]["env"]["FOLDER"] == "packages"
     assert repository.git("status", "--porcelain") == ""
-    assert run("-C", repository.path / "packages", "codeowners", "--check").code == 1, "CODEOWNERS is theirs to fill"
+    assert run("-C", repository.path / "packages", "codeowners", "--check").code == 1
+    assert run("-C", repository.path / "packages", "codeowners").out == "Wrote CODEOWNERS.\n"
+    assert (repository.path / "CODEOWNERS").read_text().startswith("* @acme\n\n# >>> gitindex codeowners")
+    assert not (repository.path / ".github/CODEOWNERS").exists()
 
 
 def test_a_link_out_of_the_repository_is_not_followed(run: Run, tmp_path: Path) -> None:
