@@ -24,6 +24,11 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "install -d -o gitindex -m 700 /var/lib/gitindex": _ROOT,
     },
     "how-to/log.md": {"git maintenance start": "it writes into the timers of who runs it"},
+    "how-to/promote.md": {
+        'gitindex push "django==5.2" root/pypi emilie/prod': (
+            "it needs PyPI; tests/upstream/test_promoting.py pushes from an upstream of its own"
+        ),
+    },
     "how-to/publish.md": {
         "gitindex publish --to s3://bucket/folder": "it needs a bucket; tests/publishing publishes to S3's API",
     },
