@@ -17,6 +17,9 @@ NOT_RUN = {
     "make demo     validates example-repo/, renders it, installs from the pages with pip, and shows a refused change": (
         "CI runs it: it makes a virtual environment"
     ),
+    "gitindex upload dist/* --index emilie/dev --pr          a branch, one commit, and the pull request, filled in": (
+        "docs/how-to/pull-requests.md runs it"
+    ),
     "gitindex serve": "docs/tutorial.md runs it, and what installs from it: one of the two here needs PyPI",
     "gitindex render --out ../site --host nginx": "it needs a bucket; tests/peers/test_hosts.py renders for nginx",
 }

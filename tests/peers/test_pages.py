@@ -26,7 +26,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "how-to/log.md": {"git maintenance start": "it writes into the timers of who runs it"},
     "how-to/promote.md": {
         'gitindex push "django==5.2" root/pypi emilie/prod': (
-            "it needs an upstream; tests/upstream/test_promoting.py pushes from one"
+            "it needs PyPI; tests/upstream/test_promoting.py pushes from an upstream of its own"
         ),
     },
     "how-to/publish.md": {
