@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from resolvelib.resolvers import Result
 
 _MOST_ROUNDS = 50_000
+_MOST_TRIALS = 300_000
+"""Candidates that are looked at, which takes some seconds; in a round there may be as many as there are versions."""
+_MOST_PROJECTS = 1000
+"""Projects that are asked for, and lines of what one release requires: what they take grows with their square."""
 _MAX_LINE = 4000
 """Characters of a requirement; in fewer than Python takes for a number, and more than anybody writes."""
 _NAMED = 5
@@ -112,9 +116,10 @@ def closure(
         result = Resolver(provider, BaseReporter()).resolve([root], max_rounds=_MOST_ROUNDS)
     except ResolutionImpossible as error:
         raise _impossible(error.causes, provider, source) from None
-    except ResolutionTooDeep:
+    except (ResolutionTooDeep, _TooManyError):
         raise CannotRunError(
-            f"{project} {version}: too many versions to try", help="push what it requires first, version by version"
+            f"{project} {version}: what it requires is too much to try",
+            help="push what it requires first, version by version",
         ) from None
     return tuple(sorted(_taken(result, project, version)))
 
@@ -134,16 +139,28 @@ def matters(marker: str, extras: Iterable[str]) -> bool:
     return any(parsed.evaluate({"extra": extra}) for extra in (*extras, ""))
 
 
+class _TooManyError(Exception):
+    """There are more ways, or more projects, than can be tried."""
+
+
 class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
-    """What the resolver asks; a project with extras is of its own, and goes with the project without."""
+    """What the resolver asks; a project with extras is of its own, and goes with the project without.
+
+    It asks the same again for every way that it tries, so answers are kept.
+    """
 
     def __init__(self, holder: Holder) -> None:
         self._holder = holder
         self._available: dict[ProjectName, dict[Version, tuple[str, Origin]]] = {}
+        self._fitting: dict[frozenset[_Wanted], tuple[_Candidate, ...]] = {}
+        self._dependencies: dict[_Candidate, tuple[_Wanted, ...]] = {}
+        self._trials = 0
 
     def available(self, project: ProjectName) -> Mapping[Version, tuple[str, Origin]]:
         """Return the versions there are, those first that are tried first."""
         if project not in self._available:
+            if len(self._available) >= _MOST_PROJECTS:
+                raise _TooManyError
             shown, held = self._holder.shown(project), self._holder.held(project)
             found: dict[Version, tuple[str, Origin]] = {}
             found.update((version, (shown[version], "shown")) for version in sorted(shown, reverse=True))
@@ -167,7 +184,11 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
         backtrack_causes: Sequence[_Information],
     ) -> tuple[bool, bool, ProjectName, list[str]]:
         is_pinned = any(info.requirement.pinned for info in information[identifier])
-        is_cause = any(self.identify(info.requirement) == identifier for info in backtrack_causes)
+        # Who wants what did not fit comes first as well: else all else is tried anew between the two.
+        is_cause = any(
+            identifier[0] in (info.requirement.project, info.parent and info.parent.project)
+            for info in backtrack_causes
+        )
         return not is_pinned, not is_cause, identifier[0], sorted(identifier[1])
 
     def find_matches(
@@ -177,11 +198,17 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
         incompatibilities: Mapping[_Key, Iterator[_Candidate]],
     ) -> list[_Candidate]:
         excluded = {candidate.version for candidate in incompatibilities[identifier]}
-        return [found for found in self.fitting(list(requirements[identifier])) if found.version not in excluded]
+        return [found for found in self.fitting(requirements[identifier]) if found.version not in excluded]
 
-    def fitting(self, wanted: Sequence[_Wanted]) -> Iterator[_Candidate]:
-        """Yield what fits all that is wanted of one project, the best first."""
-        project, extras = wanted[0].project, wanted[0].extras
+    def fitting(self, requirements: Iterable[_Wanted]) -> tuple[_Candidate, ...]:
+        """Return what fits all that is wanted of one project, the best first."""
+        wanted = frozenset(requirements)
+        if wanted not in self._fitting:
+            self._fitting[wanted] = tuple(self._fitting_anew(wanted))
+        return self._fitting[wanted]
+
+    def _fitting_anew(self, wanted: frozenset[_Wanted]) -> Iterator[_Candidate]:
+        project, extras = next((each.project, each.extras) for each in wanted)
         available = self.available(project)
         specifier = SpecifierSet()
         for each in wanted:
@@ -206,12 +233,24 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
             return candidate.version == requirement.pinned
         return requirement.specifier.contains(candidate.version, prereleases=True)
 
-    def get_dependencies(self, candidate: _Candidate) -> list[_Wanted]:
+    def get_dependencies(self, candidate: _Candidate) -> tuple[_Wanted, ...]:
+        self._trials += 1
+        if self._trials > _MOST_TRIALS:
+            raise _TooManyError
+        if candidate not in self._dependencies:
+            self._dependencies[candidate] = tuple(self._dependencies_anew(candidate))
+        return self._dependencies[candidate]
+
+    def _dependencies_anew(self, candidate: _Candidate) -> Iterator[_Wanted]:
         project, extras, version = candidate.project, candidate.extras, candidate.version
         if version is None:
-            return []
-        found = [_Wanted(project, frozenset(), SpecifierSet(), version)] if extras else []
-        for line in self._holder.requires(project, candidate.spelling, is_shown=candidate.origin == "shown"):
+            return
+        if extras:
+            yield _Wanted(project, frozenset(), SpecifierSet(), version)
+        lines = self._holder.requires(project, candidate.spelling, is_shown=candidate.origin == "shown")
+        if len(lines) > _MOST_PROJECTS:
+            raise _TooManyError
+        for line in lines:
             requirement = _parsed(line)
             if requirement is None:
                 problem = f"{candidate} requires {line[:200]!a}, which is no requirement"
@@ -220,8 +259,7 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
             # What comes from a URL is asked of no index.
             if not requirement.url and is_project_name(name) and matters(str(requirement.marker or ""), extras):
                 wanted = frozenset(map(normalize, requirement.extras))
-                found.append(_Wanted(name, wanted, requirement.specifier))
-        return found
+                yield _Wanted(name, wanted, requirement.specifier)
 
 
 def _parsed(line: str) -> Requirement | None:
@@ -257,12 +295,21 @@ def _impossible(causes: Iterable[_Information], provider: _Provider, source: str
         by_project[cause.requirement.project].append(cause)
     for project, infos in sorted(by_project.items()):
         for info in infos:
-            if not any(True for _ in provider.fitting([info.requirement])):
+            if not provider.fitting([info.requirement]):
                 return _missing(project, info, provider, source)
     project, infos = min(by_project.items(), key=lambda item: (-len(item[1]), item[0]))
-    told = sorted({_told(info) for info in infos})
-    help_ = f"push them apart, or release a {project} that fits all"
-    return ConflictError(f"{', and '.join(told)}: no version fits", help=help_)
+    help_ = f"push them apart, or release a version of {project} that fits all"
+    return ConflictError(f"{', and '.join(_wishes(infos))}: no version fits", help=help_)
+
+
+def _wishes(infos: Iterable[_Information]) -> list[str]:
+    """Say who wants what of one project: of the versions of a release that want the same, the first that was tried."""
+    told: dict[tuple[ProjectName | None, _Wanted], str] = {}
+    for info in infos:
+        told.setdefault((info.parent.project if info.parent else None, info.requirement), _told(info))
+    wishes = sorted(told.values())
+    more = len(wishes) - _NAMED
+    return [*wishes[:_NAMED], f"{more} more do"] if more > 0 else wishes
 
 
 def _missing(project: ProjectName, info: _Information, provider: _Provider, source: str) -> NotThereError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
@@ -121,6 +122,54 @@ def test_a_long_chain_is_followed_to_its_end(depth: int) -> None:
     found = taken(held, {})
     assert found is not None
     assert len(found) == depth + 1
+
+
+def test_a_conflict_of_many_versions_is_found_soon_and_told_in_short() -> None:
+    held: dict[tuple[str, str], list[str]] = {(ROOT, "1.0"): ["above", "between", "corner"], ("base", "1.0"): []}
+    for number in range(100):
+        held |= {("above", f"{number}"): ["base<2"], ("between", f"{number}"): [], ("corner", f"{number}"): ["base>1"]}
+    held["base", "2.0"] = []
+    started = time.process_time()
+    with pytest.raises(ConflictError) as caught:
+        closure(ProjectName(ROOT), Version("1.0"), (), Held(held, {}), "emilie/dev")
+    assert str(caught.value).startswith("above 0 requires base<2, and corner 99 requires base>1: no version fits")
+    assert time.process_time() - started < 20  # 10,000 pairs; with `between` there are 100 times as many ways
+
+
+def test_a_conflict_of_many_wishes_names_some() -> None:
+    held: dict[tuple[str, str], list[str]] = {(ROOT, "1.0"): ["left", "right"]}
+    for number in range(20):
+        held |= {("left", f"{number}"): [f"base=={number}"], ("right", f"{number}"): [f"base=={number + 50}"]}
+        held |= {("base", f"{number}"): [], ("base", f"{number + 50}"): []}
+    with pytest.raises(ConflictError, match="and 16 more do: no version fits"):
+        closure(ProjectName(ROOT), Version("1.0"), (), Held(held, {}), "emilie/dev")
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {(ROOT, "1.0"): [f"lib>=0.{number}" for number in range(50_000)], ("lib", "1.0"): []},
+        {(ROOT, "1.0"): [f"p{number}" for number in range(1000)]}
+        | {(f"p{number}", "1.0"): ["lib"] for number in range(1000)},
+    ],
+    ids=["lines", "projects"],
+)
+def test_what_is_too_much_ends_in_one_line(held: Releases) -> None:
+    with pytest.raises(CannotRunError, match=r"^app 1\.0: what it requires is too much to try"):
+        taken(held, {})
+
+
+def test_more_ways_than_can_be_tried_end_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitindex.closure._MOST_TRIALS", 20)
+    held: dict[tuple[str, str], list[str]] = {
+        (ROOT, "1.0"): ["left", "right"],
+        ("base", "1.0"): [],
+        ("base", "2.0"): [],
+    }
+    for number in range(10):
+        held |= {("left", f"{number}"): ["base<2"], ("right", f"{number}"): ["base>1"]}
+    with pytest.raises(CannotRunError, match="too much to try"):
+        taken(held, {})
 
 
 @pytest.mark.parametrize(
