@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gitindex.details import NO_DETAILS, Details
 from gitindex.documents import Unreadable
+from gitindex.happenings import Happening, push_key
 from gitindex.model import Mirror, Stage, User
 from gitindex.names import (
     IndexName,
@@ -118,11 +119,14 @@ def _feed_entries(index: IndexName, page: ProjectPage, oldest: str) -> Iterator[
         yield FeedEntry(page.name, version, index, updated, f"project/{page.name}/#{version}", yanked)
 
 
-def feed_view(snapshot: Snapshot, index: Index, gathered: Gathered) -> FeedView:
-    """Return the feed of an index."""
+def feed_view(snapshot: Snapshot, index: Index, gathered: Gathered, happened: Iterable[Happening] = ()) -> FeedView:
+    """Return the feed of an index: its releases, and what *happened*, the newest first; a push is told once."""
     title = index.definition.title if isinstance(index.definition, Stage) else ""
     gathered.keep_newest()
-    return FeedView(index.name, title, snapshot.settings.site.url, tuple(gathered.entries))
+    shown = tuple(entry for happening in happened for entry in happening.entries)
+    keys = {entry.key for entry in shown}
+    releases = (e for e in gathered.entries if push_key(index.name, e.project, e.version) not in keys)
+    return FeedView(index.name, title, snapshot.settings.site.url, tuple(releases), shown)
 
 
 def newest_version(page: ProjectPage) -> str:

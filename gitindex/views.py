@@ -220,6 +220,8 @@ class FeedView:
     """Where the site is served; empty where it is not known."""
     entries: tuple[FeedEntry, ...]
     """In any order; the newest are shown."""
+    happened: tuple[HappenedEntry, ...] = ()
+    """What else happened, the newest first."""
 
 
 class HappenedEntry(NamedTuple):

@@ -1,13 +1,14 @@
 """The commands of the documentation, run as they stand there, page by page, each page in a folder of its own.
 
-What a page is run with (`CONTRIBUTING.md` says it in words):
+What a page is run with:
 
 - a block of `console` has commands, each after `$ `, and below some of them what they print. It is compared; `…` stands
   for anything in a line, and on a line of its own for any lines;
 - a block of `sh` is one script;
 - `<!-- run first` and lines of shell until `-->` prepare what the page takes for granted;
 - `<!-- run beside -->` before a block says that its one command runs on, as in another terminal, until the page ends;
-- `<!-- not run here: reason -->` leaves the next block out, and `<!-- run by tests/…: reason -->` names the test that has it.
+- `<!-- not run here: reason -->` leaves the next block out;
+- `<!-- run by tests/…: reason -->` does so too, and names the test that runs it.
 """
 
 from __future__ import annotations

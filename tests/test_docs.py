@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from gitindex.edits.workflows import WORKFLOWS
 from gitindex.rules import RULES, Rule
 from tests.pages import pages
 from tests.test_cases import CASES, Files
@@ -23,6 +25,15 @@ from tests.trees import Node
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 TOOLS = ROOT / "tools"
+
+
+GITHUB_ACTIONS = DOCS / "how-to" / "github-actions.md"
+
+
+def yaml_blocks(page: str) -> list[dict[str, Any]]:
+    """Return what the blocks of YAML of a page say."""
+    text = (DOCS / "how-to" / f"{page}.md").read_text(encoding="utf-8")
+    return [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +110,7 @@ def test_pages_make_a_site_that_loads_nothing_from_elsewhere(tmp_path: Path) -> 
 
 def address(page: str) -> str:
     """Return the file of the site that a page becomes."""
-    return page.removesuffix("index.md") + "index.html" if page.endswith("index.md") else f"{page[:-3]}/index.html"
+    return "index.html" if page == "index.md" else f"{page.removesuffix('.md')}/index.html"
 
 
 def test_every_page_stands_in_the_navigation() -> None:
@@ -107,6 +118,59 @@ def test_every_page_stands_in_the_navigation() -> None:
         r"^ +- (?:[^:\n]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert sorted(listed) == pages()
+
+
+def test_figures_of_the_page_about_scale_are_those_that_were_measured() -> None:
+    measured = set(re.findall(r"[\d.,]*\d", (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")))
+    figures = re.findall(r"\b\d[\d,]*\.?\d*\b", (DOCS / "explanation" / "scale.md").read_text(encoding="utf-8"))
+    assert len(figures) > 40
+    limits_of_hosts = {"1", "20,000"}  # GB of GitHub Pages, files of Cloudflare
+    assert {figure.rstrip(".,") for figure in figures} - measured <= limits_of_hosts
+
+
+@pytest.mark.parametrize("block", yaml_blocks("github-actions"), ids=lambda block: block["name"])
+def test_workflows_of_the_page_call_what_is_there_and_grant_what_it_needs(block: dict[str, Any]) -> None:
+    (job,) = block["jobs"].values()
+    name = job["uses"].partition("/.github/workflows/")[2].partition("@")[0]
+    called = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8"))
+    workflow = WORKFLOWS[name.removesuffix(".yml")]
+    assert job["permissions"] == dict(workflow.rights)
+    inputs = called[True]["workflow_call"]["inputs"]
+    assert set(job.get("with", ())) <= set(inputs)
+    assert {name for name, about in inputs.items() if about.get("required")} <= set(job.get("with", ()))
+    assert called["name"] == block["name"]
+    assert block["permissions"] == {}
+
+
+def test_workflows_of_the_page_pass_actionlint(tmp_path: Path) -> None:
+    for number, text in enumerate(
+        re.findall(r"^```yaml\n(.*?)^```", GITHUB_ACTIONS.read_text(), re.DOTALL | re.MULTILINE)
+    ):
+        (tmp_path / f"{number}.yml").write_text(text)
+    files = sorted(tmp_path.glob("*.yml"))
+    assert len(files) > 5
+    # No workflow of ours uses a cache, so none needs a limit of it.
+    command = [
+        str(Path(sys.executable).with_name("actionlint")),
+        "-shellcheck=",
+        "-ignore",
+        "no explicit cache access limit",
+    ]
+    checked = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def test_pipeline_of_the_page_is_a_part_of_the_one_that_is_tested() -> None:
+    """`tests/test_workflows.py` runs each step of ours; the page leaves out variables and reports."""
+    (shown,) = yaml_blocks("gitlab")
+    text = (ROOT / "gitindex" / "data" / "workflows" / "gitlab-ci.yml").read_text(encoding="utf-8")
+    ours = yaml.safe_load(re.sub(r"^<<.*>>\n", "", text, flags=re.MULTILINE))
+    for name in ("validate", "preview", "pages", "verify"):
+        script = [line.replace(' --folder "$FOLDER"', "").strip() for line in ours[name]["script"]]
+        for line in shown[name]["script"]:
+            assert any(known == line or known.startswith(f"{line} --report") for known in script), line
+        assert shown[name]["rules"] == ours[name]["rules"]
+        assert shown[name]["stage"] == ours[name]["stage"]
 
 
 def test_documents_beside_the_documentation_link_to_pages_that_are_there() -> None:

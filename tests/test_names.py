@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import json
+from collections.abc import Callable
+from xml.sax import saxutils
+
 import pytest
 from hypothesis import example, given, settings, strategies as st
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -23,7 +28,26 @@ from gitindex.names import (
     parse_index_name,
     parse_version,
     version_key,
+    writes_itself,
 )
+from gitindex.render.text import carried
+
+WRITERS: list[Callable[[str], str]] = [
+    html.escape,
+    saxutils.escape,
+    carried,
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+]
+
+
+def test_of_text_that_writes_itself_no_format_makes_another() -> None:
+    for text in map(chr, [*range(0x300), 0x2028, 0xD800, 0xDFFF, 0xFFFE, 0xFFFF, 0x1F600, 0x10FFFF]):
+        assert writes_itself(text) == (text.isascii() and all(write(text) == text for write in WRITERS)), repr(text)
+        for around in (f"demo{text}", f"{text}demo", f"a{text}b"):
+            assert writes_itself(around) == writes_itself(text), repr(around)
+    assert writes_itself("")
+
 
 NAME_LIKE = st.text("abZ019-_. é\n", max_size=12)
 PIECE = st.sampled_from(

@@ -1,30 +1,35 @@
-"""The walk in the README does what it says: its commands are run as they stand there."""
+"""The walk in the README does what it says: its commands are run as they stand there, as those of docs/ are."""
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.pages import ROOT, Terminal, read_page
+from tests.peers.tools import Tools
+
+PAGE = read_page((ROOT / "README.md").read_text(encoding="utf-8"))
+
+NOT_RUN = {
+    "make demo     validates example-repo/, renders it, installs from the pages with pip, and shows a refused change": (
+        "CI runs it: it makes a virtual environment"
+    ),
+    "gitindex upload dist/* --index emilie/dev --pr          a branch, one commit, and the pull request, filled in": (
+        "docs/how-to/pull-requests.md runs it"
+    ),
+    "gitindex serve": "docs/tutorial.md runs it, and what installs from it: one of the two here needs PyPI",
+    "gitindex render --out ../site --host nginx": "it needs a bucket; tests/peers/test_hosts.py renders for nginx",
+}
+"""By first line, why a block of commands is not run."""
 
 
-def steps() -> list[tuple[str, str]]:
-    """Return the commands of the console blocks, each with the output that is shown for it (mostly none)."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found: list[tuple[str, str]] = []
-    for block in re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                found.append((line[2:], ""))
-            else:
-                found[-1] = (found[-1][0], found[-1][1] + line + "\n")
-    return found
+def test_blocks_without_a_language_are_those_that_are_known() -> None:
+    assert {block.splitlines()[0] for language, block in PAGE.blocks if not language} == set(NOT_RUN)
+    assert {language for language, _ in PAGE.blocks} <= {"", "console", "toml"}
+    assert PAGE.left_out == []
 
 
 @pytest.mark.peers
@@ -34,36 +39,10 @@ def test_readme_walk_runs_as_it_stands(tmp_path: Path) -> None:
     for file in (ROOT / "example-repo" / "files").glob("*/*/table_print-0.2.0*"):
         if file.suffix != ".metadata":
             shutil.copy(file, dist)
-    environment = {
-        **os.environ,
-        "HOME": str(tmp_path),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "VIRTUAL_ENV": sys.prefix,
-        "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig"),
-        "PIP_NO_CACHE_DIR": "1",
-    }
-    identity = ("user.name", "Emilie"), ("user.email", "emilie@example.org")
-    for key, value in identity:
-        subprocess.run(["git", "config", "--global", key, value], env=environment, check=True)
-    walk = steps()
-    folder = tmp_path
-    for command, shown in walk:
-        if command.startswith("cd "):
-            folder /= command[3:]
-            continue
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == (1 if "refused" in shown else 0), f"{command}\n{done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stderr
-        if shown:
-            assert done.stdout + done.stderr == shown
-    assert len(walk) > 15
+    tools = Tools(tmp_path).with_environment(VIRTUAL_ENV=sys.prefix, NO_COLOR="1", PYTHONUNBUFFERED="1")
+    assert len(PAGE.steps) > 15
+    with Terminal(tmp_path, tools.environment_of_commands()) as terminal:
+        for step in PAGE.steps:
+            terminal.run(step)
     assert (tmp_path / "here" / "table_print").is_dir()
     assert (tmp_path / "site" / "emilie" / "prod" / "simple" / "table-print" / "index.html").is_file()

@@ -397,6 +397,31 @@ def test_hostile_reason_is_the_same_text_in_both_pages(text: str) -> None:
     assert metas(machine.project_html(page)).get("pypi:project-status-reason", "") == expected
 
 
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("fact", ["filename", "url", "upload_time"])
+def test_a_hostile_fact_of_one_file_is_text_in_both_pages_and_leaves_the_others_as_they_are(
+    fact: str, text: str
+) -> None:
+    sound = a_file(upload_time="2026-11-22T07:25:00Z")
+    alone = a_page(sound)
+    for files in (sound, a_file(**{fact: text})), (a_file(**{fact: text}), sound):
+        page = a_page(*files)
+        html, facts = machine.project_html(page), facts_in_json(page)
+        at = files.index(sound)
+        assert facts["files"][at] == facts_in_json(alone)["files"][0]
+        assert anchors(html)[at].attrib == anchors(machine.project_html(alone))[0].attrib
+        assert facts_in_html(html)["files"] == facts["files"]
+        written = facts["files"][1 - at][fact.replace("_", "-")]
+        assert written == (carried(text) if fact != "url" or is_link(text) else f"./{carried(text)}")
+    assert alone.is_plain
+    assert not a_page(sound, a_file(**{fact: '"'})).is_plain
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "files/x", "http://example.org/x"])
+def test_page_with_an_address_that_needs_a_look_is_not_plain(url: str) -> None:
+    assert not a_page(a_file(), a_file(url=url)).is_plain
+
+
 @checked
 @given(hostile_texts)
 def test_escaped_text_reads_as_carried_text_in_content_and_in_an_attribute(text: str) -> None:

@@ -35,15 +35,16 @@ once.
 |---|---|
 """
 MORE = """
-The bytes of released files lie in `files/<sha256[0:2]>/<sha256[2:]>/<filename>`, unless `[storage]` names another place.
+The bytes of released files lie in `files/<sha256[0:2]>/<sha256[2:]>/<filename>`, unless `[storage]` names another
+place.
 
 `<project>` is the normalised name, `<version>` the canonical version. Names of users and indexes are of lower-case
-letters and digits, with `.`, `_` and `-` between them, and have at most 64 characters. Files are UTF-8, and at most 1 MiB.
-A key that is unknown, or that stands twice, is refused ([GI001](rules.md#gi001)). What the rules demand beyond types is in
-[Rules](rules.md).
+letters and digits, with `.`, `_` and `-` between them, and have at most 64 characters. Files are UTF-8, and at most
+1 MiB. A key that is unknown, or that stands twice, is refused ([GI001](rules.md#gi001)). What the rules demand beyond
+types is in [Rules](rules.md).
 
-Editors and other checkers read the [JSON Schemas](https://json-schema.org/): `gitindex schema --out schemas` writes them.
-In a type, a name in capitals is a table of its own below.
+`gitindex schema --out schemas` writes the same as JSON Schemas, for editors and other checkers. A type that begins with
+a capital, such as `Site`, is a table of its own below.
 """
 
 

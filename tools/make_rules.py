@@ -1,4 +1,4 @@
-"""Writes `docs/reference/rules.md`: each rule with its explanation, and with what it says about the case that is its example.
+"""Writes `docs/reference/rules.md`: each rule with its explanation, and what it says of the case that is its example.
 
 The example of a rule is the one folder of `tests/cases` whose `case.toml` says `example = true`.
 """

@@ -10,6 +10,7 @@ from gitindex import atomic
 from gitindex.cli.common import JsonOption, current, open_repository
 from gitindex.cli.output import note, print_json, say
 from gitindex.codeowners import Forge, block, codeowners as lines_of, names_at, put_block
+from gitindex.edits.forges import places_of
 from gitindex.errors import CannotRunError
 
 
@@ -27,11 +28,13 @@ def codeowners(
     repository = open_repository(ctx)
     snapshot = current(repository)
     lines = lines_of(snapshot, forge, repository.folder)
-    path = repository.top / forge.path
+    # The file that counts is the one that is there, wherever the forge looks for it.
+    name = next((place for place in places_of(forge.path) if (repository.top / place).exists()), forge.path)
+    path = repository.top / name
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotRunError(f"{forge.path}: cannot be read: {error}", help="mend or remove it") from None
+        raise CannotRunError(f"{name}: cannot be read: {error}", help="mend or remove it") from None
     after = put_block(before, block(lines, forge))
     is_current = before == after
     if not check and not is_current:
@@ -42,13 +45,13 @@ def codeowners(
         atomic.write(path, [after.encode()])
     if as_json:
         listed = [{"path": line.path, "owners": list(line.owners)} for line in lines]
-        print_json({"file": forge.path, "current": is_current or not check, "lines": listed})
+        print_json({"file": name, "current": is_current or not check, "lines": listed})
     elif is_current:
-        say(f"{forge.path} is up to date.")
+        say(f"{name} is up to date.")
     elif check:
-        note(f"{forge.path} is not what the users and ACLs say; write it with: gitindex codeowners --forge {forge}")
+        note(f"{name} is not what the users and ACLs say; write it with: gitindex codeowners --forge {forge}")
     else:
-        say(f"Wrote {forge.path}.")
+        say(f"Wrote {name}.")
     unknown = [name for name in snapshot.user_names() if not names_at(snapshot, name, forge)]
     if unknown:
         hint = f"gitindex user modify {unknown[0]} identities+={forge}:LOGIN"

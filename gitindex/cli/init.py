@@ -30,6 +30,8 @@ from gitindex.names import UserName, identity_key, is_user_name
 from gitindex.objects import read_location
 from gitindex.write import carry_out, is_taken
 
+_IS_NAMED = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
+
 
 class ForgeChoice(StrEnum):
     """The forges that `init` has workflows for."""
@@ -116,8 +118,7 @@ def init(
         check_lfs()
     new, to_add = _sorted_out(top, beside)
     repository = create(target, branch)
-    if lfs:
-        install_lfs(target)
+    has_hooks = not lfs or install_lfs(target)
     outcome = carry_out(repository, repository.worktree(), plan, commit=commit, today=today(), beside=new)
     prefix = f"{folder}/" if folder else ""
     paths = sorted([*(prefix + path for path in outcome.paths), *new])
@@ -126,6 +127,9 @@ def init(
         print_json({**told, "add": {path: text.decode() for path, text in to_add.items()}})
         return
     _tell(target, wanted, to_add)
+    if not has_hooks:
+        note("Git LFS found hooks that are not its own, and left them: until they run it, nothing of it is pushed.")
+        note(f"What belongs into them: git -C {shlex.quote(str(target))} lfs update --manual")
 
 
 def _sorted_out(top: Path, beside: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, bytes]]:
@@ -151,7 +155,7 @@ def _tell(target: Path, wanted: Wanted, to_add: Mapping[str, bytes]) -> None:
         where = shlex.quote(str(target / "README.md"))
         note(f"What to click in the settings at the forge is at the end of {where}.")
         if not wanted.login:
-            known = f"gitindex user modify {name} identities+={wanted.forge}:LOGIN"
+            known = f"{git} user modify {name} identities+={wanted.forge}:LOGIN"
             note(f"Until user.toml has your login there, checks do not know who you are: {known}")
     if PRE_COMMIT not in to_add:
         note("Have each commit and each push checked: pre-commit install")
@@ -179,7 +183,7 @@ def _forge(chosen: ForgeChoice | None, at: At | None) -> Forge | None:
 
 def _url(at: At | None, published: Publishing) -> str:
     """Return where GitHub Pages serves the site of a repository; empty where that is not known."""
-    if at is None or at.host != "github.com" or published.host != "github-pages":
+    if at is None or at.host != "github.com" or published.host != "github-pages" or not _IS_NAMED.fullmatch(at.path):
         return ""
     owner, _, name = at.path.partition("/")
     site = f"https://{owner.lower()}.github.io/"

@@ -51,7 +51,13 @@ def try_release(
         typer.Option("--environment", "-e", metavar="NAME", help="Of tox or nox; may be given several times."),
     ] = None,
     python: Annotated[
-        str, typer.Option("--python", metavar="PATH", help="The interpreter that the environment is made with.")
+        str,
+        typer.Option(
+            "--python",
+            metavar="PATH",
+            help="The interpreter that the environment is made with.",
+            show_default="the one that runs gitindex",
+        ),
     ] = sys.executable,
     timeout: Annotated[
         int, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long all of it may take.")

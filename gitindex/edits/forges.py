@@ -53,6 +53,8 @@ def publishing(forge: Forge | None, host: str | None, to: str) -> Publishing:
             help_ = "take one with --forge, or render for a host yourself: gitindex render --host NAME --out DIR"
             raise UsageError("without a forge there is no workflow that publishes", help=help_)
         return Publishing()
+    if to.startswith("file:"):
+        raise UsageError("no workflow reaches a folder of this machine", help=f"take {_STORE}")
     pages, name = _PAGES.get(forge), _NAMES[forge]
     store = _STORE if forge is not Forge.GITLAB else ""
     if to and not store:

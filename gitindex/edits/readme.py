@@ -56,7 +56,7 @@ _PULL = Template("""\
 Whoever is in the ACL of the index may release to it; CODEOWNERS asks them to review.""")
 _WHO = Template("""\
 Say who you are there, so that the checks know you: `gitindex user modify $user identities+=$forge:LOGIN`, then
-   `gitindex codeowners --forge $forge`, and commit both.""")
+   `gitindex codeowners --forge $forge`; commit and push both before the branch is protected.""")
 _LFS = """
 
 The files are in Git LFS: install `git-lfs`, and run `git lfs install` once on your machine, before you clone."""

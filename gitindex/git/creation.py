@@ -46,14 +46,15 @@ def place_of(directory: Path) -> tuple[Path, str, str]:
     return top, relative(start, top), url
 
 
-def install_lfs(directory: Path) -> None:
-    """Have Git LFS work in the repository of a folder, and push its files: filters and hooks of this clone.
+def install_lfs(directory: Path) -> bool:
+    """Have Git LFS work in this clone; tell whether its hooks could be put there, beside no other ones.
 
     Raises:
         CannotRunError: Git LFS cannot.
 
     """
-    run_git(directory, "lfs", "install", "--local")
+    run_git(directory, "lfs", "install", "--local", "--skip-repo")
+    return run_git(directory, "lfs", "update", accepted=range(256)).code == 0
 
 
 def check_lfs() -> None:

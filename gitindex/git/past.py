@@ -12,7 +12,9 @@ from gitindex import layout
 from gitindex.errors import CannotRunError
 from gitindex.git.command import ask_git
 from gitindex.git.steps import changed_files, signed
+from gitindex.git.walk import walk
 from gitindex.names import IndexName, ProjectName, UserName
+from gitindex.snapshot import NO_REVISION
 from gitindex.views import HistoryEntry, ProjectEvent
 
 if TYPE_CHECKING:
@@ -55,6 +57,48 @@ class Past:
 
         """
         return self._repository.at(revision)
+
+    def step(self, commit: str) -> tuple[Snapshot, Snapshot]:
+        """Open what was before a commit, and what came with it; before the first one, there was nothing.
+
+        Raises:
+            NotThereError: one of them is not here.
+            CannotRunError: it cannot be read.
+
+        """
+        parents = self._repository.history.commit(commit).parents
+        return self._repository.at(parents[0]) if parents else NO_REVISION, self._repository.at(commit)
+
+    def of_index(self, head: str, index: IndexName, most: int) -> list[ProjectEvent]:
+        """Return the newest *most* events up to *head* of the projects of an index, newest commit first.
+
+        Raises:
+            CannotRunError: git cannot be run, or the history is broken.
+
+        """
+        place = f":(literal){self._prefix}{layout.index_folder(index)}"
+        ends, found = self._ends(), list[ProjectEvent]()
+        for walked in walk(self._repository.own_directory, [head], [place]):
+            if walked.commit in ends:
+                continue
+            if walked.changes is None:  # the first commit of a large index, most often
+                found += self._read([walked.commit], [layout.index_folder(index)], ["--max-count=1"])
+            else:
+                changes: dict[tuple[str, str, str], _Change] = {}
+                for path, before, after in walked.changes:
+                    self._add(changes, "A" if before is None else "D" if after is None else "M", path)
+                found += _events(self._said(walked.commit), changes)
+            if len(found) >= most:
+                break
+        return found[:most]
+
+    def _said(self, commit_id: str) -> tuple[str, str, str]:
+        """Return id, time and author of a commit."""
+        if by := signed(self._repository.history.raw(commit_id)):
+            return commit_id, by.seconds, by.author
+        shown = [*_PLAIN, "log", "-1", "--no-patch", "--encoding=UTF-8", "--format=%H%x00%ct%x00%an", commit_id]
+        commit, time, author = ask_git(self._repository.own_directory, *shown).out.rstrip("\n").split("\0")
+        return commit, time, author
 
     def between(self, since: str | None, head: str) -> Iterator[ProjectEvent] | None:
         """Return the events after the commit *since* (from the first one on, for ``None``) up to *head*, oldest first.

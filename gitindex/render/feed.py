@@ -15,17 +15,21 @@ NEVER = "1970-01-01T00:00:00Z"
 
 
 def feed(view: FeedView) -> bytes:
-    """Return the feed at ``/<user>/<index>/feed.xml``: the newest 50 releases.
+    """Return the feed at ``/<user>/<index>/feed.xml``: the newest 50 releases, pushes, yanks and the like.
 
     Links are absolute where the site has an http(s) URL, else relative to the feed. Entries of the same time
     keep the order in which they are given.
     """
     base = _base(view.site_url, f"{view.index}/")
     identity = base or f"{_TAG}{view.index}/"
-    newest = sorted(view.entries, key=_time, reverse=True)[:FEED_LENGTH]
+    site = _base(view.site_url, "")
+    entries = [_release(view, entry, base, identity) for entry in view.entries]
+    # What happened last is told first, where a release and its yank have one time.
+    entries = [_happened(entry, site, f"{view.index}/") for entry in view.happened] + entries
+    newest = sorted(entries, key=_time, reverse=True)[:FEED_LENGTH]
     links = _link("self", "application/atom+xml", f"{base}feed.xml"), _link("alternate", "text/html", base or "./")
     head = _Head(view.title or f"Releases of {view.index}", identity, view.index.user, links)
-    return _document(head, [_release(view, entry, base, identity) for entry in newest])
+    return _document(head, newest)
 
 
 def log_feed(view: LogFeedView) -> bytes:
@@ -58,9 +62,9 @@ def _document(head: _Head, entries: Sequence[_Entry]) -> bytes:
     return "".join(f"{line}\n" for line in _lines(head, entries)).encode()
 
 
-def _time(entry: FeedEntry) -> str:
+def _time(entry: _Entry) -> str:
     # Without the Z a fraction of a second sorts after its whole second.
-    return (entry.updated or NEVER).removesuffix("Z")
+    return entry.updated.removesuffix("Z")
 
 
 def _lines(head: _Head, entries: Sequence[_Entry]) -> Iterator[str]:
@@ -111,10 +115,12 @@ def _log(base: str) -> str:
     return f"{base}#log/" if base else f"{_TAG}log/"
 
 
-def _happened(entry: HappenedEntry, base: str) -> _Entry:
+def _happened(entry: HappenedEntry, base: str, here: str = "") -> _Entry:
+    """Return what happened; without a *base* only a feed of the site has a link, relative to where it is: *here*."""
     # What happened is one thing for ever: the commit, and what of it.
     identity = f"{_log(base)}{entry.commit}/{quote(carried(entry.key), safe='/+!')}"
-    return _Entry(entry.title, identity, entry.time, base + entry.link if base else "", entry.summary, entry.author)
+    link = base + entry.link if base else entry.link.removeprefix(here) if here else ""
+    return _Entry(entry.title, identity, entry.time, link, entry.summary, entry.author)
 
 
 def _summary(view: FeedView, entry: FeedEntry) -> str:

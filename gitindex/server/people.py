@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gitindex.errors import CannotRunError
 from gitindex.git import Past
+from gitindex.happenings import Happening, happenings
 from gitindex.overview import Gathered
 from gitindex.resolve import project_names
 from gitindex.server import peoples
@@ -35,6 +36,8 @@ class _Known:
     projects: dict[ProjectName, tuple[str, ProjectRow]] = field(default_factory=dict)
     """What each was made of, and its row."""
     gathered: Gathered = field(default_factory=Gathered)
+    happened: tuple[Happening, ...] = ()
+    """What its feed shows beside the releases."""
 
 
 class People:
@@ -74,8 +77,13 @@ class People:
             raise CannotRunError(f"{target.index}: no such index")
         if target.project is not None:
             return peoples.project(revision, past, served, target.project)
-        make = peoples.feed if target.is_feed else peoples.index
-        return make(revision, served, self._gather(revision, served))
+        gathered = self._gather(revision, served)
+        if not target.is_feed:
+            return peoples.index(revision, served, gathered)
+        known = self._known[served.name]
+        events = past.of_index(commit, served.name, FEED_LENGTH)
+        known.happened = happenings(events, past.step, {(each.commit, each.project): each for each in known.happened})
+        return peoples.feed(revision, served, gathered, known.happened)
 
     def _gather(self, revision: Revision, served: ServedIndex) -> Gathered:
         known = self._known.pop(served.name, None) or _Known()
@@ -108,4 +116,4 @@ class People:
         rows = {row.name: row for row in new.rows}
         projects = {name: (identities[name], rows[name] if name in rows else old.projects[name][1]) for name in names}
         new.rows = sorted((row for _, row in projects.values()), key=attrgetter("name"))
-        return _Known("", projects, new)
+        return _Known("", projects, new, old.happened)

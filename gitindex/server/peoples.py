@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gitindex.details import read_details
@@ -17,6 +18,7 @@ from gitindex.views import HISTORY_LENGTH
 
 if TYPE_CHECKING:
     from gitindex.git import Past
+    from gitindex.happenings import Happening
 
 
 def project(revision: Revision, past: Past, served: ServedIndex, name: ProjectName) -> Made:
@@ -67,10 +69,10 @@ def index(revision: Revision, served: ServedIndex, gathered: Gathered) -> Made:
     return Made(people.index(view, people.rows_of(rows)), revision.list_identity(served))
 
 
-def feed(revision: Revision, served: ServedIndex, gathered: Gathered) -> Made:
+def feed(revision: Revision, served: ServedIndex, gathered: Gathered, happened: Iterable[Happening]) -> Made:
     """Return the feed of an index."""
-    view = feed_view(revision.snapshot, served.index, gathered)
-    return Made(atom.feed(view), revision.list_identity(served))
+    body = atom.feed(feed_view(revision.snapshot, served.index, gathered, happened))
+    return Made(body, hashlib.blake2b(body, digest_size=16).hexdigest())
 
 
 def missing(site_title: str, depth: int) -> bytes:

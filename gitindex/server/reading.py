@@ -275,6 +275,8 @@ class Reading:
             identity = f"{revision.project_identity(served, target.project)} {revision.commit}"
         else:
             identity = revision.list_identity(served)
+            if target.is_feed:
+                identity = f"{identity} {revision.commit}"
         if stale is not None and stale.key == identity:
             return stale
         return Slow(target, identity, revision.commit)

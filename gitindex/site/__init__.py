@@ -18,6 +18,7 @@ from gitindex import layout
 from gitindex.carried import NOTHING, Carried
 from gitindex.differences import differs_in_content
 from gitindex.errors import CannotRunError, NotThereError
+from gitindex.happenings import Happening, happenings
 from gitindex.names import IndexName, ProjectName, is_commit_id
 from gitindex.output import MARKER, OutputFolder
 from gitindex.overview import Gathered, index_view, landing_view
@@ -44,7 +45,7 @@ from gitindex.site.update import StoredFiles, other_carried, stage_work
 from gitindex.snapshot import Snapshot
 from gitindex.storage import EmbeddedStore, Store
 from gitindex.touched import Touched, touched
-from gitindex.views import HISTORY_LENGTH, HistoryEntry, ProjectEvent
+from gitindex.views import FEED_LENGTH, HISTORY_LENGTH, HistoryEntry, ProjectEvent
 
 if TYPE_CHECKING:
     from gitindex.site.notices import Notices
@@ -63,6 +64,9 @@ class Past(Protocol):
 
     def at(self, revision: str) -> Snapshot:
         """Open an earlier revision; raises :class:`NotThereError` where it is not here."""
+
+    def step(self, commit: str) -> tuple[Snapshot, Snapshot]:
+        """Open what was before a commit, and what came with it."""
 
     def between(self, since: str | None, head: str) -> Iterator[ProjectEvent] | None:
         """Return what happened to projects after a commit, oldest first; ``None`` where it does not lead to *head*."""
@@ -290,9 +294,22 @@ class _Rendering:
         for work in plan.stages:
             work.add_known()
             lists[work.name] = write_lists(
-                self._snapshot, work, folder, *self._rows(work), frames=self._frames, notices=self._notices
+                self._snapshot,
+                work,
+                folder,
+                *self._rows(work),
+                happened=self._happened(work),
+                frames=self._frames,
+                notices=self._notices,
             )
         return lists
+
+    def _happened(self, work: StageWork) -> tuple[Happening, ...]:
+        """Return what the feed of a stage shows of the history: what was not there before is read from its commits."""
+        if self._past is None:
+            return ()
+        known = {(found.commit, found.project): found for found in work.known.happened} if work.known else {}
+        return happenings(self._memory.of_index(work.name, FEED_LENGTH), self._past.step, known)
 
     def _rows(self, work: StageWork) -> tuple[Rows, Collection[ProjectName] | None]:
         """Return the rows of the page of a stage, and the projects that have one; ``None`` where these are as before.

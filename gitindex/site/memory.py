@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 from gitindex.carried import NOTHING, Carried, Identities
 from gitindex.errors import CannotRunError
+from gitindex.happenings import Happening
 from gitindex.names import IndexName, ProjectName, UserName
-from gitindex.views import FeedEntry, HistoryEntry, ProjectEvent
+from gitindex.views import FeedEntry, HappenedEntry, HistoryEntry, ProjectEvent
 
-_FORM = 3
+_FORM = 4
 """Counts up when the tables change."""
 _TABLES = """
 create table made (key text primary key, value text) without rowid;
@@ -27,6 +28,7 @@ create table lists (place text primary key, value text) without rowid;
 create table carried (place text, project text, identity text, primary key (place, project)) without rowid;
 create table copies (path text primary key) without rowid;
 create table events (project text, at integer, place text, value text, primary key (project, at, place)) without rowid;
+create index places on events (place, at);
 create table frames (key text primary key, value text) without rowid;
 create table needs (need text, project text, primary key (need, project)) without rowid;
 """
@@ -54,6 +56,8 @@ class Listed(NamedTuple):
     """The newest releases."""
     page: str
     """Digest of its page for people, whose rows are taken from there."""
+    happened: tuple[Happening, ...] = ()
+    """What else its feed may show, the newest first."""
 
 
 class SiteMemory:
@@ -201,6 +205,12 @@ class SiteMemory:
         found = database.execute(query, (project, *map(str, places), most))
         return tuple(_entry(value) for (value,) in found)
 
+    def of_index(self, place: IndexName, most: int) -> list[ProjectEvent]:
+        """Return the newest *most* events of the projects of an index, newest commit first."""
+        query = "select project, value from events where place = ? order by at desc, project limit ?"
+        found = self._open().execute(query, (str(place), most))
+        return [ProjectEvent(ProjectName(project), _entry(value)) for project, value in found]
+
     def close(self) -> None:
         """Let go of the database."""
         if self._connection is not None and self._process == os.getpid():
@@ -229,11 +239,12 @@ def _listed_json(listed: Listed) -> list[object]:
         (entry.project, entry.version, str(entry.index), entry.updated, entry.link, entry.yanked)
         for entry in listed.entries
     ]
-    return [listed.projects, sorted(listed.quarantined), entries, listed.page]
+    happened = [(found.commit, found.project, found.entries) for found in listed.happened]
+    return [listed.projects, sorted(listed.quarantined), entries, listed.page, happened]
 
 
 def _listed(value: Any) -> Listed:
-    projects, quarantined, entries, page = value
+    projects, quarantined, entries, page, happened = value
     return Listed(
         projects,
         frozenset(quarantined),
@@ -242,6 +253,10 @@ def _listed(value: Any) -> Listed:
             for project, version, index, updated, link, yanked in entries
         ),
         page,
+        tuple(
+            Happening(commit, ProjectName(project), tuple(HappenedEntry(*entry) for entry in shown))
+            for commit, project, shown in happened
+        ),
     )
 
 

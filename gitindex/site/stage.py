@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import layout
 from gitindex.details import Details, read_details
+from gitindex.happenings import Happening
 from gitindex.names import IndexName, ProjectName
 from gitindex.output import OutputFolder
 from gitindex.overview import (
@@ -193,12 +194,13 @@ def write_lists(
     rows: people.Rows,
     names: Collection[ProjectName] | None,
     *,
+    happened: tuple[Happening, ...] = (),
     frames: Frames,
     notices: Notices | None = None,
 ) -> Listed:
     """Write the lists of a stage, its page for people with these *rows*, and its feed; return what they are made of.
 
-    *names* are the projects that have a row, ``None`` where these are as before.
+    *names* are the projects that have a row, ``None`` where these are as before. The feed shows what *happened*, too.
     """
     name = work.name
     quarantined = frozenset(row.name for row in work.gathered.rows if row.status == "quarantined")
@@ -215,8 +217,8 @@ def write_lists(
         view = replace(view, notice=notices.of_index(name, folder.has_page))
     page = people.index(view, rows, frames)
     folder.write(f"{name}/index.html", page)
-    folder.write(f"{name}/feed.xml", feed.feed(feed_view(snapshot, work.served.index, work.gathered)))
-    return Listed(projects_listed, quarantined, entries, digest_of(page))
+    folder.write(f"{name}/feed.xml", feed.feed(feed_view(snapshot, work.served.index, work.gathered, happened)))
+    return Listed(projects_listed, quarantined, entries, digest_of(page), happened)
 
 
 def _lists_others(work: StageWork, names: Collection[ProjectName], quarantined: frozenset[ProjectName]) -> bool:

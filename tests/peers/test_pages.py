@@ -1,4 +1,4 @@
-"""The documentation does what it says: the commands of each page are run as they stand there (tests/pages.py says how)."""
+"""The documentation does what it says: the commands of each page are run as they stand there, by `tests/pages.py`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "install -d -o gitindex -m 700 /var/lib/gitindex": _ROOT,
     },
     "how-to/log.md": {"git maintenance start": "it writes into the timers of who runs it"},
+    "how-to/promote.md": {
+        'gitindex push "django==5.2" root/pypi emilie/prod': (
+            "it needs PyPI; tests/upstream/test_promoting.py pushes from an upstream of its own"
+        ),
+    },
     "how-to/publish.md": {
         "gitindex publish --to s3://bucket/folder": "it needs a bucket; tests/publishing publishes to S3's API",
     },
@@ -39,7 +44,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
     },
     "tutorial.md": {"pip install ./gitindex": "it would install over the gitindex that is tested"},
 }
-"""By page and first line of the block, why nothing runs it. Who adds one gives the reason twice: here and in the page."""
+"""By page and first line of the block, why nothing runs it: the reason stands twice, here and in the page."""
 
 
 def text_of(page: str) -> str:
@@ -66,7 +71,6 @@ def run_page(text: str, folder: Path, upstream: str) -> None:
         NO_COLOR="1",
         COLUMNS="120",
         PYTHONUNBUFFERED="1",  # what goes to the two outputs comes in the order in which a terminal shows it
-        GITINDEX_MIRROR_ROOT_PYPI_URL=upstream,
         UPSTREAM=upstream,
         CODE=str(ROOT),
     )
@@ -142,7 +146,7 @@ def test_blocks_of_commands_are_read() -> None:
     with pytest.raises(ValueError, match="no command"):
         list(steps_of("words\n"))
     for text in ("<!-- run beside -->\n", "<!-- not run here: x -->\n```text\n```\n", "<!-- run beside -->\n" * 2):
-        with pytest.raises(ValueError, match="marker|block"):
+        with pytest.raises(ValueError, match=r"marker|block"):
             read_page(text)
     page = read_page(
         "<!-- not run here: a cloud -->\n```sh\naws s3\n```\n<!-- run by tests/x.py: a key -->\n```sh\nx\n```\n"
