@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from gitindex import layout
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _STATED = (2, 2)
 """The metadata version since which an sdist says what is only known once it is built (PEP 643)."""
+_METADATA_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _NAME_THEM = "push without --with-dependencies, and name what it requires yourself"
 
 
@@ -68,18 +70,23 @@ def requires_of(filename: str, metadata: bytes) -> tuple[list[str], str]:
     """Return the Requires-Dist of a file's metadata, and what there is to say of them, mostly nothing.
 
     Raises:
-        CannotRunError: the file is an sdist that says that it does not know them.
+        CannotRunError: the metadata cannot be read, or are of an sdist that says that it does not know them.
 
     """
     from packaging.metadata import parse_email  # noqa: PLC0415 - a heavy import, and only for this
 
-    raw, _ = parse_email(metadata)
+    try:
+        raw, unparsed = parse_email(metadata)
+    except (ValueError, LookupError, RecursionError, AttributeError, TypeError):  # what the email parser stumbles over
+        unparsed = {"requires-dist": []}
+    if "requires-dist" in unparsed or "dynamic" in unparsed:
+        raise CannotRunError(f"{filename} has garbled metadata: what it requires cannot be read", help=_NAME_THEM)
     lines = raw.get("requires_dist", [])
     if filename.endswith(".whl"):
         return lines, ""
     if "requires-dist" in {field.lower() for field in raw.get("dynamic", [])}:
         raise CannotRunError(f"{filename} says what it requires only when it is built", help=_NAME_THEM)
-    numbers = raw.get("metadata_version", "").split(".")
-    if [*map(int, filter(str.isdigit, numbers))] < [*_STATED]:
+    version = _METADATA_VERSION.fullmatch(raw.get("metadata_version", ""))
+    if version is None or (int(version[1]), int(version[2])) < _STATED:
         return lines, f"{filename} has metadata older than 2.2: it may require more than it says"
     return lines, ""

@@ -14,6 +14,7 @@ from packaging.version import Version
 from gitindex.closure import Taken, closure
 from gitindex.errors import CannotRunError, ConflictError, NotThereError
 from gitindex.names import ProjectName
+from gitindex.required import requires_of
 
 ROOT = "app"
 PROJECTS = ("lib", "base", "tool", "deep")
@@ -221,3 +222,28 @@ def test_requirement_that_is_none_ends_in_one_line(line: str) -> None:
 )
 def test_odd_requirements_are_read(line: str) -> None:
     assert taken({(ROOT, "1.0"): [line]}, {}) in ((), None)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Requires-Dist: caf\xe9",
+        b"Dynamic: caf\xe9",
+        b"Requires-Dist: =?utf-8?b?\xff?=",
+    ],
+)
+@pytest.mark.parametrize("filename", ["lib-1.0-py3-none-any.whl", "lib-1.0.tar.gz"])
+def test_garbled_metadata_do_not_count_as_none(filename: str, field: bytes) -> None:
+    data = b"Metadata-Version: 2.2\nName: lib\nVersion: 1.0\nRequires-Dist: base\n"
+    assert requires_of(filename, data) == (["base"], "")
+    assert requires_of(filename, data + b"Author: caf\xe9\n") == (["base"], "")
+    with pytest.raises(CannotRunError, match=f"^{filename} has garbled metadata"):
+        requires_of(filename, data + field + b"\n")
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.1", "", "2.\u00b2", "9" * 5000, "9" * 5000 + ".1", "2"])
+def test_metadata_of_an_sdist_from_before_it_says_what_it_knows(version: str) -> None:
+    data = f"Metadata-Version: {version}\nName: lib\nVersion: 1.0\nRequires-Dist: base\n".encode()
+    assert requires_of("lib-1.0-py3-none-any.whl", data) == (["base"], "")
+    lines, note = requires_of("lib-1.0.tar.gz", data)
+    assert (lines, "it may require more than it says" in note) == (["base"], True)
