@@ -32,6 +32,7 @@ _NAMED = 5
 """Versions that a message names."""
 _LEAF = re.compile(r'(?:"[^"]*"|[A-Za-z_.]+) (?:not in|in|[<>=!~]{1,3}) (?:"[^"]*"|[A-Za-z_.]+)')
 _EXTRA = re.compile(r'\bextra\b(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_QUOTED = re.compile(r'"([^"]*)"')
 _ALWAYS = 'python_version >= "0"'
 
 Origin = Literal["held", "shown", "elsewhere"]
@@ -102,7 +103,8 @@ def closure(
     requirement of an extra counts where that is asked for, all other markers count as true. *source* names the index.
 
     Raises:
-        NotThereError: nobody has a project that is required, in a version that fits.
+        NotThereError: nobody has a project that is required, in a version that fits; or nothing is required with an
+            extra that is asked for.
         ConflictError: what is required does not fit together.
         CannotRunError: a requirement cannot be read, or there are too many ways.
 
@@ -120,6 +122,10 @@ def closure(
             f"{project} {version}: what it requires is too much to try",
             help="push what it requires first, version by version",
         ) from None
+    if unknown := sorted(asked - provider.extras_of(chosen[project, asked])):
+        raise NotThereError(
+            f"{project} {version} requires nothing with the extra {unknown[0]}", help="write it as the release does"
+        )
     return tuple(sorted(_taken(chosen, provider, (project, asked))))
 
 
@@ -153,6 +159,7 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
         self._available: dict[ProjectName, dict[Version, tuple[str, Origin]]] = {}
         self._fitting: dict[frozenset[_Wanted], tuple[_Candidate, ...]] = {}
         self._dependencies: dict[_Candidate, tuple[_Wanted, ...]] = {}
+        self._extras: dict[_Candidate, set[str]] = defaultdict(set)
         self._trials = 0
 
     def available(self, project: ProjectName) -> Mapping[Version, tuple[str, Origin]]:
@@ -170,6 +177,10 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
 
     def advice(self, project: ProjectName) -> str:
         return self._holder.advice(project)
+
+    def extras_of(self, candidate: _Candidate) -> frozenset[str]:
+        """Return the extras that a candidate which was tried requires something with, and perhaps other words."""
+        return frozenset(self._extras[candidate])
 
     def identify(self, requirement_or_candidate: _Wanted | _Candidate) -> _Key:
         return requirement_or_candidate.project, requirement_or_candidate.extras
@@ -256,9 +267,12 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
             if requirement is None:
                 problem = f"{candidate} requires {line[:200]!a}, which is no requirement"
                 raise CannotRunError(problem, help="release it again with sound metadata")
+            marker = str(requirement.marker or "")
+            if _EXTRA.search(marker):
+                self._extras[candidate].update(map(normalize, _QUOTED.findall(marker)))
             name = normalize(requirement.name)
             # What comes from a URL is asked of no index.
-            if not requirement.url and is_project_name(name) and matters(str(requirement.marker or ""), extras):
+            if not requirement.url and is_project_name(name) and matters(marker, extras):
                 wanted = frozenset(map(normalize, requirement.extras))
                 yield _Wanted(name, wanted, requirement.specifier)
 

@@ -312,6 +312,20 @@ def test_markers_count_as_true_but_for_extras(marker: str, *, plain: bool, with_
     assert (matters(marker, []), matters(marker, ["fast"])) == (plain, with_extra)
 
 
+@pytest.mark.parametrize("extra", ["Fast_Er", "fast-er", "slow", "both"])
+def test_an_extra_is_asked_for_as_the_release_writes_it(open_shop: Any, extra: str) -> None:
+    lines = ('lib; extra == "fast.er"', 'lib; extra == "slow" or python_version < "3"', 'app[slow]; extra == "both"')
+    shop = open_shop(stocked(("app", "1.0", lines), ("lib", "1.0", ())))
+    assert set(shop.taken(f"app[{extra}]==1.0")) == {"lib 1.0"}
+
+
+def test_an_extra_that_nothing_is_required_with_is_refused(open_shop: Any) -> None:
+    lines = ('lib; extra == "fast"', 'lib; os_name == "fats"')
+    shop = open_shop(stocked(("app", "1.0", lines), ("lib", "1.0", ())))
+    said = shop.refused("app[fast,fats]==1.0", "--with-dependencies")
+    assert "app 1.0 requires nothing with the extra fats" in said
+
+
 # Who, and with what tests
 
 
