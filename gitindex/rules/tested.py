@@ -90,14 +90,12 @@ def files_are_tested(change: Change, project: ProjectChange) -> Iterator[Hit]:
             if (problem := _lacking(wanted, outcomes.get(file.hashes.sha256, {}))) is not None:
                 line = change.head.line_of(path, ("files", place, "filename"))
                 message = f"{file.filename} {problem}, and {project.index} requires tests"
-                yield Hit(path, message, or_restore(_help(release.version), change, path), line)
+                yield Hit(path, message, or_restore(_help(project.name, release.version), change, path), line)
 
 
-def _help(version: str) -> str:
-    return (
-        "release it to an index that requires none, have its tests run there, "
-        f"add what came of it to {version}{layout.RESULTS_SUFFIX} beside the manifest, and push it from there"
-    )
+def _help(project: ProjectName, version: str) -> str:
+    test = f"gitindex test {project}=={version} --index USER/INDEX"
+    return f"release it to an index that requires none, have its tests run there ({test}), and push it from there"
 
 
 class _Newest(NamedTuple):
