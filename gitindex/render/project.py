@@ -13,6 +13,7 @@ from gitindex.pages import FilePage, Status
 from gitindex.render.machine import offered
 from gitindex.render.people import HOLE, badge, environment, hole, index_link, laid_out
 from gitindex.render.text import carried, escaped, escaped_often, is_link, is_secure
+from gitindex.sizes import human_size
 from gitindex.snippets import for_project
 from gitindex.views import HistoryEntry, Notice, ProjectView, RunOfTests
 
@@ -236,7 +237,15 @@ def _file_row(file: FilePage, *, shows_origin: bool, shows_yank: bool) -> str:
     url = escaped(file.url)
     name = file.filename if url is file.url and url.endswith(file.filename) else escaped(file.filename)
     line = f'<a href="{url}">{name}</a>' if is_link(file.url) else f"<span>{name}</span>"
-    facts = [fact for fact in (_human_size(file.size), _day(file.upload_time), _python(file.requires_python)) if fact]
+    facts = [
+        fact
+        for fact in (
+            "" if file.size is None else human_size(file.size),
+            _day(file.upload_time),
+            _python(file.requires_python),
+        )
+        if fact
+    ]
     if file.provenance and is_secure(file.provenance):
         facts.append(f'<a href="{escaped(file.provenance)}">provenance</a>')
     if shows_origin:
@@ -306,16 +315,3 @@ def _history_entry(entry: HistoryEntry) -> str:
         f"<li>{_day(entry.time)} <span>{escaped(entry.author)} {text} in {index_link(entry.index, _ROOT)}</span>"
         f' <code class="aside">{escaped(entry.commit[:10])}</code></li>\n'
     )
-
-
-def _human_size(size: int | None) -> str:
-    if size is None:
-        return ""
-    if size < 1000:  # noqa: PLR2004 - decimal units, as package indexes show them
-        return f"{size} B"
-    amount = size / 1000
-    for unit in ("kB", "MB", "GB"):
-        if amount < 999.95:  # noqa: PLR2004 - what rounds to 1000.0 belongs to the next unit
-            return f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
