@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from gitindex import layout
 from gitindex.errors import CannotRunError, GitindexError
+from gitindex.media import BYTES, HTML, JSON
 from gitindex.model import Stage
 from gitindex.names import ProjectName, is_project_name, is_sha256, normalize
 from gitindex.pages import Links, ProjectPage, is_quarantined, joined, project_page
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from gitindex.snapshot import Index, Snapshot
     from gitindex.storage import Store
 
-JSON = "application/vnd.pypi.simple.v1+json"
-HTML = "text/html"
 _TEXT = "text/plain"
 
 Report = Callable[[GitindexError], None]
@@ -159,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_file(self, stream: BinaryIO) -> None:
         size = stream.seek(0, 2)
         stream.seek(0)
-        self._send_head(HTTPStatus.OK, "application/octet-stream", size)
+        self._send_head(HTTPStatus.OK, BYTES, size)
         if self.command == "GET":
             shutil.copyfileobj(stream, self.wfile)
 

@@ -15,7 +15,8 @@ from hypothesis import given, strategies as st
 from gitindex.documents import adapter
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.hosts import HOSTS, host_site
-from gitindex.hosts.rules import HTML, Fallback, HostSite, accepted, cases, chunks, glob_pattern
+from gitindex.hosts.rules import Fallback, HostSite, accepted, cases, chunks, glob_pattern
+from gitindex.media import HTML
 from gitindex.model import Mirror
 from gitindex.names import ProjectName
 from gitindex.rendering import run

@@ -7,24 +7,16 @@ from collections.abc import Iterator, Mapping
 
 from gitindex.hosts.rules import (
     ABSOLUTE_LINKS,
-    BYTES,
     COARSE_ACCEPT,
-    CONTENT_TYPES,
     EXACT_NAMES,
-    FILE_TYPES,
-    FILES_CACHE,
     FORMS,
     HEADERS,
-    HTML,
-    JSON,
     MACHINE_HEADERS,
     NORMAL_NAME,
     OWNER_NAME,
-    PAGES_CACHE,
     PEOPLE_HEADERS,
     STORED_FILE,
     UPSTREAM_HEADERS,
-    VENDOR_HTML,
     WANTED,
     Case,
     HostSite,
@@ -33,6 +25,7 @@ from gitindex.hosts.rules import (
     chunks,
     reserved_patterns,
 )
+from gitindex.media import BYTES, CONTENT_TYPES, FILE_TYPES, FILES_CACHE, HTML, JSON, PAGES_CACHE, VENDOR_HTML
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES)
 CANNOT_PROXY = (

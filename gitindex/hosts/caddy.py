@@ -8,25 +8,17 @@ from urllib.parse import urlsplit
 
 from gitindex.hosts.rules import (
     ABSOLUTE_LINKS,
-    BYTES,
     COARSE_ACCEPT,
     COARSE_ETAG,
-    CONTENT_TYPES,
     EXACT_NAMES,
-    FILE_TYPES,
-    FILES_CACHE,
     FORMS,
     HEADERS,
-    HTML,
-    JSON,
     MACHINE_HEADERS,
     NORMAL_NAME,
     OWNER_NAME,
-    PAGES_CACHE,
     PEOPLE_HEADERS,
     STORED_FILE,
     UPSTREAM_HEADERS,
-    VENDOR_HTML,
     WANTED,
     HostSite,
     accepted,
@@ -34,6 +26,7 @@ from gitindex.hosts.rules import (
     chunks,
     reserved_patterns,
 )
+from gitindex.media import BYTES, CONTENT_TYPES, FILE_TYPES, FILES_CACHE, HTML, JSON, PAGES_CACHE, VENDOR_HTML
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES, COARSE_ETAG)
 CANNOT_PROXY = (ABSOLUTE_LINKS, "It keeps no pages of an upstream: while that is down, nothing of it can be installed.")

@@ -9,24 +9,17 @@ from importlib.resources import files as resources
 
 from gitindex.errors import CannotRunError
 from gitindex.hosts.rules import (
-    BYTES,
-    CONTENT_TYPES,
-    FILE_TYPES,
-    FILES_CACHE,
     HEADERS,
-    HTML,
-    JSON,
     MACHINE_HEADERS,
     NORMAL_NAME,
     OWNER_NAME,
-    PAGES_CACHE,
     PEOPLE_HEADERS,
     STORED_FILE,
-    VENDOR_HTML,
     HostSite,
     Limits,
     cases,
 )
+from gitindex.media import BYTES, CONTENT_TYPES, FILE_TYPES, FILES_CACHE, HTML, JSON, PAGES_CACHE, VENDOR_HTML
 
 CANNOT = ("It can be no proxy: it sends clients to the upstream.",)
 LIMITS = Limits(files=20_000, largest=25 << 20)

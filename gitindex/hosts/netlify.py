@@ -6,19 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from gitindex.errors import CannotRunError
 from gitindex.hosts.gitlab_pages import redirects
-from gitindex.hosts.rules import (
-    BYTES,
-    CONTENT_TYPES,
-    FILE_TYPES,
-    FILES_CACHE,
-    HEADERS,
-    JSON,
-    NO_JSON,
-    PEOPLE_HEADERS,
-    HostSite,
-    at_the_top,
-    open_notes,
-)
+from gitindex.hosts.rules import HEADERS, NO_JSON, PEOPLE_HEADERS, HostSite, at_the_top, open_notes
+from gitindex.media import BYTES, CONTENT_TYPES, FILE_TYPES, FILES_CACHE, JSON
 
 CANNOT = (NO_JSON,)
 notes = open_notes

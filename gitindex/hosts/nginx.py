@@ -8,32 +8,25 @@ from urllib.parse import urlsplit
 
 from gitindex.hosts.rules import (
     ABSOLUTE_LINKS,
-    BYTES,
     COARSE_ACCEPT,
     COARSE_ETAG,
-    CONTENT_TYPES,
     EXACT_NAMES,
-    FILE_TYPES,
-    FILES_CACHE,
     FORMS,
     HEADERS,
-    HTML,
-    JSON,
     MACHINE_HEADERS,
     NORMAL_NAME,
     OWNER_NAME,
-    PAGES_CACHE,
     PEOPLE_HEADERS,
     STALE_SECONDS,
     STORED_FILE,
     UPSTREAM_HEADERS,
-    VENDOR_HTML,
     WANTED,
     HostSite,
     accepted,
     chunks,
     reserved_patterns,
 )
+from gitindex.media import BYTES, CONTENT_TYPES, FILE_TYPES, FILES_CACHE, HTML, JSON, PAGES_CACHE, VENDOR_HTML
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES, COARSE_ETAG)
 CANNOT_PROXY = (ABSOLUTE_LINKS, "The upstream's address is looked up when nginx starts or reloads.")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from gitindex.errors import CannotRunError
+from gitindex.media import HTML, JSON, VENDOR_HTML
 from gitindex.names import MAX_PROJECT_NAME, IndexName, ProjectName
 from gitindex.render import policy
 
@@ -28,10 +29,6 @@ ABSOLUTE_LINKS = (
 )
 """What several hosts cannot do."""
 
-JSON = "application/vnd.pypi.simple.v1+json"
-VENDOR_HTML = "application/vnd.pypi.simple.v1+html"
-HTML = "text/html"
-"""The serialisations of a simple page (PEP 691)."""
 FORMS: Mapping[str, str] = {JSON: "json", VENDOR_HTML: "vendor", HTML: "html"}
 """A word for each, in configurations."""
 WANTED: Mapping[str, str] = {
@@ -41,29 +38,6 @@ WANTED: Mapping[str, str] = {
 }
 """What a proxy asks an upstream for, by what it was asked for: one question, however clients put it."""
 
-CONTENT_TYPES: Mapping[str, str] = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "json": "application/json",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-    "ico": "image/x-icon",
-    "txt": "text/plain; charset=utf-8",
-    "xml": "application/atom+xml; charset=utf-8",
-}
-"""By extension, for all but simple pages and stored files."""
-FILE_TYPES: Mapping[str, str] = {
-    "metadata": "text/plain; charset=utf-8",
-    "provenance": "application/vnd.pypi.integrity.v1+json",
-}
-"""Of what lies beside a stored file, by extension."""
-BYTES = "application/octet-stream"
-"""What a stored file is: whoever made it, no browser shall show it as a page of this site."""
-
-PAGES_CACHE = "max-age=0, must-revalidate"
-"""A longer time would hide new releases, from pip (26.2 and newer) as from uv."""
-FILES_CACHE = "max-age=365000000, immutable"
 STALE_SECONDS = 30 * 86400
 """How long a proxy shows a page of an upstream that is down."""
 UPSTREAM_HEADERS = (

@@ -9,19 +9,12 @@ from typing import Any
 
 from gitindex.errors import CannotRunError
 from gitindex.hosts.rules import (
-    BYTES,
     COARSE_ACCEPT,
-    CONTENT_TYPES,
     EXACT_NAMES,
-    FILE_TYPES,
-    FILES_CACHE,
     HEADERS,
-    HTML,
-    JSON,
     MACHINE_HEADERS,
     NORMAL_NAME,
     OWNER_NAME,
-    PAGES_CACHE,
     PEOPLE_HEADERS,
     HostSite,
     accepted,
@@ -30,6 +23,7 @@ from gitindex.hosts.rules import (
     chunks,
     reserved_patterns,
 )
+from gitindex.media import BYTES, CONTENT_TYPES, FILE_TYPES, FILES_CACHE, HTML, JSON, PAGES_CACHE
 
 CANNOT = (COARSE_ACCEPT, EXACT_NAMES, "It can be no proxy: it sends clients to the upstream.")
 _MOST_ROUTES = 1024

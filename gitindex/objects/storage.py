@@ -8,24 +8,23 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from gitindex import layout
+from gitindex import layout, media
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.objects.location import Location, read_location
 from gitindex.objects.store import Headers, Objects
 
 _IN_MEMORY = 1 << 20
-_FOR_EVER = "max-age=365000000, immutable"
 _HEADERS = {
-    layout.METADATA_SUFFIX: Headers("text/plain; charset=utf-8", _FOR_EVER),
+    layout.METADATA_SUFFIX: Headers(media.TEXT, media.FILES_CACHE),
     # Publishers may be added to it, while all else is named by what is in it.
-    layout.PROVENANCE_SUFFIX: Headers("application/vnd.pypi.integrity.v1+json", "max-age=0, must-revalidate"),
+    layout.PROVENANCE_SUFFIX: Headers(media.PROVENANCE, media.PAGES_CACHE),
 }
 
 
 def stored_headers(path: str) -> Headers:
     """Return what a stored file, or what lies beside it, is served with."""
     found = (headers for suffix, headers in _HEADERS.items() if path.endswith(suffix))
-    return next(found, Headers("application/octet-stream", _FOR_EVER))
+    return next(found, Headers(media.BYTES, media.FILES_CACHE))
 
 
 class StoredObjects:

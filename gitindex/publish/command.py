@@ -25,6 +25,7 @@ from gitindex.rendering import alone, carried_by, check_place, check_storage, in
 from gitindex.report.progress import progress_of
 from gitindex.report.text import count, printable
 from gitindex.site import render
+from gitindex.sizes import human_size
 from gitindex.snapshot import Snapshot
 from gitindex.words import Option
 
@@ -167,19 +168,12 @@ def _told(report: Report, to: str, revision: str, *, dry_run: bool) -> Iterator[
             yield from (f"Would {word} {path}" for path in paths[:_SHOWN])
             if len(paths) > _SHOWN:
                 yield f"Would {word} {count(len(paths) - _SHOWN, 'object')} more (all of them: --json)"
-    sent = f"{count(len(report.written), 'object')} ({_size(report.bytes)}) {'to upload' if dry_run else 'uploaded'}"
+    sent = (
+        f"{count(len(report.written), 'object')} ({human_size(report.bytes)}) {'to upload' if dry_run else 'uploaded'}"
+    )
     rest = f"{report.unchanged:,} as they were, {len(report.removed):,} {'to remove' if dry_run else 'removed'}"
     resumed = " It goes on with a publish that was broken off." if report.resumed else ""
     yield f"{revision[:12]} in {to}: {sent}, {rest}.{resumed}"
-
-
-def _size(size: int) -> str:
-    number = float(size)
-    for unit in ("bytes", "kB", "MB"):
-        if number < 1000:  # noqa: PLR2004
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:,.1f} GB"
 
 
 def _has_storage(snapshot: Snapshot, location: Location) -> bool:

@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from gitindex import layout
-from gitindex.hosts.rules import BYTES, CONTENT_TYPES, JSON, PAGES_CACHE
+from gitindex.media import BYTES, CONTENT_TYPES, JSON, PAGES_CACHE
 from gitindex.objects import Headers, stored_headers
 
 MAX_PATH = 1000

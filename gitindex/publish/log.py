@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+from gitindex import media
 from gitindex.errors import CannotRunError
 from gitindex.objects import LONGEST, Headers, Objects
 from gitindex.publish.planning import Known
@@ -41,7 +42,7 @@ from gitindex.publish.record import (
     steps_bytes,
 )
 
-HEADERS = Headers("application/json", "no-store")
+HEADERS = Headers(media.PLAIN_JSON, media.NO_CACHE)
 LEASE = LONGEST + timedelta(minutes=2)
 """How long others wait for a publish that says nothing any more: no write of it is on its way after that."""
 _RENEWAL = timedelta(seconds=20)

@@ -14,6 +14,7 @@ from gitindex.render.frames import FRAMES, Frames, filled, hole
 from gitindex.render.machine import offered
 from gitindex.render.people import badge, environment, index_link, laid_out
 from gitindex.render.text import carried, escaped, is_link, is_secure
+from gitindex.sizes import human_size
 from gitindex.views import HistoryEntry, Notice, ProjectView, RunOfTests
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ def _file_row(
         line = f'<a href="{url if is_plain else escaped(url)}">{name}</a>'
     else:
         line = f"<span>{name}</span>"
-    facts = f" · {_human_size(size)}" if size is not None else ""
+    facts = f" · {human_size(size)}" if size is not None else ""
     if time:
         facts += f' · <time datetime="{time}">{time[:10]}</time>' if is_plain else f" · {_day(time)}"
     if python:
@@ -323,14 +324,3 @@ def _history_entry(entry: HistoryEntry) -> str:
         f"<li>{_day(entry.time)} <span>{escaped(entry.author)} {text} in {index_link(entry.index, _ROOT)}</span>"
         f' <code class="aside">{escaped(entry.commit[:10])}</code></li>\n'
     )
-
-
-def _human_size(size: int) -> str:
-    if size < 1000:  # noqa: PLR2004 - decimal units, as package indexes show them
-        return f"{size} B"
-    amount = size / 1000
-    for unit in ("kB", "MB", "GB"):
-        if amount < 999.95:  # noqa: PLR2004 - what rounds to 1000.0 belongs to the next unit
-            return f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"

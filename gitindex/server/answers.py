@@ -12,26 +12,24 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
+from gitindex import media
 from gitindex.render import policy
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-TEXT = b"text/plain; charset=utf-8"
-HTML = b"text/html; charset=utf-8"
-JSON = b"application/json"
-ATOM = b"application/atom+xml; charset=utf-8"
-BYTES = b"application/octet-stream"
+TEXT, HTML, JSON, ATOM, BYTES, PROVENANCE = (
+    said.encode() for said in (media.TEXT, media.PAGE, media.PLAIN_JSON, media.ATOM, media.BYTES, media.PROVENANCE)
+)
 STATICS = {
-    "+site/style.css": b"text/css; charset=utf-8",
-    "+site/script.js": b"text/javascript; charset=utf-8",
-    "+site/icon.svg": b"image/svg+xml",
+    "+site/style.css": media.STYLE.encode(),
+    "+site/script.js": media.SCRIPT.encode(),
+    "+site/icon.svg": media.SVG.encode(),
 }
 """What people's pages load."""
 
-FOR_PAGES = b"max-age=0, must-revalidate"
-"""A longer time would hide new releases, from pip (26.2 and newer) as from uv."""
-FOR_EVER = b"max-age=365000000, immutable"
-NOT_AT_ALL = b"no-store"
+FOR_PAGES = media.PAGES_CACHE.encode()
+FOR_EVER = media.FILES_CACHE.encode()
+NOT_AT_ALL = media.NO_CACHE.encode()
 NEVER = math.inf
 """When an answer expires that does not."""
 ALWAYS = -1

@@ -235,4 +235,4 @@ def _fetch_stored(place: InStorage, path: str) -> Callable[[Sink], None]:
 
 
 _EMPTY = {"type": "http.response.body", "body": b""}
-_TYPES = {layout.METADATA_SUFFIX: answers.TEXT, layout.PROVENANCE_SUFFIX: answers.JSON}
+_TYPES = {layout.METADATA_SUFFIX: answers.TEXT, layout.PROVENANCE_SUFFIX: answers.PROVENANCE}

@@ -6,10 +6,11 @@ Nothing here asks the network or knows the time.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from gitindex import layout
@@ -108,16 +109,19 @@ class Filters:
         For a project they answer as these do, and read no more than what concerns it: of all projects together these
         would take time that grows with the square of their number.
         """
-        said: dict[ProjectName, dict[str, list[str]]] = {ProjectName(""): {}}
-        for key, name_in in (("allow", _name_in), ("deny", _name_in), ("mirror_min_age_exempt", normalize)):
-            for entry in getattr(self.mirror, key) or ():
-                said.setdefault(name_in(entry), {}).setdefault(key, []).append(entry)
-        allow = None if self.mirror.allow is None else ()
-        of_all = replace(self.mirror, allow=allow, deny=(), mirror_min_age_exempt=())
-        its: dict[ProjectName, dict[str, Any]] = {
-            name: {key: tuple(entries) for key, entries in own.items()} for name, own in said.items()
+        mirror = self.mirror
+        settings = {
+            "allow": _by_project(mirror.allow or ()),
+            "deny": _by_project(mirror.deny),
+            "mirror_min_age_exempt": _by_project(mirror.mirror_min_age_exempt, normalize),
         }
-        return {name: replace(self, mirror=replace(of_all, **own)) for name, own in its.items()}
+        apart = {}
+        for name in dict.fromkeys((ProjectName(""), *chain.from_iterable(settings.values()))):
+            said: dict[str, Any] = {key: found.get(name, ()) for key, found in settings.items()}
+            if mirror.allow is None:
+                said["allow"] = None
+            apart[name] = replace(self, mirror=replace(mirror, **said))
+        return apart
 
     def is_delayed(self, name: ProjectName) -> bool:
         """Tell whether `mirror_min_age` hides what is new of a project."""
@@ -208,19 +212,20 @@ class Filters:
             yield requirement.specifier
 
 
-@lru_cache(maxsize=64)
-def _by_project(entries: tuple[str, ...]) -> Mapping[ProjectName, tuple[str, ...]]:
-    """Return the entries of each project: a lock has thousands, and each page asks for those of one."""
-    found: dict[ProjectName, tuple[str, ...]] = {}
-    for entry in entries:
-        name = _name_in(entry)
-        found[name] = (*found.get(name, ()), entry)
-    return found
-
-
 def _name_in(entry: str) -> ProjectName:
     match = _NAME.match(entry)
     return normalize(match[1] if match else "")
+
+
+@lru_cache(maxsize=64)
+def _by_project(
+    entries: tuple[str, ...], name_in: Callable[[str], ProjectName] = _name_in
+) -> Mapping[ProjectName, tuple[str, ...]]:
+    """Return the entries of each project: a lock has thousands, and each page asks for those of one."""
+    found: dict[ProjectName, list[str]] = {}
+    for entry in entries:
+        found.setdefault(name_in(entry), []).append(entry)
+    return {name: tuple(own) for name, own in found.items()}
 
 
 def _is_before(time: datetime | None, latest: datetime | None) -> bool:

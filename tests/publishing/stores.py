@@ -12,10 +12,12 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from http import HTTPStatus
 from pathlib import Path
 from posixpath import normpath
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.error import HTTPError
+from urllib.parse import quote, unquote, urlsplit
 
 from gitindex.objects import Objects, read_location
 from gitindex.publish.record import FOLDER
@@ -124,7 +126,9 @@ def crawl(get: Get, roots: tuple[str, ...] = ("index.html",)) -> tuple[set[str],
 
 
 def getter(url: str) -> Get:
-    """Return what reads what is published at a place."""
+    """Return what reads what is at a place: a folder, a bucket, or a web server."""
+    if url.startswith("http"):
+        return lambda path: _fetched(url + quote(path))
     location = read_location(url)
     if location.folder is not None:
         folder = location.folder
@@ -138,6 +142,18 @@ def getter(url: str) -> Get:
         return read
     objects = Objects(location)
     return lambda path: objects.read(path, 1 << 30)
+
+
+def _fetched(url: str) -> bytes | None:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            data: bytes = answer.read()
+            return data
+    except HTTPError as error:
+        error.close()
+        if error.code != HTTPStatus.NOT_FOUND:
+            raise
+        return None
 
 
 def published(url: str) -> dict[str, bytes]:

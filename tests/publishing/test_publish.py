@@ -13,7 +13,7 @@ import pytest
 from obstore.store import S3Store
 
 from gitindex.errors import CannotRunError, UsageError
-from gitindex.hosts.rules import FILES_CACHE, PAGES_CACHE
+from gitindex.media import FILES_CACHE, PAGES_CACHE
 from gitindex.objects import Headers, Objects, read_location
 from gitindex.publish import publish
 from gitindex.publish.kinds import headers_of, is_site_path

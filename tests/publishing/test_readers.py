@@ -1,13 +1,15 @@
-"""Readers that never rest, during many publishes: nothing is missing, empty, or named before it is there."""
+"""Readers that never rest, while sites are published and rendered: nothing is missing, empty, or named too early."""
 
 from __future__ import annotations
 
 import multiprocessing
 import random
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ from typing import Any
 import pytest
 
 from gitindex.objects import Objects
+from gitindex.output import OutputFolder
 from tests.publishing.sites import Site, content
-from tests.publishing.stores import crawl, getter, published
+from tests.publishing.stores import crawl, getter, published, site_of
 from tests.repositories import Content
 
+TIMES = 100
 INDEXES = ("emilie/prod", "emilie/dev", "bob/lab")
 
 
@@ -32,8 +36,8 @@ def read_on(target: str, ended: Event, answers: Any) -> None:
     answers.put((rounds, wrong))
 
 
-def publish_on(site: Site, target: str, times: int) -> None:
-    """Publish so many revisions, each another step from what was: releases, new and lost projects, and indexes."""
+def revisions(times: int) -> Iterator[Content]:
+    """Yield so many revisions, each another step from what was: releases, new and lost projects, and indexes."""
     chance = random.Random(20261122)  # noqa: S311 - no secret
     now = content()
     number = 0
@@ -56,8 +60,7 @@ def publish_on(site: Site, target: str, times: int) -> None:
         if number % 20 == 19:
             for path in [path for path in now if path.startswith("indexes/bob/lab/")]:
                 del now[path]
-        site.render(now)
-        site.publish(target, max_delete=1000)
+        yield now
 
 
 def slowly(put: Callable[..., None]) -> Callable[..., None]:
@@ -70,23 +73,15 @@ def slowly(put: Callable[..., None]) -> Callable[..., None]:
     return put_slowly
 
 
-@pytest.mark.parametrize(("kind", "times"), [("file", 100), ("s3", 50)])
-def test_reader_never_sees_a_broken_link(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str, times: int
-) -> None:
-    target = f"file://{tmp_path}/published" if kind == "file" else request.getfixturevalue("bucket")
-    site = Site(tmp_path)
-    site.render(content())
-    site.publish(target)
+def check_readers(places: Sequence[str], work: Callable[[], None]) -> None:
+    """Read each place on and on, in a process of its own, while *work* is done, and see that nothing was wrong."""
     spawning = multiprocessing.get_context("spawn")
     ended, answers = spawning.Event(), spawning.Queue()
-    readers = [spawning.Process(target=read_on, args=(target, ended, answers), daemon=True) for _ in range(2)]
+    readers = [spawning.Process(target=read_on, args=(place, ended, answers), daemon=True) for place in places]
     for reader in readers:
         reader.start()
-    if kind == "file":
-        monkeypatch.setattr(Objects, "put", slowly(Objects.put))
     try:
-        publish_on(site, target, times)
+        work()
         ended.set()
         told = [answers.get(timeout=60) for _ in readers]
     finally:
@@ -94,9 +89,62 @@ def test_reader_never_sees_a_broken_link(
         for reader in readers:
             reader.join(30)
             reader.kill()
-    assert [wrong for _, wrong in told] == [[], []]
+    assert [wrong for _, wrong in told] == [[]] * len(readers)
     assert all(rounds > 5 for rounds, _ in told), told
+
+
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_reader_never_sees_a_broken_link(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    target = f"file://{tmp_path}/published" if kind == "file" else request.getfixturevalue("bucket")
+    site = Site(tmp_path)
+    site.render(content())
+    site.publish(target)
+    if kind == "file":
+        monkeypatch.setattr(Objects, "put", slowly(Objects.put))
+
+    def publish_on() -> None:
+        for now in revisions(TIMES):
+            site.render(now)
+            site.publish(target, max_delete=1000)
+
+    check_readers([target, target], publish_on)
     assert published(target) == site.files
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """Run Python's own web server on a folder."""
+    command = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder), "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            port = re.search(r" port (\d+) ", line)
+            assert port, line
+            yield f"http://127.0.0.1:{port[1]}/"
+        finally:
+            server.kill()
+
+
+def test_reader_never_sees_a_broken_link_of_a_folder_that_is_rendered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the disk, and through a web server; the folder is updated a hundred times."""
+    site = Site(tmp_path)
+    site.render(content())
+    monkeypatch.setattr(OutputFolder, "write", slowly(OutputFolder.write))
+
+    def render_on() -> None:
+        for now in revisions(TIMES):
+            site.render(now)
+
+    with web_server(site.folder) as url:
+        check_readers([f"file://{site.folder}", url], render_on)
+    whole = tmp_path / "whole"
+    site.commits.render(whole)
+    assert site_of(whole) == site.files
 
 
 def test_crawler_sees_what_is_missing_empty_or_broken_off(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gitindex import layout
 from gitindex.errors import CannotRunError
-from gitindex.hosts.rules import BYTES, FILE_TYPES, FILES_CACHE, PAGES_CACHE
+from gitindex.media import BYTES, FILE_TYPES, FILES_CACHE, PAGES_CACHE
 from gitindex.objects import Headers, Objects, StoredObjects, read_location, stored_headers
 from tests.builders import make_sdist, make_wheel
 from tests.conftest import Run

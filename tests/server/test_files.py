@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from gitindex import layout
+from gitindex import layout, media
 from gitindex.errors import CannotRunError
 from gitindex.server.stored import CheckedFiles
 from tests.repositories import Content, IndexRepository, bare_clone, make_repository
@@ -301,6 +301,7 @@ def test_tag_of_what_lies_beside_a_file_changes_with_it(tmp_path: Path) -> None:
         stored.write_bytes(b"{}")
         first = served.get(f"/{path}")
         assert first.status == 200, first.body
+        assert first.content_type == media.PROVENANCE
         stored.write_bytes(b"[]")
         second = served.get(f"/{path}", {"If-None-Match": first.etag})
         assert (first.body, second.status, second.body) == (b"{}", 200, b"[]")
