@@ -50,10 +50,10 @@ demo: .venv/installed
 	@demo/run.sh
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n 3
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 coverage: .venv/installed
-	$(BIN)/python -m pytest -q -n 3 --cov --cov-branch --cov-report=term
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --cov --cov-branch --cov-report=term
 
 lint: .venv/installed
 	$(BIN)/ruff check

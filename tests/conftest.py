@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +28,10 @@ GIT_CONFIG = """\
     defaultBranch = main
 [core]
     fsync = none
+[maintenance]
+    auto = false
 """
+"""Without the process that each commit would start to see whether there is something to tidy up."""
 
 
 class Result(NamedTuple):
@@ -40,9 +45,29 @@ class Result(NamedTuple):
 Run = Callable[..., Result]
 
 
+def pytest_collection_finish() -> None:
+    """Keep thousands of tests, which stay until the end, out of what is looked through for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Return what makes a new home; all are in one folder, as pytest looks through its own for each that it makes."""
+    folder = tmp_path_factory.mktemp("homes")
+    numbers = count()
+
+    def make() -> Path:
+        home = folder / str(next(numbers))
+        home.mkdir()
+        return home
+
+    return make
+
+
 @pytest.fixture(autouse=True)
-def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path_factory.mktemp("home")
+def isolated(homes: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    home = homes()
     (home / ".gitconfig").write_text(GIT_CONFIG)
     for name in list(os.environ):
         if name.startswith(("GIT_", "GITINDEX_", "XDG_")) or name == "FORCE_COLOR":

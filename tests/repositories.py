@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pygit2
 import tomlkit
 
 from gitindex import layout
@@ -174,13 +175,26 @@ def make_repository(path: Path, content: Mapping[str, bytes] | None = None, *, f
     """Make a repository with *content* committed (nothing, and no commit, without)."""
     path.mkdir(parents=True, exist_ok=True)
     repository = IndexRepository(path, folder)
-    repository.git("init", "--quiet", "--initial-branch", "main")
+    git = pygit2.init_repository(str(path), initial_head="main")
     if folder:
         (path / "elsewhere.txt").write_text("not part of the index repository\n")
     if content is not None:
         repository.put(content)
-        repository.commit("Start")
+        _commit_all(git, [f"{folder}/{name}" if folder else name for name in content])
     return repository
+
+
+def _commit_all(git: pygit2.Repository, paths: Iterable[str]) -> None:
+    """Commit what is there, and *paths* although it be ignored, in this process: most tests begin with it."""
+    git.index.add_all()
+    for path in filter(git.path_is_ignored, paths):
+        git.index.add(path)
+    git.index.write()
+    name, email = (
+        os.environ.get(f"GIT_COMMITTER_{what.upper()}") or git.config[f"user.{what}"] for what in ("name", "email")
+    )
+    signature = pygit2.Signature(name, email)
+    git.create_commit("HEAD", signature, signature, "Start\n", git.index.write_tree(), [])
 
 
 def bare_clone(repository: IndexRepository, path: Path) -> Path:

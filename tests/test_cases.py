@@ -27,7 +27,7 @@ from gitindex.report.text import findings_text
 from gitindex.rules import SEVERITIES
 from gitindex.tree import Kind
 from gitindex.validate import validate
-from tests.trees import AUTHOR, MODES, Files as Tree, Node, make_worktree, write_tree
+from tests.trees import AUTHOR, MODES, Files as Tree, Node, Writer, make_worktree
 
 CASES = Path(__file__).parent / "cases"
 COMMON = CASES / "common"
@@ -152,9 +152,10 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.git = pygit2.init_repository(str(path), bare=True)
         self.repository = Repository.open(path)
+        self._writer = Writer(self.git)
 
     def commit(self, files: Files, *parents: str, message: str = "Change") -> str:
-        tree = write_tree(self.git, files)
+        tree = pygit2.Oid(raw=self._writer.tree(files))
         return str(self.git.create_commit(None, AUTHOR, AUTHOR, message, tree, [pygit2.Oid(hex=p) for p in parents]))
 
     def change(self, folder: Path, *, everything: bool = False) -> Change:

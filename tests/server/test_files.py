@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import zipfile
+from functools import cache
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -26,6 +27,11 @@ SIZES = {"small": 100, "medium": 300_000, "large": 3_000_000}
 
 
 def sized_content() -> Content:
+    return Content(_sized_content())
+
+
+@cache
+def _sized_content() -> Content:
     found = shop_content()
     for name, size in SIZES.items():
         text = hashlib.shake_256(name.encode()).hexdigest(size // 2)
