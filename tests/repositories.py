@@ -191,7 +191,7 @@ def _commit_all(git: pygit2.Repository, paths: Iterable[str]) -> None:
         git.index.add(path)
     git.index.write()
     name, email = (
-        os.environ.get(f"GIT_COMMITTER_{what.upper()}") or git.config[f"user.{what}"] for what in ("name", "email")
+        str(os.environ.get(f"GIT_COMMITTER_{what.upper()}") or git.config[f"user.{what}"]) for what in ("name", "email")
     )
     signature = pygit2.Signature(name, email)
     git.create_commit("HEAD", signature, signature, "Start\n", git.index.write_tree(), [])
