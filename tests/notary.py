@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from pypi_attestations import AttestationType
 from sigstore._internal.tuf import DEFAULT_TUF_URL
 
 TIME = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """When everything is signed."""
-PUBLISH = "https://docs.pypi.org/attestations/publish/v1".replace("pypi", "py" + "pi")
+PUBLISH: str = AttestationType.PYPI_PUBLISH_V1.value
 _GITHUB = "https://token.actions.githubusercontent.com"
 _SHA256 = ec.ECDSA(hashes.SHA256())
 _NO_CLAIMS: Mapping[str, str] = MappingProxyType({})
