@@ -18,7 +18,7 @@ from gitindex.views import IndexView, ProjectRow
 ROOT = Path(__file__).parent.parent
 NODE = ROOT / ".node/node_modules"
 ELEMENTS = {
-    "html", "head", "meta", "title", "link", "script", "body", "a", "header", "nav", "ol", "ul", "li", "main",
+    "html", "head", "meta", "title", "link", "script", "body", "a", "bdi", "header", "nav", "ol", "ul", "li", "main",
     "section", "h1", "h2", "h3", "p", "br", "span", "div", "dl", "dt", "dd", "pre", "code", "strong", "table",
     "caption", "thead", "tbody", "tr", "th", "td", "time", "footer", "aside", "details", "summary", "button", "img",
     "search", "label", "input", "output", "kbd", "fieldset", "legend", "figure", "figcaption", "svg", "desc", "defs",

@@ -167,6 +167,24 @@ def test_what_a_host_needs_in_the_site_stays(released: IndexRepository, run: Run
     assert {name for name in ("CNAME", ".nojekyll", "other.txt") if (site / name).exists()} == {"CNAME", ".nojekyll"}
 
 
+@pytest.mark.parametrize(
+    ("host", "name"), [("github-pages", ".nojekyll"), ("cloudflare", ".assetsignore"), ("vercel", ".vercelignore")]
+)
+def test_what_a_rendering_for_a_host_put_at_the_top_goes_with_it(
+    released: IndexRepository, run: Run, tmp_path: Path, host: str, name: str
+) -> None:
+    site = tmp_path / "site"
+    words = ("-C", released.root, "render", "--out", site)
+    assert run(*words, "--host", host).code == 0
+    assert (site / name).is_file()
+    (site / ".well-known").mkdir()
+    assert run(*words, "--host", host).code == 0
+    assert (site / name).is_file()
+    assert run(*words).code == 0
+    assert not (site / name).exists()
+    assert (site / ".well-known").is_dir()
+
+
 def test_a_missing_stored_file_stops_a_second_rendering_too(
     released: IndexRepository, run: Run, tmp_path: Path
 ) -> None:

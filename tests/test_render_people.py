@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from urllib.parse import urljoin, urlsplit
@@ -12,6 +13,7 @@ import html5lib
 import pytest
 from hypothesis import given, strategies as st
 
+from gitindex.facts.described import read_described
 from gitindex.names import IndexName, ProjectName, Sha256, UserName
 from gitindex.pages import FilePage, ProjectPage, Status
 from gitindex.render import feed, people, policy
@@ -20,11 +22,15 @@ from gitindex.render.text import carried, is_link
 from gitindex.views import (
     FeedEntry,
     FeedView,
+    HistoryEntry,
     IndexCard,
     IndexView,
     LandingView,
+    Notice,
+    NoticeLine,
     ProjectRow,
     ProjectView,
+    RunOfTests,
 )
 from tests.sites import ELEMENTS, SVG
 from tests.strategies import HOSTILE, checked, feed_views, index_views, landing_views, project_rows
@@ -342,6 +348,67 @@ def test_hostile_text_is_shown_as_text(text: str) -> None:
     for html in (about, index, landing):
         assert_harmless(html)
         assert " ".join(carried(text).split()) in text_of(parsed(html))
+
+
+TURNED = "\u202etxet"
+"""A text that turns around what follows it on its line, unless it stands apart."""
+INLINE = {"a", "b", "strong", "span", "code", "time", "button", "summary", "label", "input", "img", "kbd", "output"}
+
+
+def paragraphs(element: Element) -> Iterator[list[tuple[str, bool]]]:
+    """Yield the paragraphs of an element: their pieces of text, and whether a piece stands apart."""
+    run: list[tuple[str, bool]] = []
+
+    def walk(node: Element, *, is_apart: bool) -> Iterator[list[tuple[str, bool]]]:
+        run.append((node.text or "", is_apart))
+        for child in node:
+            if child.tag in INLINE | {"bdi"}:
+                yield from walk(child, is_apart=is_apart or child.tag == "bdi")
+            else:
+                yield run.copy()
+                run.clear()
+                yield from paragraphs(child)
+            run.append((child.tail or "", is_apart))
+
+    yield from walk(element, is_apart=False)
+    yield run
+
+
+def assert_turns_nothing(html: bytes) -> None:
+    """Check that nothing stands behind the text on its line, or that it stands apart; and that it is on the page."""
+    body = parsed(html).find("body")
+    assert body is not None
+    found = 0
+    for paragraph in paragraphs(body):
+        for number, (text, is_apart) in enumerate(paragraph):
+            found += TURNED in text
+            if TURNED in text and not is_apart:
+                after = text.rpartition(TURNED)[2] + "".join(text for text, _ in paragraph[number + 1 :])
+                assert not after.strip(), paragraph
+    assert found
+
+
+def test_text_that_runs_the_other_way_turns_around_nothing_beside_it() -> None:
+    notice = Notice(TURNED, (NoticeLine("new", TURNED, TURNED, ((TURNED, "../"),)),))
+    file = FILES[0]._replace(filename=TURNED, yanked=TURNED, requires_python=TURNED, version=TURNED)
+    other = FILES[1]._replace(version=TURNED)
+    page = ProjectPage(DEMO, (TURNED,), (file, other), Status("archived", TURNED))
+    view = replace(PROJECT, site_title=TURNED, page=page, display_name=TURNED, latest=TURNED, notice=notice)
+    runs = (RunOfTests(TURNED, "passed", 1, "2026-11-22T08:00:00Z", DEV),)
+    history = (HistoryEntry("2026-11-24T10:00:00Z", TURNED, "a" * 40, DEV, (TURNED,), (TURNED,), (TURNED,), True),)
+    metadata = f"Metadata-Version: 2.4\nName: demo\nVersion: 1\nKeywords: {TURNED},{TURNED}\nLicense: {TURNED}\n"
+    metadata += (
+        f"Author: {TURNED}\nProject-URL: {TURNED}, {TURNED}\nProvides-Extra: {TURNED}\nRequires-Dist: {TURNED}\n"
+    )
+    described = read_described(metadata.encode())
+    assert_turns_nothing(project(replace(view, tested={TURNED: runs}, history=history, described=described)))
+    index = replace(INDEX, site_title=TURNED, title=TURNED, description=TURNED, uploaders=(TURNED, ":x"), notice=notice)
+    newest = (FeedEntry(DEMO, TURNED, DEV, "2026-11-22T07:25:00Z", "project/demo/"),)
+    row = people.project_row(ProjectRow(DEMO, TURNED, "archived", DEV))
+    assert_turns_nothing(people.index(replace(index, newest=newest), people.rows_of({DEMO: row})))
+    assert_turns_nothing(index_page(replace(MIRROR, allows=(TURNED, "a"), denies=(TURNED, "b"), mirror_url=TURNED)))
+    card = IndexCard(DEV, "stage", TURNED, volatile=True, projects=0)
+    assert_turns_nothing(people.landing(LandingView(TURNED, ((TURNED, f"{TURNED}.", (card,)),))))
 
 
 def test_file_of_another_scheme_is_named_and_not_linked() -> None:

@@ -16,10 +16,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from markupsafe import Markup
+
 from gitindex.names import IndexName, ProjectName
 from gitindex.render import policy
 from gitindex.render.frames import FRAMES, Frames, filled, hole
-from gitindex.render.text import carried, escaped, is_link, is_outside
+from gitindex.render.text import apart, carried, escaped, is_link, is_outside
 from gitindex.views import FeedEntry, IndexView, LandingView, ProjectRow
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ def _index_frame(view: IndexView, shape: Mapping[str, bool], holes: Iterable[str
 
 def _newest(entry: FeedEntry) -> str:
     link = escaped(entry.link if is_link(entry.link) else "#projects-title")
-    project, version, updated = map(escaped, (entry.project, entry.version, entry.updated or ""))
+    project, version, updated = escaped(entry.project), apart(entry.version), escaped(entry.updated or "")
     yanked = f" {badge('yanked')}" if entry.yanked else ""
     time = f' <time datetime="{updated}">{updated[:10]}</time>' if updated else ""
     return f'<li><a href="{link}">{project} <span class="version">{version}</span></a>{yanked}{time}</li>\n'
@@ -175,12 +177,17 @@ def environment() -> Environment:
         auto_reload=False,
         finalize=_carried_output,
     )
+    made.filters["apart"] = _apart
     made.globals.update(link=is_link, outside=is_outside, number=_number, by_tool=_by_tool, policy=policy.IN_PAGE)
     return made
 
 
 def _carried_output(value: Any) -> Any:
     return value if hasattr(value, "__html__") else carried(str(value))
+
+
+def _apart(text: object) -> Markup:
+    return Markup(apart(str(text)))  # noqa: S704 - it is escaped
 
 
 def laid_out(template: str, view: object, **parts: object) -> str:
@@ -204,7 +211,7 @@ def project_row(row: ProjectRow) -> str:
     origin = index_link(row.index, "../../") if row.index else ""
     return (
         f"{_row_start(name)}{name}</a></th>"
-        f'<td>{escaped(row.latest)}</td><td>{status}</td><td class="from">{origin}</td></tr>\n'
+        f'<td>{apart(row.latest)}</td><td>{status}</td><td class="from">{origin}</td></tr>\n'
     )
 
 

@@ -13,7 +13,7 @@ from gitindex.pages import FilePage, Status
 from gitindex.render.frames import FRAMES, Frames, filled, hole
 from gitindex.render.machine import offered
 from gitindex.render.people import badge, environment, index_link, laid_out
-from gitindex.render.text import carried, escaped, is_link, is_secure
+from gitindex.render.text import apart, carried, escaped, is_link, is_secure
 from gitindex.sizes import human_size
 from gitindex.views import HistoryEntry, Notice, ProjectView, RunOfTests
 
@@ -51,10 +51,11 @@ def project(view: ProjectView, frames: Frames = FRAMES) -> bytes:
     body = [_contents(sections)] if len(sections) > 1 else []
     body += [html for *_, html in sections]
     banner = _banner(view.page.status)
-    version = f' <span class="version">{escaped(view.latest)}</span>' if view.latest else ""
+    version = f' <span class="version">{apart(view.latest)}</span>' if view.latest else ""
     values = {
         "name": escaped(view.page.name),
         "display_name": escaped(view.display_name),
+        "heading": apart(view.display_name),
         "version": version,
         "lead": f'<p class="lead">{escaped(described.summary)}</p>\n' if described and described.summary else "",
         "banner": _part("banner", banner) if banner else "",
@@ -70,7 +71,7 @@ def project(view: ProjectView, frames: Frames = FRAMES) -> bytes:
 
 
 def _frame(site_title: str, index: IndexName, notice: Notice | None) -> str:
-    names = ("version", "lead", "banner", "install", "body", "about")
+    names = ("heading", "version", "lead", "banner", "install", "body", "about")
     view = SimpleNamespace(
         site_title=site_title, index=index, name=hole("name"), display_name=hole("display_name"), notice=notice
     )
@@ -238,7 +239,7 @@ def _release_frame(version: str, *, is_open: bool) -> tuple[str, str]:
         return f"{start}Other files", '<div class="release-body">\n'
     # A browser opens what a fragment leads into; where the id is the element's own, it would stay closed.
     body = f'<div class="release-body" id="{_anchor(version)}">\n'
-    return f'{start}<span class="version">{escaped(version)}</span>', body
+    return f'{start}<span class="version">{apart(version)}</span>', body
 
 
 def _file_row(
@@ -246,17 +247,18 @@ def _file_row(
 ) -> str:
     filename, _, index, url, sha256, size, time, python, _, yanked, provenance = file
     name = filename if is_plain else escaped(filename)
+    shown = filename if is_plain else apart(filename)
     if is_plain or is_link(url):
-        line = f'<a href="{url if is_plain else escaped(url)}">{name}</a>'
+        line = f'<a href="{url if is_plain else escaped(url)}">{shown}</a>'
     else:
-        line = f"<span>{name}</span>"
+        line = f"<span>{shown}</span>"
     facts = f" · {human_size(size)}" if size is not None else ""
     if time:
         facts += f' · <time datetime="{time}">{time[:10]}</time>' if is_plain else f" · {_day(time)}"
     if python:
         facts += f" · {_python(python)}"
     if provenance and is_secure(provenance):
-        by = f" by {escaped(attested[filename])}" if filename in attested else ""
+        by = f" by {apart(attested[filename])}" if filename in attested else ""
         facts += f' · <a href="{escaped(provenance)}">{"attested" if by else "provenance"}</a>{by}'
     if shows_origin:
         facts += f" · from {index_link(index, _ROOT)}"
@@ -277,7 +279,7 @@ def _anchor(version: str) -> str:
 @lru_cache(maxsize=4096)
 def _python(specifiers: str) -> str:
     """Return specifiers such that a line may break between them."""
-    return f"Python {escaped(', '.join(part.strip() for part in specifiers.split(',')))}"
+    return f"Python {apart(', '.join(part.strip() for part in specifiers.split(',')))}"
 
 
 def _day(time: str) -> str:
@@ -286,7 +288,7 @@ def _day(time: str) -> str:
 
 def _yank_note(reason: str, *, with_badge: bool = False) -> str:
     start = f"{badge('yanked')} " if with_badge else "<strong>Yanked.</strong> "
-    return f'<p class="yank text">{start}{escaped(reason)}</p>\n'
+    return f'<p class="yank text">{start}{apart(reason)}</p>\n'
 
 
 def _tests_badge(runs: tuple[RunOfTests, ...]) -> str:
@@ -306,14 +308,14 @@ def _test_row(run: RunOfTests) -> str:
         return f"<li>The results in {index_link(run.index, _ROOT)} cannot be read.</li>\n"
     facts = [f"{run.duration:,.1f} s", _day(run.time), f"recorded in {index_link(run.index, _ROOT)}"]
     return (
-        f'<li>{badge(run.outcome)} <span class="environment">{escaped(run.environment)}</span>'
+        f'<li>{badge(run.outcome)} <span class="environment">{apart(run.environment)}</span>'
         f' <span class="aside">{" · ".join(facts)}</span></li>\n'
     )
 
 
 def _history_entry(entry: HistoryEntry) -> str:
     done = [
-        f"{what} {', '.join(map(escaped, versions))}"
+        f"{what} {', '.join(map(apart, versions))}"
         for what, versions in (("released", entry.released), ("changed", entry.changed), ("removed", entry.removed))
         if versions
     ]
@@ -321,6 +323,6 @@ def _history_entry(entry: HistoryEntry) -> str:
         done.append("stated yanks or status")
     text = ", ".join(done)
     return (
-        f"<li>{_day(entry.time)} <span>{escaped(entry.author)} {text} in {index_link(entry.index, _ROOT)}</span>"
+        f"<li>{_day(entry.time)} <span>{apart(entry.author)} {text} in {index_link(entry.index, _ROOT)}</span>"
         f' <code class="aside">{escaped(entry.commit[:10])}</code></li>\n'
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from unicodedata import bidirectional
 
 from markupsafe import escape
 
@@ -22,6 +23,9 @@ _WEB = re.compile(r"https?://", re.IGNORECASE)
 _SECURE = re.compile(
     r"https://[^/?#\s]|http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?(?:/|\Z)", re.IGNORECASE
 )
+
+_TURNING = frozenset(("R", "AL", "AN", "LRE", "LRO", "LRI", "RLE", "RLO", "RLI", "FSI", "PDF", "PDI"))
+"""Classes of characters that decide in which direction others are written."""
 
 
 def carried(text: str) -> str:
@@ -41,6 +45,16 @@ def escaped(text: str) -> str:
     if writes_itself(text):
         return text
     return str(escape(carried(text))).replace("\n", "&#10;")
+
+
+def apart(text: str) -> str:
+    """Return *text*, as :func:`escaped`, for an element's content: none of it turns around what stands beside it.
+
+    Letters of some scripts are written from right to left, and some characters make others be so.
+    """
+    if text.isascii() or not any(bidirectional(character) in _TURNING for character in text):
+        return escaped(text)
+    return f"<bdi>{escaped(text)}</bdi>"
 
 
 escaped_often = lru_cache(maxsize=4096)(escaped)

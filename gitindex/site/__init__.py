@@ -170,6 +170,7 @@ class _Rendering:
         options = json.dumps([sorted(map(str, self._wanted)), sorted(extras), self._past.ends if self._past else None])
         renderer, revision = fingerprint(), None if self._notices else self._revision()
         made, self._known = self._memory.recall()
+        earlier = json.loads(made.options)[1] if made else ()
         plan = None
         if (
             made
@@ -191,6 +192,8 @@ class _Rendering:
         for path, data in extras.items():
             self._folder.write(path, data)
         removed = self._folder.remove_others() if plan.old is None else self._remove(plan)
+        # Hidden files at the top are left alone, for a host may need them; but what a rendering put there goes with it.
+        removed += sum(self._folder.remove(path) for path in earlier if "/" not in path and path not in extras)
         self._memory.finish(renderer, options, revision, lists, carried=self._carried, frames=self._frames.made)
         projects = len({name for work in plan.stages for name in work.names})
         return Report(self._folder.written, self._folder.unchanged, removed, projects, plan.since)

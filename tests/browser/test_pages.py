@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Response, expect
 
+from gitindex.names import IndexName, UserName
 from gitindex.pages import ProjectPage
+from gitindex.render import people
 from gitindex.render.project import project
+from gitindex.views import IndexCard, LandingView
 from tests.browser.conftest import UNSAFE, Open
 from tests.sites import index_of_many, pages_of
 from tests.test_render_people import INDEX, PROJECT, a_file
@@ -42,6 +45,25 @@ def test_no_page_complains_or_asks_for_anything_of_others(opened: Open, folder: 
     assert len({response.url for response in asked}) > 15
     assert {response.status for response in asked} <= {200, 304}
     assert all(response.url.startswith(url) for response in asked)
+
+
+def test_a_long_name_of_an_index_is_whole_above_its_badge(page: Page, url: str, folder: Path) -> None:
+    names = (IndexName(UserName("emilie"), "dev"), IndexName(UserName("emilie-of-the-team"), "packages"))
+    cards = tuple(IndexCard(name, "stage", "", volatile=False, projects=1) for name in names)
+    put(
+        folder,
+        "cards/",
+        people.landing(LandingView("Cards", (("emilie", "", cards),))).replace(b"./+site", b"../+site"),
+    )
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{url}cards/")
+    short, long = (
+        [box for part in ("h3", ".badge") if (box := card.locator(part).bounding_box()) is not None]
+        for card in page.locator(".card").all()
+    )
+    assert short[0]["y"] + short[0]["height"] > short[1]["y"], "a badge is beside a short name"
+    assert long[0]["y"] + long[0]["height"] <= long[1]["y"]
+    assert long[0]["height"] == short[0]["height"], "no line is broken where there is room for it"
 
 
 def test_projects_are_found_by_what_is_typed(page: Page, url: str, many: str) -> None:
