@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex import layout
 from gitindex.differences import ProjectChange, StoredFile, differing, differs_at, folder_of, stored_differences
-from gitindex.model import Settings, Stage, WantedTests
+from gitindex.model import Settings, Stage
 from gitindex.names import IndexName, ProjectName, UserName
 from gitindex.rights import Rights
 from gitindex.snapshot import NO_REVISION, Stray
@@ -229,10 +229,8 @@ class Change:
         """Tell whether an index takes less than any manifest that is in order."""
         if after is not None and after.is_mirror:
             return True
-        index = self.base.index(name)
-        definition = index.definition if index else None
-        demands_attestation = isinstance(definition, Stage) and bool(definition.require_attestation)
-        return demands_attestation or bool(self.wants_tests(name))
+        demands = self.demands(name)
+        return demands is not None and bool(demands.require_attestation or demands.require_tests)
 
     @property
     def size(self) -> int:
@@ -246,18 +244,18 @@ class Change:
         index = self.base.index_folder(name)
         return index is not None and index.definition is not None and not index.is_volatile and not index.is_mirror
 
-    def wants_tests(self, name: IndexName) -> WantedTests:
-        """Return what an index requires of the tests of a file that comes into it, as the base says where it has it.
+    def demands(self, name: IndexName) -> Stage | None:
+        """Return the definition that says what a file needs to come into an index: the base's, where it has the index.
 
-        Where there was no index repository yet, nobody can tell what came before the demand: then nothing is required.
+        ``None`` where there was no index repository yet: nobody can tell what came before the demand.
         """
         if self.policy is self.head:
-            return False
+            return None
         for snapshot in (self.base, self.head):
             index = snapshot.index_folder(name)
             if index is not None and isinstance(index.definition, Stage):
-                return index.definition.require_tests
-        return False
+                return index.definition
+        return None
 
     def is_released(self, index: IndexName, project: str, name: str) -> bool:
         """Tell whether the base of a non-volatile index has the manifest of that name: it is left as it is."""

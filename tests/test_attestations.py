@@ -190,13 +190,12 @@ def test_anything_is_read_or_told(document: bytes) -> None:
 
 @given(json_values, st.data())
 def test_document_with_a_part_that_is_anything_is_read_or_told(part: Any, data: st.DataObject) -> None:
-    attestation = ATTESTATION
     document: Any = {
         "version": 1,
         "attestation_bundles": [
             {
                 "publisher": {"kind": "GitHub", "repository": "a/b", "workflow": "c.yml"},
-                "attestations": [attestation],
+                "attestations": [copy.deepcopy(ATTESTATION)],
             }
         ],
     }

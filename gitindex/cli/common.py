@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +21,9 @@ from gitindex.git import Repository
 from gitindex.names import IndexName, ProjectName, is_display_name, normalize, parse_index_name
 from gitindex.snapshot import Snapshot
 from gitindex.write import carry_out
+
+if TYPE_CHECKING:
+    from gitindex.storage import Store
 
 IndexOption = Annotated[str, typer.Option("--index", metavar="USER/INDEX", help="The index.", envvar="GITINDEX_INDEX")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.", show_default=False)]
@@ -57,6 +61,26 @@ def start(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
     snapshot = repository.proposals.published()
     _ = snapshot.settings
     return snapshot
+
+
+def store_of(repository: Repository, snapshot: Snapshot) -> Store:
+    """Return what has the bytes of the stored files of a snapshot."""
+    from gitindex.objects import StoredObjects
+    from gitindex.storage import EmbeddedStore
+
+    if snapshot.settings.storage.is_embedded:
+        return EmbeddedStore(snapshot.root, repository.git_directory / "lfs" / "objects")
+    return StoredObjects(snapshot.settings.storage.url)
+
+
+def moment() -> str:
+    """Return the time that is written down: now, or what SOURCE_DATE_EPOCH says, for what has to be reproducible."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        time = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}", help="give seconds since 1970, or unset it") from None
+    return time.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def index_name(text: str) -> IndexName:

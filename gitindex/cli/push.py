@@ -18,13 +18,13 @@ from gitindex.cli.common import (
     open_repository,
     project_name,
     start,
+    store_of,
     write,
 )
 from gitindex.cli.output import note
 from gitindex.edits import promotion
 from gitindex.edits.opened import open_index
 from gitindex.errors import UsageError
-from gitindex.git import Repository
 from gitindex.guard import actor_by_email
 from gitindex.model import Mirror
 from gitindex.names import IndexName
@@ -32,7 +32,6 @@ from gitindex.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from gitindex.required import Requirements
-    from gitindex.storage import Store
 
 _WANTED = re.compile(r"(?P<name>[^\[\]=]+)(?:\[(?P<extras>[^\[\]=]*)\])?(?:==(?P<version>[^=].*))?")
 
@@ -84,7 +83,7 @@ def push(
     if with_dependencies:
         from gitindex.required import Requirements
 
-        requires = Requirements(_store(repository, worktree))
+        requires = Requirements(store_of(repository, worktree))
     with ExitStack() as stack:
         opened = open_index(worktree, index_name(source))
         if isinstance(opened.definition, Mirror):
@@ -142,12 +141,3 @@ def _wanted(text: str, *, with_dependencies: bool) -> promotion.Wanted:
         )
     version = parts["version"]
     return promotion.Wanted(project_name(parts["name"].strip()), version and version.strip(), extras)
-
-
-def _store(repository: Repository, snapshot: Snapshot) -> Store:
-    from gitindex.objects import StoredObjects
-    from gitindex.storage import EmbeddedStore
-
-    if snapshot.settings.storage.is_embedded:
-        return EmbeddedStore(snapshot.root, repository.git_directory / "lfs" / "objects")
-    return StoredObjects(snapshot.settings.storage.url)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +15,7 @@ from gitindex.cli.common import (
     JsonOption,
     PrOption,
     index_name,
+    moment,
     open_repository,
     project_name,
     release,
@@ -72,7 +71,7 @@ def upload(
     if twice:
         raise UsageError(f"{min(twice)} is given twice, from different folders", help="name it once")
     provenance = _provenance(attesting, {dist.filename: dist.sha256 for dist, _ in read}) if attesting else {}
-    plan = releases.upload(worktree, name, read, _upload_time(), provenance)
+    plan = releases.upload(worktree, name, read, moment(), provenance)
     what = _upload_name([dist for dist, _ in read], name)
     write(repository, worktree, plan, commit=commit, pr=pr, name=what, as_json=as_json)
 
@@ -109,16 +108,6 @@ def _provenance(paths: Iterable[Path], files: Mapping[str, str]) -> dict[str, by
         except ProvenanceError as error:
             raise DistributionError(name, f"its attestation {error}") from None
     return documents
-
-
-def _upload_time() -> str:
-    """Return the time of an upload: now, or what SOURCE_DATE_EPOCH says for a reproducible one."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    try:
-        time = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-    except (ValueError, OverflowError, OSError):
-        raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}", help="give seconds since 1970, or unset it") from None
-    return time.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def yank(

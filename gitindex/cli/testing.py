@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, cast
 
 import typer
 
@@ -19,22 +17,19 @@ from gitindex.cli.common import (
     JsonOption,
     PrOption,
     index_name,
+    moment,
     open_repository,
     project_name,
     release,
     start,
+    store_of,
     write,
 )
 from gitindex.cli.output import say
 from gitindex.edits.opened import open_index, open_project, open_release
-from gitindex.errors import CannotRunError, UsageError
+from gitindex.edits.promotion import newest_sound
+from gitindex.errors import CannotRunError
 from gitindex.testing.running import Run, Runner
-
-if TYPE_CHECKING:
-    from gitindex.git import Repository
-    from gitindex.names import IndexName, ProjectName
-    from gitindex.snapshot import Snapshot
-    from gitindex.storage import Store
 
 
 def try_release(
@@ -86,9 +81,9 @@ def try_release(
     repository = open_repository(ctx)
     snapshot = start(repository, commit=commit, pr=pr)
     name = index_name(index)
-    project, version = release(wanted) if "=" in wanted else _newest(snapshot, name, project_name(wanted))
-    manifest = open_release(snapshot, name, project, version)
-    store = _store(repository, snapshot)
+    project, version = release(wanted) if "=" in wanted else (project_name(wanted), None)
+    manifest = open_release(snapshot, name, project, version or newest_sound(open_project(snapshot, name, project)))
+    store = store_of(repository, snapshot)
     with tempfile.TemporaryDirectory(prefix="gitindex-test-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
         sources = fetch(manifest.files, store, place)
@@ -123,27 +118,6 @@ def try_release(
         raise typer.Exit(1)
 
 
-def _newest(snapshot: Snapshot, name: IndexName, project: ProjectName) -> tuple[ProjectName, str]:
-    from gitindex.names import parse_version
-
-    versions = {
-        parsed: text for text in open_project(snapshot, name, project).versions() if (parsed := parse_version(text))
-    }
-    if not versions:
-        raise UsageError(f"{name} has no release of {project}", help=f"see: gitindex list --index {name}")
-    stable = [version for version in versions if not version.is_prerelease]
-    return project, versions[max(stable or versions)]
-
-
-def _store(repository: Repository, snapshot: Snapshot) -> Store | None:
-    from gitindex.objects import StoredObjects
-    from gitindex.storage import EmbeddedStore
-
-    if snapshot.settings.storage.is_embedded:
-        return EmbeddedStore(snapshot.root, repository.git_directory / "lfs" / "objects")
-    return StoredObjects(snapshot.settings.storage.url)
-
-
 def _extras(sdist: Path) -> frozenset[str]:
     """Return the extras that an sdist says it has."""
     from packaging.metadata import parse_email
@@ -170,13 +144,11 @@ def _log(path: Path | None) -> Iterator[BinaryIO]:
 
 
 def _result(run: Run) -> dict[str, Any]:
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    now = datetime.fromtimestamp(int(epoch), UTC) if epoch and epoch.isdecimal() else datetime.now(UTC)
     return {
         "environment": run.environment,
         "outcome": run.outcome,
         "duration": run.duration,
-        "time": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "time": moment(),
         "files": list(run.files),
         "log": run.log,
     }

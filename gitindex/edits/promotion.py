@@ -161,11 +161,11 @@ def _yanked(manifest: Manifest, statements: ProjectStatements) -> list[str]:
 
 
 def _named(snapshot: Snapshot, source: IndexName, wanted: Wanted) -> Pushed:
-    version = wanted.version or _newest(open_project(snapshot, source, wanted.project))
+    version = wanted.version or newest_sound(open_project(snapshot, source, wanted.project))
     return Pushed(wanted.project, open_release(snapshot, source, wanted.project, version).version)
 
 
-def _newest(project: Project) -> str:
+def newest_sound(project: Project) -> str:
     """Return the newest version that is not yanked and no pre-release; of pre-releases alone the newest."""
     sound = dict(_sound_versions(project))
     found = latest_version([version for version in sound if not is_prerelease(version)]) or latest_version(sound)

@@ -9,7 +9,7 @@ from gitindex import layout
 from gitindex.compare import Change
 from gitindex.differences import ProjectChange
 from gitindex.finding import Severity
-from gitindex.model import File, Manifest, Stage
+from gitindex.model import File, Manifest
 from gitindex.names import is_safe_filename, is_sha256
 from gitindex.rules.hints import upload
 from gitindex.rules.rule import Hit, Rule
@@ -45,18 +45,17 @@ def document_is_of_its_file(change: Change, project: ProjectChange) -> Iterator[
 def release_is_attested(change: Change, project: ProjectChange) -> Iterator[Hit]:
     """A file that comes into an index with `require_attestation` has one, signed by one of the publishers named there.
 
-    Which are named is read from the base: a demand is in force for what comes in after it. The signatures are checked
-    with `pypi-attestations`, against the Sigstore that this user trusts; where that is not installed nothing passes:
-    `pip install 'gitindex[attestations]'`. A file that stays as it was is not asked for. With an external storage a
-    document has to be stated, and `gitindex verify` checks it; of what Git LFS keeps elsewhere nothing can be read, so
-    documents belong into Git itself.
+    Which are named is read from the base, where that has the index: a demand is in force for what comes in after it.
+    The signatures are checked with `pypi-attestations`, against the Sigstore that this user trusts; where that is not
+    installed nothing passes: `pip install 'gitindex[attestations]'`. A file that stays as it was is not asked for. With
+    an external storage a document has to be stated, and `gitindex verify` checks it; of what Git LFS keeps elsewhere
+    nothing can be read, so documents belong into Git itself.
     """
-    opened = change.base.index(project.index)
-    definition = opened.definition if opened else None
-    if not isinstance(definition, Stage) or not definition.require_attestation:
+    demands = change.demands(project.index)
+    if demands is None or not demands.require_attestation:
         return
     for path, place, file in _new_files(change, project):
-        if problem := _lacking(change.head, file, definition.require_attestation):
+        if problem := _lacking(change.head, file, demands.require_attestation):
             yield _hit(change, path, place, f"{file.filename} {problem}", _ask_again(project))
 
 

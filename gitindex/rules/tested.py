@@ -72,7 +72,8 @@ def files_are_tested(change: Change, project: ProjectChange) -> Iterator[Hit]:
     ran, and what they test, nobody can tell from here. Whether an index wants results is asked of the base, where that
     has the index; files that it had before it wanted them stay, as do all of those of a repository that is new here.
     """
-    if project.after is None or not (wanted := change.wants_tests(project.index)):
+    demands = change.demands(project.index)
+    if project.after is None or demands is None or not (wanted := demands.require_tests):
         return
     for release in project.releases:
         if not isinstance(release.after, Manifest) or (isinstance(release.before, Unreadable) and change.is_by_admin):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -233,46 +237,37 @@ class _Session:
                 self._log.write(piece)
                 self._log.flush()
             code = process.wait()
-        if is_late():
+        if is_late.is_set():
             raise CannotRunError(f"the tests took more than {self._wanted.timeout:,.0f} seconds", help="see --timeout")
         return _Done(code, round(time.monotonic() - start, 3), digest.hexdigest())
 
 
-class _ended_after:  # noqa: N801 - used as a function is
-    """Kills a process, with all that it has started, after so many seconds or where this one is stopped."""
+@contextlib.contextmanager
+def _ended_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[threading.Event]:
+    """Kill a process, with all that it has started, after so many seconds (which is told) or where this one stops."""
+    is_late = threading.Event()
 
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
-        import threading  # noqa: PLC0415 - nothing else here needs it
+    def end() -> None:
+        is_late.set()
+        _kill(process)
 
-        self._process = process
-        self._late = False
-        self._timer = threading.Timer(max(seconds, 0), self._end)
+    timer = threading.Timer(max(seconds, 0), end)
+    timer.start()
+    try:
+        yield is_late
+    finally:
+        timer.cancel()
+        if process.poll() is None:
+            _kill(process)
 
-    def __enter__(self) -> Any:
-        self._timer.start()
-        return lambda: self._late
 
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        if self._process.poll() is None:
-            self._kill()
-
-    def _end(self) -> None:
-        self._late = True
-        self._kill()
-
-    def _kill(self) -> None:
-        import contextlib  # noqa: PLC0415
-        import signal  # noqa: PLC0415
-
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _tool(name: str) -> list[str]:
     """Return how tox or nox is called: the one of this environment, else the one on the path."""
-    import shutil  # noqa: PLC0415
-
     if importlib.util.find_spec(name) is not None:
         return [sys.executable, "-m", name]
     found = shutil.which(name)

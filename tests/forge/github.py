@@ -211,7 +211,8 @@ def fault(method: str, end: str, reply: Reply) -> Callable[[str, str], Reply | N
 
 @contextmanager
 def github_server(remote: Path | None) -> Iterator[GitHubServer]:
-    """Serve the API of a repository, whose branches are those of *remote*."""
+    """Serve the API of a repository, whose branches are those of *remote*; skip the test without the description."""
+    github()
     state = GitHubServer(remote)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, state))
     server.daemon_threads = True

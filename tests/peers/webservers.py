@@ -126,6 +126,8 @@ def open_folder() -> Iterator[Path]:
     """Make a folder that all may enter, and remove it: those of pytest are closed to who is no root any more."""
     with TemporaryDirectory(prefix="gitindex-hosts-") as name:
         Path(name).chmod(0o755)
+        closed = [str(parent) for parent in Path(name).parents if not parent.stat().st_mode & 0o001]
+        assert not closed, f"the servers are not root and cannot enter {closed}: chmod it, or name another TMPDIR"
         yield Path(name)
 
 
