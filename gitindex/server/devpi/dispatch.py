@@ -1,0 +1,84 @@
+"""Gives each request of devpi's protocol to whoever answers it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from gitindex.errors import GitindexError
+from gitindex.server import targets as own
+from gitindex.server.answers import Answer
+from gitindex.server.devpi import entering, getting
+from gitindex.server.devpi.call import failed, refused
+from gitindex.server.devpi.targets import (
+    Api,
+    File,
+    Index,
+    Login,
+    Project,
+    Refresh,
+    Result,
+    Root,
+    Target,
+    User,
+    Version,
+    parse,
+)
+from gitindex.server.negotiation import Format
+from gitindex.server.outcomes import TooBusyError
+
+if TYPE_CHECKING:
+    from gitindex.server.devpi.call import Call
+    from gitindex.server.targets import StoredFile
+
+_OURS = (own.ProjectList, own.SimpleProject, own.StoredFile, own.MirroredFile, own.Own)
+"""What keeps its meaning whatever devpi would have at such a path."""
+
+
+async def answer(call: Call) -> Answer | StoredFile | None:
+    """Return the answer, the stored file that is asked for, or ``None`` where it is no request of devpi's protocol."""
+    target = parse(call.raw_path)
+    if target is None or (call.is_reading and not isinstance(target, Api) and _is_ours(call.raw_path)):
+        return None
+    try:
+        return await (_read(call, target) if call.is_reading else _write(call, target))
+    except TooBusyError:
+        raise
+    except GitindexError as error:
+        return failed(error, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _is_ours(raw_path: bytes) -> bool:
+    asked = own.parse(raw_path)
+    return asked.revision is not None or isinstance(asked.target, _OURS)
+
+
+async def _read(call: Call, target: Target) -> Answer | StoredFile | None:
+    match target:
+        case Api():
+            return await entering.api(call, target)
+        case File() | Result():
+            # Another index than the one that has it may show it: that is asked of the file.
+            if (no := refused(call, None)) is not None:
+                return no
+            return await (getting.file(call, target) if isinstance(target, File) else getting.result(call, target))
+        case Login() | Refresh():
+            return None
+    if call.format is not Format.DEVPI:
+        return None
+    match target:
+        case Root():
+            return refused(call, None) or await getting.users(call)
+        case User(name):
+            return refused(call, None) or await getting.user(call, name)
+        case Index(name):
+            return refused(call, name) or await getting.index(call, target)
+        case Project():
+            return refused(call, target.index) or await getting.project(call, target)
+        case Version():
+            return refused(call, target.index) or await getting.version(call, target)
+
+
+async def _write(call: Call, target: Target) -> Answer | None:
+    del call, target
+    return None
