@@ -252,9 +252,8 @@ def test_default_file_is_where_the_environment_says(monkeypatch: pytest.MonkeyPa
 )
 def test_scope_allows_what_it_names_and_nothing_else(scope: str, allowed: set[str]) -> None:
     names = ["emilie/prod", "emilie/dev", "emil/prod", "bob/prod"]
-    found = {
-        name for name in names if scopes.allows({scope}, IndexName(UserName(name.split("/")[0]), name.split("/")[1]))
-    }
+    indexes = [IndexName(UserName(user), name) for user, name in (text.split("/") for text in names)]
+    found = {str(index) for index in indexes if scopes.allows({scope}, scopes.READ, index)}
     assert found == allowed
 
 

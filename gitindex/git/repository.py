@@ -28,6 +28,7 @@ from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
 if TYPE_CHECKING:
     from gitindex.git.blobs import Blobs
+    from gitindex.git.commits import Commits
     from gitindex.git.merge import Merger
     from gitindex.git.proposals import Proposals
     from gitindex.git.walk import Change
@@ -289,6 +290,13 @@ class Repository:
         from gitindex.git.proposals import Proposals  # noqa: PLC0415 - most runs propose nothing
 
         return Proposals(self, self._git)
+
+    @cached_property
+    def commits(self) -> Commits:
+        """New commits, made without a working tree."""
+        from gitindex.git.commits import Commits  # noqa: PLC0415 - most runs make none
+
+        return Commits(self, self._git)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:

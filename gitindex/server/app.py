@@ -152,7 +152,7 @@ async def _answer(state: State, files: Files, exchange: Exchange, said: _Said) -
     """Answer what was not answered before."""
     scope = exchange.scope
     try:
-        outcome = await _outcome(state, scope, said)
+        outcome = await _outcome(state, exchange, said)
         answer: Answer | None
         if isinstance(outcome, Answer):
             answer = outcome
@@ -202,19 +202,20 @@ def _failure(error: Exception) -> Answer:
     return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, _LATER)
 
 
-async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere | FileOutside:
-    if devpi.concerns(scope["method"], said.raw_path, said.format):
-        found = await _devpi(state, scope, said)
+async def _outcome(state: State, exchange: Exchange, said: _Said) -> Answer | FileHere | FileOutside:
+    if devpi.concerns(exchange.scope["method"], said.raw_path, said.format):
+        found = await _devpi(state, exchange, said)
         if found is not None:
             return found
-    return await _ours(state, scope, said)
+    return await _ours(state, exchange, said)
 
 
-async def _ours(state: State, scope: Scope, said: _Said) -> Answer | FileHere | FileOutside:
+async def _ours(state: State, exchange: Exchange, said: _Said) -> Answer | FileHere | FileOutside:
+    scope = exchange.scope
     if scope["method"] not in _METHODS:
-        return answers.refusal(
-            HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are answered here", (b"allow", b"GET, HEAD")
-        )
+        from gitindex.server.changing import change  # noqa: PLC0415 - most servers only read
+
+        return await change(state, exchange, said.raw_path, said.reader)
     if not said.raw_path and state.base_path:
         return not_there(f"nothing is here; all there is begins with {state.base_path}/")
     asked = parse(said.raw_path)
@@ -243,11 +244,11 @@ async def _ours(state: State, scope: Scope, said: _Said) -> Answer | FileHere | 
             return await _page(state, asked, said)
 
 
-async def _devpi(state: State, scope: Scope, said: _Said) -> Answer | FileHere | FileOutside | None:
+async def _devpi(state: State, exchange: Exchange, said: _Said) -> Answer | FileHere | FileOutside | None:
     """Return what devpi's client asks for, ``None`` where that is for the others to answer."""
     from gitindex.server.devpi.call import Call  # noqa: PLC0415 - the server starts sooner without it
 
-    found = await devpi.answer(Call(state, scope, said.raw_path, said.format, said.reader))
+    found = await devpi.answer(Call(state, exchange, said.raw_path, said.format, said.reader))
     if not isinstance(found, StoredFile):
         return found
     outcome, _ = await _read(state, Asked(found), said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Hashable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gitindex.server.fallback import Mirrors
     from gitindex.server.filecache import FileCache
     from gitindex.server.people import People
+    from gitindex.server.writing import Writer
     from gitindex.upstream.health import Patience
 
 T = TypeVar("T")
@@ -34,6 +36,8 @@ _MOST_WAITING = 1000
 """Requests that wait for the thread that reads; more are told to come again."""
 _SOON, _TALLY = 0.5, 1.0
 """Seconds: after the start, and between two looks at what is counted elsewhere."""
+_STALE = 24 * 3600.0
+"""Seconds after which nobody sends anything any more."""
 LOG = logging.getLogger("gitindex.server")
 
 AccessLog = Callable[[dict[str, Any], int, int, str], None]
@@ -63,6 +67,13 @@ class Options:
     is_afresh: bool = False
     """Whether the last good commit is forgotten that an earlier run remembered."""
     workers: int = 1
+    is_writable: bool = False
+    is_pushed: bool = False
+    """Whether what is written goes to the remote first."""
+    is_proposed: bool = False
+    """Whether what is written goes to a branch of its own, with a pull request."""
+    largest_upload: int = 4 << 30
+    """Bytes of a file that somebody uploads."""
     patience: Patience | None = None
     """How long an upstream is waited for that has a page; ``None``: as long as clients wait for us."""
     file_patience: FilePatience | None = None
@@ -100,6 +111,7 @@ class State:
         self._tidying: asyncio.TimerHandle | None = None
         self._people: People | None = None
         self._mirrors: Mirrors | None = None
+        self._writer: Writer | None = None
 
     # What only some requests need is made, and imported, for the first of these: so the server starts at once.
 
@@ -143,6 +155,30 @@ class State:
         """The upstreams, where any was asked."""
         return self._mirrors
 
+    @property
+    def writer(self) -> Writer:
+        """Who makes changes."""
+        if self._writer is None:
+            from gitindex.server.writing import Writer  # noqa: PLC0415 - most servers only read
+
+            options = self.options
+            self._writer = Writer(
+                options.source,
+                self.live,
+                self._advance,
+                lock=self.git_directory / "gitindex-writing",
+                is_pushed=options.is_pushed,
+                is_proposed=options.is_proposed,
+            )
+        return self._writer
+
+    @property
+    def uploads(self) -> Path:
+        """The folder for what is being sent here."""
+        folder = self.options.cache / "uploads"
+        _make(folder)
+        return folder
+
     def discard(self) -> None:
         """Let go of it before it was started."""
         self._reader.shutdown()
@@ -160,7 +196,16 @@ class State:
             _ = self.files
         except GitindexError as error:
             LOG.warning("%s", error)
+        if self.options.is_writable:
+            self._remove_uploads()
         self._go_on_tallying()
+
+    def _remove_uploads(self) -> None:
+        """Remove what was half sent to a server that was stopped."""
+        for path in self.uploads.iterdir():
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < time.time() - _STALE:
+                    path.unlink()
 
     def _go_on_tallying(self) -> None:
         self.tally()
@@ -182,6 +227,8 @@ class State:
         """End all threads."""
         if self._tidying is not None:
             self._tidying.cancel()
+        if self._writer is not None:
+            await self._writer.close()
         await asyncio.get_running_loop().run_in_executor(None, self.live.stop)
         self._reader.shutdown(wait=True, cancel_futures=True)
         if self._people is not None:

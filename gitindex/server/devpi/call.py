@@ -18,6 +18,7 @@ from gitindex.server.answers import Answer
 if TYPE_CHECKING:
     from gitindex.names import IndexName
     from gitindex.server.access import Reader
+    from gitindex.server.delivery import Exchange
     from gitindex.server.negotiation import Format
     from gitindex.server.state import State
     from gitindex.snapshot import Snapshot
@@ -38,12 +39,17 @@ class Call(NamedTuple):
     """A request, as far as an answer depends on it."""
 
     state: State
-    scope: Mapping[str, Any]
+    exchange: Exchange
     raw_path: bytes
     """Below the base path."""
     format: Format | None
     reader: Reader | None
     """``None`` for who sends a token that is none."""
+
+    @property
+    def scope(self) -> Mapping[str, Any]:
+        """The request, as ASGI has it."""
+        return self.exchange.scope
 
     @property
     def method(self) -> str:
