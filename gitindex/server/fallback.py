@@ -151,6 +151,15 @@ class Mirrors:
                 break
         return page, keep_for
 
+    async def refresh(self, upstream: Upstream, name: ProjectName) -> None:
+        """Ask an upstream again, whatever is known of a project.
+
+        Raises:
+            CannotRunError: it does not answer, and nothing is known of it.
+
+        """
+        await self._ask(upstream, lambda: self.upstreams.refresh(upstream, name))
+
     async def projects(self, upstream: Upstream) -> tuple[ProjectName, ...]:
         """Return the names of a mirror's projects.
 

@@ -33,6 +33,7 @@ _HEADERS = (
     *answers.FOR_MACHINES,
 )
 _LOGIN = b"/+login"
+WRONG = "this token is wrong, has expired or was revoked"
 
 
 class Call(NamedTuple):
@@ -104,9 +105,47 @@ def _json(value: object) -> bytes:
     return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def failed(error: GitindexError, status: HTTPStatus) -> Answer:
-    """Return an answer that says what went wrong, in one line."""
-    return said(status, " ".join(str(error).split()))
+async def read_json(call: Call, most: int = 1 << 20) -> Any:
+    """Return the JSON that a request brings.
+
+    Raises:
+        BodyError: it brings none, or more than *most* bytes.
+        GoneError: the client has gone.
+
+    """
+    from gitindex.server.form import BodyError, read_body  # noqa: PLC0415 - most servers only read
+
+    body = await read_body(call.exchange, most)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise BodyError(HTTPStatus.BAD_REQUEST, "Bad request: could not decode json") from None
+
+
+def failed(error: GitindexError, *, is_kept: bool = False) -> Answer:
+    """Return an answer that says what went wrong; where what *is kept* was to be taken away, that it may not."""
+    from gitindex.server.failures import failure  # noqa: PLC0415 - most answers are none
+
+    found = failure(error)
+    status = HTTPStatus.FORBIDDEN if is_kept and found.status == HTTPStatus.CONFLICT else found.status
+    later = ((b"retry-after", b"5"),) if found.is_passing else ()
+    return said(status, "\n".join(found.lines), *later)
+
+
+def not_writable(call: Call) -> Answer | None:
+    """Return why a request that changes something is not taken, whatever it is; ``None`` where it may be."""
+    if not call.state.options.is_writable:
+        return said(
+            HTTPStatus.METHOD_NOT_ALLOWED, "the server is not started with --writable", (b"allow", b"GET, HEAD")
+        )
+    if call.reader is None:
+        return unauthorized(call, WRONG)
+    return None if call.reader.is_known else unauthorized(call)
+
+
+def forbidden(what: str) -> Answer:
+    """Return the refusal of what a token may not do, whoever it stands for."""
+    return said(HTTPStatus.FORBIDDEN, f"this token may not {what}")
 
 
 def unauthorized(
@@ -120,7 +159,7 @@ def unauthorized(
 def refused(call: Call, index: IndexName | None) -> Answer | None:
     """Return the refusal of what the reader may not see, the same whether or not it is there."""
     if call.reader is None:
-        return unauthorized(call, "this token is wrong, has expired or was revoked")
+        return unauthorized(call, WRONG)
     match refusal(call.reader, index):
         case HTTPStatus.UNAUTHORIZED:
             return unauthorized(call)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from gitindex.errors import GitindexError
 from gitindex.server import targets as own
 from gitindex.server.answers import Answer
-from gitindex.server.devpi import entering, getting
-from gitindex.server.devpi.call import failed, refused
+from gitindex.server.devpi import entering, getting, refreshing
+from gitindex.server.devpi.call import failed, no_index, no_user, not_writable, refused
 from gitindex.server.devpi.targets import (
     Api,
     File,
     Index,
     Login,
+    Misnamed,
     Project,
     Refresh,
     Result,
@@ -45,7 +45,7 @@ async def answer(call: Call) -> Answer | StoredFile | None:
     except TooBusyError:
         raise
     except GitindexError as error:
-        return failed(error, HTTPStatus.SERVICE_UNAVAILABLE)
+        return failed(error)
 
 
 def _is_ours(raw_path: bytes) -> bool:
@@ -71,6 +71,8 @@ async def _read(call: Call, target: Target) -> Answer | StoredFile | None:
             return refused(call, None) or await getting.users(call)
         case User(name):
             return refused(call, None) or await getting.user(call, name)
+        case Misnamed(text):
+            return refused(call, None) or (no_index(text) if "/" in text else no_user(text))
         case Index(name):
             return refused(call, name) or await getting.index(call, target)
         case Project():
@@ -80,5 +82,49 @@ async def _read(call: Call, target: Target) -> Answer | StoredFile | None:
 
 
 async def _write(call: Call, target: Target) -> Answer | None:
-    del call, target
-    return None
+    """Answer what changes something; ``None`` for what is no request of devpi's, and for uploads, which are PyPI's."""
+    match call.method, target:
+        case "POST", Login():
+            return await entering.login(call)
+        case "POST", Refresh():
+            return refused(call, target.index) or await refreshing.refresh(call, target)
+        case "POST", Index() if not call.header(b"content-type").startswith("application/json"):
+            return None
+        case _ if not _is_known(call.method, target):
+            return None
+    if (no := not_writable(call)) is not None:
+        return no
+    from gitindex.server.devpi import owning, releasing  # noqa: PLC0415 - most servers only read
+
+    match target:
+        case Misnamed():
+            return owning.misnamed(target)
+        case User():
+            return await owning.user(call, target)
+        case Index() if call.method == "POST":
+            return refused(call, target.name) or await releasing.push(call, target.name)
+        case Index():
+            return await owning.index(call, target)
+        case File() if call.method == "POST":
+            return await releasing.record(call, target)
+        case Project() | Version() | File():
+            return await releasing.remove(call, target)
+        case _:
+            return None
+
+
+def _is_known(method: str, target: Target) -> bool:
+    """Tell whether devpi's protocol has a method for a target."""
+    match target:
+        case User():
+            return method in {"PUT", "PATCH", "DELETE"}
+        case Index():
+            return method in {"PUT", "PATCH", "DELETE", "POST"}
+        case Misnamed():
+            return method in {"PUT", "PATCH"}
+        case File():
+            return method in {"POST", "DELETE"}
+        case Project() | Version():
+            return method == "DELETE"
+        case _:
+            return False

@@ -50,6 +50,12 @@ class Index(NamedTuple):
     name: IndexName
 
 
+class Misnamed(NamedTuple):
+    """A user or an index of a name that none can have."""
+
+    text: str
+
+
 class Project(NamedTuple):
     """``/<user>/<index>/<project>``."""
 
@@ -89,7 +95,7 @@ class Refresh(NamedTuple):
     project: ProjectName
 
 
-Target = Root | Login | Api | User | Index | Project | Version | File | Result | Refresh
+Target = Root | Login | Api | User | Index | Misnamed | Project | Version | File | Result | Refresh
 
 
 def parse(raw_path: bytes) -> Target | None:
@@ -110,11 +116,15 @@ def parse(raw_path: bytes) -> Target | None:
             return Login()
         case ["+api"] | [_, "+api"]:
             return Api(None)
+        case [name, *rest] if name.startswith(("+", "@")) or (rest and rest[0].startswith("+")):
+            return None
         case [user]:
-            return User(UserName(user)) if is_user_name(user) else None
+            return User(UserName(user)) if is_user_name(user) else Misnamed(user)
         case [user, index, *rest]:
-            name = parse_index_name(f"{user}/{index}")
-            return _of_index(name, rest) if name else None
+            found = parse_index_name(f"{user}/{index}")
+            if found is None:
+                return None if rest else Misnamed(f"{user}/{index}")
+            return _of_index(found, rest)
         case _:
             return None
 
