@@ -11,7 +11,7 @@ import sys
 import tempfile
 import traceback
 
-from devpi.main import main
+from devpi.main import main  # type: ignore[import-not-found] # of the other environment
 
 
 def run(arguments: list[str]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,10 +20,11 @@ _QUICK = ("--argon2-memory-cost=64", "--argon2-time-cost=1", "--argon2-paralleli
 
 
 @contextmanager
-def devpi_server(folder: Path) -> Iterator[str]:
-    """Start a devpi-server that has `root` with an empty password and no index, and yield its URL."""
+def devpi_server(folder: Path, password: str) -> Iterator[str]:
+    """Start a devpi-server that has `root` with a password, and no index; yield its URL."""
     home = {"HOME": str(folder.parent), "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
-    command = [PEERS / "bin" / "devpi-init", "--serverdir", folder, "--no-root-pypi", "--root-passwd", "secret-of-root"]
+    command = [PEERS / "bin" / "devpi-init", "--serverdir", folder, "--no-root-pypi", "--root-passwd", password]
+    folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(list(map(str, command)), env=home, check=True, capture_output=True, timeout=WAIT)
     port = free_port()
     command = [PEERS / "bin" / "devpi-server", "--serverdir", folder, "--host", "127.0.0.1", "--port", str(port)]
@@ -55,8 +55,3 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
         finally:
             connection.close()
     raise AssertionError("devpi-server does not answer")
-
-
-def has_devpi() -> bool:
-    """Tell whether devpi's own server and client are installed."""
-    return shutil.which("devpi-server", path=str(PEERS / "bin")) is not None

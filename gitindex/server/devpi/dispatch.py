@@ -71,14 +71,18 @@ async def _read(call: Call, target: Target) -> Answer | StoredFile | None:
             return refused(call, None) or await getting.users(call)
         case User(name):
             return refused(call, None) or await getting.user(call, name)
-        case Misnamed(text):
-            return refused(call, None) or (no_index(text) if "/" in text else no_user(text))
+        case Misnamed():
+            return refused(call, None) or _unknown(target)
         case Index(name):
             return refused(call, name) or await getting.index(call, target)
         case Project():
             return refused(call, target.index) or await getting.project(call, target)
         case Version():
             return refused(call, target.index) or await getting.version(call, target)
+
+
+def _unknown(target: Misnamed) -> Answer:
+    return no_index(target.text) if "/" in target.text else no_user(target.text)
 
 
 async def _write(call: Call, target: Target) -> Answer | None:
@@ -98,7 +102,7 @@ async def _write(call: Call, target: Target) -> Answer | None:
 
     match target:
         case Misnamed():
-            return owning.misnamed(target)
+            return _unknown(target) if call.method == "DELETE" else owning.misnamed(target)
         case User():
             return await owning.user(call, target)
         case Index() if call.method == "POST":
@@ -121,7 +125,7 @@ def _is_known(method: str, target: Target) -> bool:
         case Index():
             return method in {"PUT", "PATCH", "DELETE", "POST"}
         case Misnamed():
-            return method in {"PUT", "PATCH"}
+            return method in {"PUT", "PATCH", "DELETE"}
         case File():
             return method in {"POST", "DELETE"}
         case Project() | Version():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _OF_USERS = ("email", "title")
 _PASSWORDS = frozenset({"password", "pwhash"})
+_UNTRUE = frozenset({"false", "no"})
 _NAMES = "use lower-case letters and digits, with single `.`, `_` or `-` between them, at most 64 characters"
 
 
@@ -101,6 +102,8 @@ async def index(call: Call, target: Index) -> Answer:
             kind = values.pop("type", "stage")
             if kind not in {"stage", "mirror"}:
                 raise UsageError(f"unknown index type {kind!r}", help="there are stage and mirror")
+            if kind == "mirror" and values.get("volatile", "").lower() in _UNTRUE:
+                del values["volatile"]  # so it is anyway
             settings = [f"{key}={value}" for key, value in values.items()]
 
             def create(snapshot: Snapshot) -> Plan:
@@ -195,6 +198,8 @@ def _says_what_is(config: Mapping[str, Any], setting: str) -> bool:
         if value != config.get("type"):
             raise UsageError("the 'type' of an index can't be changed")
         return True
+    if isinstance(config.get(key), bool):
+        return value.lower() in (_UNTRUE if config[key] is False else {"true", "yes"})
     return key in config and value == _written_as(key, config[key])
 
 
