@@ -49,6 +49,8 @@ class Connection(HttpToolsProtocol):
     """When the head of the next request has to be here, by the clock of the loop; ``None`` while one is answered."""
     _write_timer: asyncio.TimerHandle | None = None
     _is_in_head = False
+    _passed_over = 0
+    """Bytes of a body that came after the answer, since it was last waited for more."""
     _unread = 0
     """Bytes that came since anything of a message was complete."""
     _left: int | None = None
@@ -104,8 +106,11 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._unread = 0
         if self.cycle.response_complete:
-            if not self.pipeline:
-                self._expect_head(self._patience.idle)  # who still sends is not idle
+            self._passed_over += len(body)
+            if self._passed_over >= LARGEST_HEAD and not self.pipeline:
+                # Who was answered before they had sent all reads the answer behind that: they are not idle.
+                self._passed_over = 0
+                self._expect_head(self._patience.idle)
         elif self.cycle.scope["method"] not in _WITHOUT_BODY:
             super().on_body(body)
 

@@ -6,6 +6,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
+from gitindex import layout
 from gitindex.errors import (
     ConflictError,
     DeclinedError,
@@ -57,6 +58,8 @@ def failure(error: GitindexError) -> Failure:
             return Failure(status, (printable(str(error)),))
         case RefusedError(findings=findings):
             worst = [finding for finding in findings if finding.severity is Severity.ERROR]
+            # What is wrong with a release says more than what is wrong with its stored file.
+            worst.sort(key=lambda finding: finding.path.startswith(f"{layout.FILES}/"))
             return Failure(_status(worst), tuple(map(_line, worst)))
         case DeclinedError():
             status = HTTPStatus.FORBIDDEN
