@@ -22,6 +22,8 @@ MOST_WAITING = 100
 STOP_WITHIN = 30
 """Seconds that downloads under way get when the server stops."""
 
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
+
 
 class Patience(NamedTuple):
     """How long a client is waited for, in seconds."""
@@ -35,7 +37,8 @@ class Patience(NamedTuple):
 class Connection(HttpToolsProtocol):
     """A connection that may be slow, but not for ever: what stands still is closed, and makes room for others.
 
-    What is sent behind the head of a request is passed over: nobody reads a body, and a trailer is no header.
+    What is sent behind the head of a request to read something is passed over: it has no body, and a trailer is no
+    header. Of other bodies so much is held as uvicorn does, 64 KB and what came along with it, until somebody takes it.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -94,8 +97,9 @@ class Connection(HttpToolsProtocol):
         self._unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
-        del body
         self._unread = 0
+        if self.scope["method"] not in _WITHOUT_BODY:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._unread = 0

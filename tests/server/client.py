@@ -64,7 +64,7 @@ class Client:
         self._application = application(state)
 
     async def request(
-        self, method: str, path: str | bytes, headers: Headers | None = None, *, query: str = ""
+        self, method: str, path: str | bytes, headers: Headers | None = None, *, query: str = "", body: bytes = b""
     ) -> Response:
         """Send a request; *path* as it stands in the request line, still escaped, and with its query or without."""
         raw = path if isinstance(path, bytes) else path.encode("ascii")
@@ -77,7 +77,7 @@ class Client:
             if is_read:
                 await asyncio.Event().wait()  # for the client to go, which it does not
             is_read = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: dict[str, Any]) -> None:
             # As a transport may: other tasks get their turn between two messages.
@@ -175,8 +175,8 @@ class Served:
         finally:
             self._runner.close()
 
-    def request(self, method: str, path: str | bytes, headers: Headers | None = None) -> Response:
-        return self._runner.run(self.client.request(method, path, headers))
+    def request(self, method: str, path: str | bytes, headers: Headers | None = None, *, body: bytes = b"") -> Response:
+        return self._runner.run(self.client.request(method, path, headers, body=body))
 
     def get(self, path: str | bytes, headers: Headers | None = None) -> Response:
         return self.request("GET", path, headers)
