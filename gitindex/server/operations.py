@@ -49,7 +49,7 @@ async def status(state: State, reader: Reader) -> Answer:
         "uptime": round(state.uptime(), 1),
         "refused": None if live.refused is None else _refused(state, reader),
         "behind": _behind(await state.behind()),
-        "remote": None if state.pulling is None else _pulled(state.pulling),
+        "remote": None if state.pulling is None else _pulled(state, state.pulling),
         "workers": state.options.workers,
         "counters": totals(state),
         "page_cache": {
@@ -87,12 +87,12 @@ def _age(moment: datetime) -> int:
     return max(0, round((datetime.now(UTC) - moment).total_seconds()))
 
 
-def _pulled(pulling: Pulling) -> dict[str, Any]:
+def _pulled(state: State, pulling: Pulling) -> dict[str, Any]:
     last = pulling.last
     success = None if last.succeeded is None else datetime.fromtimestamp(last.succeeded, UTC)
     return {
         "every": pulling.every,
-        "by_hook": pulling.by_hook,
+        "by_hook": state.options.hook_secret is not None,
         "tip": last.tip,
         "last_success": _time(success),
         "seconds_since_success": None if success is None else _age(success),

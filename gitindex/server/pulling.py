@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -30,8 +29,6 @@ PAUSE = 1.0
 """Seconds between the beginnings of two fetches that hooks ask for, however many they are."""
 _FETCH_TIMEOUT = 300.0
 _LOG = logging.getLogger("gitindex.server")
-_RUN = os.urandom(8).hex()
-"""Tells this run from earlier ones; the workers are forks, and have the same."""
 _LATEST = 1e11
 """Seconds since 1970 that can be told as a date."""
 
@@ -48,15 +45,19 @@ class Pulled(NamedTuple):
     problem: str = ""
     """Why it failed, in this run."""
     run: str = ""
+    """Tells runs of the server from each other."""
 
 
 class Pulling:
     """Pulls a branch, in a thread of its own."""
 
-    def __init__(self, source: Source, reference: str, folder: Path, every: float | None, *, by_hook: bool) -> None:
-        """Prepare to pull *every* so many seconds, or only when it is woken up; *folder* is the server's cache."""
+    def __init__(self, source: Source, reference: str, folder: Path, every: float | None, run: str) -> None:
+        """Prepare to pull *every* so many seconds, or only when it is woken up.
+
+        *folder* is the server's cache; what workers share the name of a *run*, they do once for all of them.
+        """
         self.every = every
-        self.by_hook = by_hook
+        self._name = run
         self._source = source
         self._reference = reference
         self._memory = folder / "pulled.json"
@@ -101,7 +102,7 @@ class Pulling:
     def _recall(self) -> Pulled | None:
         try:
             kept = json.loads(self._memory.read_bytes())[self._key]
-            return _read(kept)
+            return _read(kept, self._name)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -115,24 +116,24 @@ class Pulling:
             atomic.write(self._memory, [json.dumps({self._key: pulled._asdict()}).encode()])
 
     def _run(self) -> None:
-        asked = time.time()
+        asked = 0.0
         while not self._stopped.is_set():
             try:
                 with self._turn():
                     last = self.last
-                    if not asked <= last.started <= time.time():
+                    if last.run != self._name or not asked <= last.started <= time.time():
                         last = self._pull(last)
             except Exception as error:  # noqa: BLE001 - a bug here must not end the pulling, unnoticed
                 last = self._failed(self.last, time.time(), f"unexpected {type(error).__name__}: {error}")
             asked = self._wait(last)
 
     def _wait(self, last: Pulled) -> float:
-        """Wait until it is to be pulled again, and return since when that is so."""
+        """Wait until it is to be pulled again, and return since when a fetch that began would have done."""
         pause = self.every if self.every is not None else AGAIN if last.problem else None
         # A clock that was put back must not stop it for long.
         left = None if pause is None else min(max(last.started + pause - time.time(), 0.0), pause)
         if not self._woken.wait(left):
-            return min(last.started + (pause or 0.0), time.time())
+            return time.time() - (pause or 0.0)
         self._stopped.wait(min(max(self.last.started + PAUSE - time.time(), 0), PAUSE))
         self._woken.clear()
         return self._asked
@@ -157,7 +158,7 @@ class Pulling:
             return self._failed(last, started, str(error))
         if last.problem:
             _LOG.warning("the branch is pulled again")
-        found = Pulled(started, time.time(), last.tip, run=_RUN)
+        found = Pulled(started, time.time(), last.tip, run=self._name)
         self._remember(found)
         return found
 
@@ -165,19 +166,19 @@ class Pulling:
         problem = printable(" ".join(text.split()))
         if problem != last.problem:
             _LOG.warning("the branch cannot be pulled: %s", problem)
-        found = Pulled(started, last.succeeded, last.tip, problem, _RUN)
+        found = Pulled(started, last.succeeded, last.tip, problem, self._name)
         self._remember(found)
         return found
 
 
-def _read(kept: Any) -> Pulled:
+def _read(kept: Any, run: str) -> Pulled:
     """Read what was remembered; whoever can write there could have written anything.
 
     Raises:
         ValueError, TypeError, KeyError: it is no such thing.
 
     """
-    succeeded, tip, is_of_this_run = kept["succeeded"], kept["tip"], kept["run"] == _RUN
+    succeeded, tip, is_of_this_run = kept["succeeded"], kept["tip"], kept["run"] == run
     pulled = Pulled(
         float(kept["started"]),
         None if succeeded is None else float(succeeded),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,8 @@ class Options:
     is_afresh: bool = False
     """Whether the last good commit is forgotten that an earlier run remembered."""
     workers: int = 1
+    run: str = field(default_factory=lambda: os.urandom(8).hex())
+    """Tells this run from others that have the same cache; all its workers have the same."""
     patience: Patience | None = None
     """How long an upstream is waited for that has a page; ``None``: as long as clients wait for us."""
     file_patience: FilePatience | None = None
@@ -98,10 +101,9 @@ class State:
         self.pulling: Pulling | None = None
         repository = options.source.open()
         self.git_directory = repository.own_directory
-        is_by_hook = options.hook_secret is not None
-        if options.pull_every is not None or is_by_hook:
+        if options.pull_every is not None or options.hook_secret is not None:
             folder, every = options.cache, options.pull_every
-            self.pulling = Pulling(options.source, options.reference, folder, every, by_hook=is_by_hook)
+            self.pulling = Pulling(options.source, options.reference, folder, every, options.run)
             self.pulling.check(repository)
         self._lag = Lag(options.source)
         # Opened in this thread, and read by one other from now on.

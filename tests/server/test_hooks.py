@@ -7,9 +7,10 @@ import base64
 import hashlib
 import hmac
 import os
+import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,9 @@ from gitindex.server import hooks, pulling
 from gitindex.server.command import run as serve
 from gitindex.server.connection import Patience
 from gitindex.server.hooks import read_secret
+from tests.peers import serving as process
+from tests.peers.serving import eventually
+from tests.peers.tools import Tools
 from tests.repositories import IndexRepository, bare_clone
 from tests.server.client import HTML, JSON, Client, Response, Served, serving
 from tests.server.sockets import Line, Running, run
@@ -57,6 +61,13 @@ async def call(client: Client, headers: dict[str, str], body: bytes = BODY, *, m
 def bare(shop: IndexRepository, tmp_path: Path) -> Path:
     """Return a bare clone, whose remote is the shop."""
     return bare_clone(shop, tmp_path / "bare.git")
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Tools(home)
 
 
 @pytest.mark.parametrize(
@@ -200,28 +211,30 @@ def test_many_calls_cause_one_fetch_after_the_running_one_and_a_call_again_does_
 
 
 def test_workers_fetch_once_for_a_call_and_tell_the_same_of_it(
-    shop: IndexRepository, bare: Path, tmp_path: Path, fetches: Callable[[], int]
+    shop: IndexRepository, bare: Path, tmp_path: Path, tools: Tools, fetches: Callable[[], int]
 ) -> None:
-    """Two servers that share a cache folder, as the workers of one do."""
+    secret = tmp_path / "hook-secret"
+    secret.write_bytes(SECRET)
+    secret.chmod(0o600)
+    options: list[str | Path] = ["--workers", "3", "--pull-every", "4", "--hook-secret-file", secret]
+    with process.serving(tools, bare, *options) as running:
 
-    async def check() -> None:
-        with_options = partial(serving, bare, tmp_path / "cache", hook_secret=SECRET, pull_every=3.0)
-        async with with_options() as one, with_options() as other:
-            for client in (one, other):
-                await status_when(client, lambda result: result["remote"]["last_success"] is not None)
-            assert fetches() == 1
-            commit = await asyncio.to_thread(release, shop, "100.0")
-            await call(one, github(BODY))
-            for client in (one, other):
-                await commit_is(client, commit)
-            assert fetches() == 2
-            told = [(await client.get("/+status")).json["result"]["remote"] for client in (one, other)]
-            assert told[0]["tip"] == told[1]["tip"] == commit
-            assert told[0]["last_success"] == told[1]["last_success"]
-            await asyncio.sleep(7.5)  # by the clock, from then on: twice in seven seconds, and not four times
-            assert 3 <= fetches() <= 5
+        def statuses() -> list[Any]:
+            return [running.status() for _ in range(20)]  # by all workers, most probably
 
-    asyncio.run(check())
+        eventually(lambda: running.status()["remote"]["last_success"] is not None, "nothing is pulled")
+        started = time.monotonic()
+        assert fetches() == 1
+        commit = release(shop, "100.0")
+        answer = process.get(f"{running.url}{HOOK}", "POST", body=BODY, **github(BODY))
+        assert (answer.status, answer.body) == (202, b"the branch will be pulled\n")
+        eventually(lambda: {found["revision"] for found in statuses()} == {commit}, "it is not served by all")
+        assert fetches() - 2 <= (time.monotonic() - started) / 4
+        remotes = [found["remote"] for found in statuses()]
+        assert {(remote["tip"], remote["problem"]) for remote in remotes} == {(commit, None)}
+        seen = fetches(), time.monotonic()
+        time.sleep(9)  # by the clock, from then on; each by itself would make it six
+        assert 1 <= fetches() - seen[0] <= (time.monotonic() - seen[1]) / 4 + 1
 
 
 def test_fetch_that_failed_after_a_call_is_tried_again_by_itself(
