@@ -24,7 +24,7 @@ from gitindex.report.text import printable
 from gitindex.server.live import Source
 
 AGAIN = 10.0
-"""Seconds until a fetch that failed is tried again where nothing but hooks says when."""
+"""Seconds until a fetch that failed is tried again, or less where it is done more often anyway."""
 PAUSE = 1.0
 """Seconds between the beginnings of two fetches that hooks ask for, however many they are."""
 _FETCH_TIMEOUT = 300.0
@@ -129,7 +129,9 @@ class Pulling:
 
     def _wait(self, last: Pulled) -> float:
         """Wait until it is to be pulled again, and return since when a fetch that began would have done."""
-        pause = self.every if self.every is not None else AGAIN if last.problem else None
+        pause = self.every
+        if last.problem:
+            pause = AGAIN if pause is None else min(pause, AGAIN)
         # A clock that was put back must not stop it for long.
         left = None if pause is None else min(max(last.started + pause - time.time(), 0.0), pause)
         if not self._woken.wait(left):
