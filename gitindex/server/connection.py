@@ -22,7 +22,6 @@ MOST_WAITING = 100
 STOP_WITHIN = 30
 """Seconds that downloads under way get when the server stops."""
 
-
 REASON = "gitindex.reason"
 """The key of a request's scope for the reason phrase of its answer: bytes that can be seen, and spaces."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -40,8 +39,8 @@ class Patience(NamedTuple):
 class Connection(HttpToolsProtocol):
     """A connection that may be slow, but not for ever: what stands still is closed, and makes room for others.
 
-    A body is passed on where there may be one, and passed over where there is none to be, or nobody waits for it any
-    more. A trailer is no header.
+    What is sent behind the head of a request to read something is passed over: it has no body, and a trailer is no
+    header. Of other bodies so much is held as uvicorn does, 64 KB and what came along with it, until somebody takes it.
     """
 
     _head_timer: asyncio.TimerHandle | None = None

@@ -20,9 +20,9 @@ from gitindex.finding import Finding, Severity
 from gitindex.report.text import printable
 from gitindex.server import answers
 from gitindex.server.answers import Answer
+from gitindex.server.body import BodyError
 from gitindex.server.connection import REASON
 from gitindex.server.delivery import Exchange
-from gitindex.server.form import BodyError
 
 if TYPE_CHECKING:
     from gitindex.server.writing import Written

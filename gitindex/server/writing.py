@@ -27,6 +27,7 @@ from gitindex.model import User
 from gitindex.names import UserName
 from gitindex.objects import StoredObjects
 from gitindex.server.outcomes import TooBusyError
+from gitindex.server.pulling import FETCH_WITHIN, turn
 from gitindex.snapshot import Snapshot
 from gitindex.write import checked
 
@@ -97,18 +98,18 @@ class Writer:
         live: Live,
         advance: Callable[[str], Awaitable[None]],
         *,
-        lock: Path,
+        cache: Path,
         is_pushed: bool = False,
         is_proposed: bool = False,
     ) -> None:
         """Write to the branch that *live* follows.
 
-        *advance* is told each commit that is to be served, and *lock* is a file by which processes wait for each
-        other. Where it *is pushed*, a change is there when the remote has it; where it *is proposed*, it goes to a
-        branch of its own, and a pull request is opened.
+        *advance* is told each commit that is to be served; *cache* is the server's folder. Where it *is pushed*, a
+        change is there when the remote has it; where it *is proposed*, it goes to a branch of its own, and a pull
+        request is opened.
         """
         self._source, self._live, self._advance = source, live, advance
-        self._lock, self._is_pushed, self._is_proposed = lock, is_pushed, is_proposed
+        self._cache, self._is_pushed, self._is_proposed = cache, is_pushed, is_proposed
         self._thread = ThreadPoolExecutor(1, "write")
         self._jobs: deque[_Job] = deque()
         self._running: asyncio.Task[None] | None = None
@@ -199,8 +200,8 @@ class Writer:
 
     def _write(self, jobs: Sequence[_Job]) -> list[_Made]:
         try:
-            with self._turn():
-                self._open = self._open or self._source.open()
+            self._open = self._open or self._source.open()
+            with _turn(self._open):
                 if self._is_proposed:
                     return [self._told(partial(self._propose, self._open, job)) for job in jobs]
                 return self._commit(self._open, jobs)
@@ -229,7 +230,8 @@ class Writer:
             except MovedError:
                 self._live.expected = ""
                 if self._is_pushed:
-                    self._live.pull_now(repository)
+                    with turn(self._cache):
+                        repository.origin.pull(self._live.reference, timeout=FETCH_WITHIN)
                 continue
             except DeclinedError:
                 self._live.expected = ""
@@ -312,11 +314,13 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - one change does not take the others along
             return error
 
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        with self._lock.open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+
+@contextlib.contextmanager
+def _turn(repository: Repository) -> Iterator[None]:
+    """Let other processes wait that write to the same repository."""
+    with (repository.own_directory / "gitindex-writing").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _judged(job: _Job, last: Snapshot) -> tuple[Plan, tuple[Finding, ...]]:

@@ -71,7 +71,7 @@ class Client:
         headers: Headers | None = None,
         *,
         query: str = "",
-        body: Sequence[bytes] = (),
+        body: bytes | Sequence[bytes] = b"",
     ) -> Response:
         """Send a request; *path* as it stands in the request line, still escaped, and with its query or without.
 
@@ -80,7 +80,7 @@ class Client:
         raw = path if isinstance(path, bytes) else path.encode("ascii")
         before, mark, after = raw.partition(b"?")
         messages: list[dict[str, Any]] = []
-        pieces = list(body) or [b""]
+        pieces = [body] if isinstance(body, bytes) else list(body)
 
         async def receive() -> dict[str, Any]:
             if not pieces:
@@ -186,8 +186,8 @@ class Served:
         finally:
             self._runner.close()
 
-    def request(self, method: str, path: str | bytes, headers: Headers | None = None) -> Response:
-        return self._runner.run(self.client.request(method, path, headers))
+    def request(self, method: str, path: str | bytes, headers: Headers | None = None, *, body: bytes = b"") -> Response:
+        return self._runner.run(self.client.request(method, path, headers, body=body))
 
     def get(self, path: str | bytes, headers: Headers | None = None) -> Response:
         return self.request("GET", path, headers)

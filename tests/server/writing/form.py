@@ -60,7 +60,7 @@ class Uploads:
         self, body: bytes, index: str = "emilie/dev", *, token: str | None = None, slash: str = "/", **headers: str
     ) -> Response:
         """Send a form, in pieces as a network would."""
-        pieces = [body[start : start + 997] for start in range(0, len(body), 997)]
+        pieces = [body[start : start + 997] for start in range(0, len(body), 997)] or [b""]
         known = {
             "Content-Type": f"multipart/form-data; boundary={BOUNDARY.decode()}",
             "Content-Length": str(len(body)),
