@@ -605,7 +605,7 @@ def test_upload_reads_names_versions_and_requirements_from_the_files(
 def test_upload_says_what_it_did_and_what_to_commit(repo: IndexRepository, run: Run, dist: Path) -> None:
     result = run("upload", dist / "demo-1.0.tar.gz", "--index", "emilie/dev")
     assert result.out == "Upload demo-1.0.tar.gz to emilie/dev\n"
-    command = result.err.strip().removeprefix("To publish it: ")
+    command = result.err.strip().removeprefix("To commit it: ")
     assert command == "git add files indexes && git commit -m 'Upload demo-1.0.tar.gz to emilie/dev'"
     subprocess.run(["sh", "-c", command], check=True, capture_output=True)
     assert repo.git("status", "--porcelain") == ""
