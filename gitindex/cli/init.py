@@ -55,26 +55,38 @@ def init(
         str | None,
         typer.Option("--user", metavar="NAME", help="The first user; by default made of your Git user.name."),
     ] = None,
-    title: Annotated[str, typer.Option("--title", help="The title of the site.")] = "Python packages",
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help="The title of the site.")] = "Python packages",
     url: Annotated[
         str | None,
-        typer.Option("--url", metavar="URL", help="Where the site will be served; by default what GitHub Pages has."),
+        typer.Option(
+            "--url",
+            metavar="URL",
+            help="Where the site will be served; by default where GitHub Pages serves a remote at github.com.",
+        ),
     ] = None,
-    branch: Annotated[str, typer.Option("--branch", help="The branch that is published.")] = "main",
+    branch: Annotated[str, typer.Option("--branch", metavar="NAME", help="The branch that is published.")] = "main",
     forge: Annotated[
         ForgeChoice | None,
-        typer.Option("--forge", help="Whose workflows; by default the remote's, else GitHub's.", show_default=False),
+        typer.Option(
+            "--forge", help="Whose workflows are written; by default the remote's, else GitHub's.", show_default=False
+        ),
     ] = None,
     host: Annotated[
         HostChoice | None,
-        typer.Option("--host", help="Where workflows publish; by default the forge's Pages.", show_default=False),
+        typer.Option(
+            "--host", help="The host that workflows publish to; by default the forge's Pages.", show_default=False
+        ),
     ] = None,
     publish_to: Annotated[
         str, typer.Option("--publish-to", metavar="URL", help="An object store that workflows publish to: s3://bucket.")
     ] = "",
     workflows: Annotated[
         str,
-        typer.Option("--workflows", metavar="OWNER/NAME@SHA", help="Call workflows there; by default they are whole."),
+        typer.Option(
+            "--workflows",
+            metavar="OWNER/NAME@SHA",
+            help="Write workflows that call those of this repository, at this commit; by default whole ones.",
+        ),
     ] = "",
     login: Annotated[str, typer.Option("--login", metavar="LOGIN", help="The first user's login at the forge.")] = "",
     lfs: Annotated[bool, typer.Option("--lfs", help="Keep released files in Git LFS.")] = False,
