@@ -51,8 +51,8 @@ $told
 
 ## What is checked
 
-`pre-commit install` has each commit and each push checked on your machine (`pip install pre-commit` brings the program);
-`gitindex validate` does it at once.
+`pre-commit install` has each commit and each push checked on your machine (`pip install pre-commit` brings that
+program); `gitindex validate` does it at once.
 $checks""")
 _PULL = Template("""\
 `--pr` puts the change on a branch, pushes it and opens the $request; `--commit` commits it here instead.
