@@ -83,7 +83,10 @@ class Repository:
         try:
             found = pygit2.discover_repository(str(directory))
             if found is None:
-                raise CannotRunError(f"{directory}: not in a Git repository", help="make one with: gitindex init")
+                raise CannotRunError(
+                    f"{'the current folder' if directory == Path() else directory} is not in a Git repository",
+                    help="go to your index repository, or name it (gitindex -C DIR …); to make one: gitindex init DIR",
+                )
             repository = pygit2.Repository(found)
         except (pygit2.GitError, ValueError) as error:
             hint = "git config --global --add safe.directory DIR" if "owned" in str(error) else ""
