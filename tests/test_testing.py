@@ -220,13 +220,13 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("end", "is_late"), [("", False), ("import time; time.sleep(60)", True)])
+@pytest.mark.parametrize(("end", "timeout"), [("", 30.0), ("import time; time.sleep(60)", 3.0)])
 def test_what_holds_the_line_open_from_another_session_is_not_waited_for(
-    tmp_path: Path, end: str, is_late: bool
+    tmp_path: Path, end: str, timeout: float
 ) -> None:
-    runs, log = session(tmp_path, timeout=3 if is_late else 30)
+    runs, log = session(tmp_path, timeout)
     start = time.monotonic()
-    with pytest.raises(CannotRunError, match="more than 3 seconds") if is_late else contextlib.nullcontext():
+    with pytest.raises(CannotRunError, match="more than 3 seconds") if end else contextlib.nullcontext():
         runs._run([sys.executable, "-c", STARTS.format(call=APART, end=end)])
     assert time.monotonic() - start < 20
     os.kill(pid_of_what_is_left(log), signal.SIGKILL)

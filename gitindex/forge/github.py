@@ -282,6 +282,8 @@ class GitHub:
         return isinstance(body, str) and body.endswith(_line(marker)) and self._is_us(found)
 
     def _is_us(self, found: Mapping[str, Any]) -> bool:
+        if found.get("user") is None:  # whoever it was is gone
+            return False
         if login := self._who():
             return bool(_at(found, "user", "login") == login)
         return bool(_at(found, "user", "type") == "Bot")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from gitindex.errors import CannotRunError, UsageError
+from gitindex.names import is_sha256
 
 if TYPE_CHECKING:
     from gitindex.testing.fetching import Sources
@@ -31,10 +32,10 @@ _NO_TESTS = 5
 """The exit code of pytest where it finds none."""
 _EXTRAS = ("test", "tests", "testing")
 _SECRETS = ("TOKEN", "SECRET", "PASS", "CREDENTIAL", "KEY", "AUTH", "NETRC")
-"""Words in names of variables that tests of others have no business with: secrets, and where to have something signed."""
+"""Words in names of variables that tests of others have no business with: secrets, and who signs with them."""
 _SECRET_ENDS = ("_PWD", "_PAT")
 _FOREIGN = ("PIP_", "UV_", "GITINDEX_", "TOX", "NOX", "PYTHON", "VIRTUAL_ENV", "GIT_", "DBUS_", "GITHUB_", "ACTIONS_")
-"""Beginnings of the others that they do not get: how this run is set, and the files by which a step acts on the next."""
+"""Beginnings of others: how this run is set, and the files by which a step of a workflow acts on the next."""
 _WITH_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]*@")
 _LARGEST_REPORT = 1 << 26
 _LONGEST = 1e9
@@ -373,9 +374,6 @@ def _digests(report: Mapping[str, Any], project: str) -> Iterator[str]:
     for item in _list(report.get("install")):
         metadata, info = _object(_object(item).get("metadata")), _object(_object(item).get("download_info"))
         digest = _object(_object(info.get("archive_info")).get("hashes")).get("sha256")
-        if canonicalize_name(str(metadata.get("name"))) == canonicalize_name(project) and _is_digest(digest):
+        is_it = canonicalize_name(str(metadata.get("name"))) == canonicalize_name(project)
+        if is_it and isinstance(digest, str) and is_sha256(digest):
             yield digest
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None

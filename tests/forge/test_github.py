@@ -417,6 +417,7 @@ def test_a_comment_edits_itself(github: GitHubServer, run: Run, tmp_path: Path) 
 def test_a_marker_that_somebody_else_wrote_counts_for_nothing(github: GitHubServer, run: Run, tmp_path: Path) -> None:
     theirs = github.add_comment(7, ("mallory", "User"), "Mine\n\n<!-- gitindex:comment -->")
     quoted = github.add_comment(7, ("emilie", "User"), "See <!-- gitindex:comment --> here")
+    github.add_comment(7, ("gone", "User"), "Gone\n\n<!-- gitindex:comment -->")["user"] = None
     for _ in range(150):
         github.add_comment(7, ("bob", "User"), "Chatter")
     assert comment(run, tmp_path, "Ours")[1].startswith("Comment created")
@@ -435,6 +436,21 @@ def test_a_workflow_knows_its_comments(
     github.add_comment(7, ("mallory", "User"), "Mine\n\n<!-- gitindex:comment -->")
     assert comment(run, tmp_path, "One")[1].startswith("Comment created")
     assert comment(run, tmp_path, "Two")[1].startswith("Comment updated")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--number", "7"], "say what to tell"),
+        (["--number", "7", "--preview"], "what to preview is not known"),
+        (["--number", "7", "--preview", "--body-file", "x"], "say what to tell"),
+        (["--branch", "emilie:x", "--preview"], "say what to comment on"),
+    ],
+)
+def test_what_a_comment_is_to_say_is_said_once(words: list[str], problem: str, github: GitHubServer, run: Run) -> None:
+    done = run("forge", "comment", *words)
+    assert (done.code, problem in done.err) == (2, True)
+    assert github.asked == []
 
 
 def test_a_comment_that_is_too_long_is_cut(github: GitHubServer, run: Run, tmp_path: Path) -> None:
