@@ -424,7 +424,8 @@ def test_comment_says_that_there_are_conflicts(scene: Scene, github: GitHubServe
 
 def test_verdict_is_on_what_goes_to_the_protected_branch_alone() -> None:
     """A check counts for a commit, also once its pull request goes elsewhere: to a branch with other rights, say."""
-    for text in (whole("validate-index", branch="stable"), caller("validate-index", SOURCE, branch="stable")):
+    gitea = for_gitea(branch="stable", requirement="gitindex")
+    for text in (whole("validate-index", branch="stable"), caller("validate-index", SOURCE, branch="stable"), gitea):
         assert read_workflow(text)["on"]["pull_request"] == {"branches": ["stable"]}
 
 
@@ -729,11 +730,19 @@ def test_pipelines_of_gitlab_run(scene: Scene, tmp_path: Path) -> None:
     scene.content.release("emilie/prod", "table-print", "1.1")
     scene.work.put(scene.content)
     head = scene.propose()
+    # Somebody aims it at a branch where they have every right, and would have it go elsewhere once it is judged.
+    scene.work.git("checkout", "--quiet", "-b", "lax", base)
+    path = "indexes/emilie/prod/index.toml"
+    scene.work.write(path, 'volatile = true\nacl_upload = ["mallory"]\n')
+    scene.work.write("indexes/mallory/user.toml", 'identities = ["gitlab:mallory"]\nadmin = true\n')
+    scene.work.commit("Take over")
+    scene.work.git("push", "--quiet", "origin", "lax")
     clone = tmp_path / "clone"
     scene.work.git("clone", "--quiet", str(scene.remote.path), str(clone))
     subprocess.run(["git", "-C", str(clone), "checkout", "--quiet", head], check=True)
     variables = {
-        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+        "CI_DEFAULT_BRANCH": "main",
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "lax",
         "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
         "CI_COMMIT_SHA": head,
         "GITLAB_USER_LOGIN": "emilie",

@@ -157,7 +157,7 @@ def automerge(
         told = {"number": pull.number, "commit": None, "outcome": "left", "reason": reason}
         _tell(told, f"Pull request {pull.number} is left to people: {reason}", as_json=as_json)
         return
-    made = client.merge(pull.number, expect_head, str(method))
+    made = client.merge(pull.number, expect_head, str(method), target=pull.target)
     told = {"number": pull.number, "commit": made.commit, "outcome": "merged", "reason": None}
     _tell(told, f"Pull request {pull.number} merged: {made.commit}", as_json=as_json)
 

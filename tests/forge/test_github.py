@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gitindex.errors import CannotRunError, UsageError
+from gitindex.errors import CannotRunError, MovedError, UsageError
 from gitindex.forge import api
 from gitindex.forge.github import GitHub, api_url, client_for
 from gitindex.forge.remotes import Kind, Place, forge_of, read_remote, shown_at
@@ -547,6 +547,16 @@ def test_another_head_is_not_merged(remote: IndexRepository, github: GitHubServe
     done = run("forge", "merge", "--number", "1", "--expect-head", head)
     assert (done.code, "any more" in done.err) == (1, True)
     assert remote.git("rev-parse", "main") == other
+
+
+def test_what_goes_elsewhere_by_now_is_not_merged(remote: IndexRepository, github: GitHubServer, run: Run) -> None:
+    head = proposed(run, "user", "create", "bob")["commit"]
+    client = GitHub(github.url, REPOSITORY, api.Token(TOKEN, "the test"))
+    github.pulls[0]["base"]["ref"] = "lax"
+    with pytest.raises(MovedError, match="goes to lax by now, and was judged for main"):
+        client.merge(1, head, "merge", target="main")
+    assert remote.git("rev-parse", "main") != head
+    assert ("PUT", f"{PULLS}/1/merge") not in github.asked
 
 
 def test_a_merge_whose_answer_is_lost(github: GitHubServer, run: Run) -> None:
