@@ -386,10 +386,13 @@ class Repository:
             CannotRunError: the two share no history.
 
         """
-        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z")
-        listed = ask_git(self.own_directory, "diff", *options, f"{ours}...{theirs}", "--").out
+        tree = self._merger.merge(ours, theirs).tree
+        with self._reading():
+            # Of the trees, and by no program that .gitmodules or somebody's settings tell what to leave out.
+            merged = self._git[pygit2.Oid(hex=tree)].peel(pygit2.Tree)
+            deltas = list(self._commit(ours).tree.diff_to_tree(merged, context_lines=0).deltas)
+        paths = sorted({os.fsdecode(file.raw_path) for delta in deltas for file in (delta.old_file, delta.new_file)})
         prefix = f"{self.folder}/" if self.folder else ""
-        paths = filter(None, listed.split("\0"))
         return [path.removeprefix(prefix) if path.startswith(prefix) else f"/{path}" for path in paths]
 
     def fetch(self, commit: str) -> None:
