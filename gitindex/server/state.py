@@ -24,6 +24,7 @@ from gitindex.server.outcomes import TooBusyError
 from gitindex.server.pulling import Pulling
 from gitindex.server.reading import Reading
 from gitindex.server.stored import CheckedFiles
+from gitindex.server.turn import Turn
 
 if TYPE_CHECKING:
     from gitindex.download import Patience as FilePatience
@@ -108,10 +109,11 @@ class State:
         memory = options.cache / "served.json"
         if options.is_afresh:
             memory.unlink(missing_ok=True)
-        self.live = Live(options.source, options.reference, memory, is_telling=self.counters.row == 0)
-        self.pulling: Pulling | None = None
         repository = options.source.open()
         self.git_directory = repository.own_directory
+        turn = Turn(self.git_directory)
+        self.live = Live(options.source, options.reference, memory, turn, is_telling=self.counters.row == 0)
+        self.pulling: Pulling | None = None
         if options.pull_every is not None or options.hook_secret is not None:
             folder, every = options.cache, options.pull_every
             self.pulling = Pulling(options.source, options.reference, folder, every, options.run)

@@ -7,11 +7,9 @@ after every object is there: whoever is stopped in between leaves the repository
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -116,7 +114,7 @@ class Writer:
         self._open: Repository | None = None
         self._commits = 0
         self._proven = ""
-        """The last commit that was found in order, or made here."""
+        """The last commit that was found in order."""
 
     async def write(self, change: ChangeOf, *, actor: UserName | None, name: str) -> Written:
         """Make a change, by a user of the repository; return when it is served. *name* tells it in a few words.
@@ -201,7 +199,7 @@ class Writer:
     def _write(self, jobs: Sequence[_Job]) -> list[_Made]:
         try:
             self._open = self._open or self._source.open()
-            with _turn(self._open):
+            with self._live.turn.taken():
                 if self._is_proposed:
                     return [self._told(partial(self._propose, self._open, job)) for job in jobs]
                 return self._commit(self._open, jobs)
@@ -216,12 +214,12 @@ class Writer:
             tip = repository.history.tip(branch)
             if tip is None:
                 raise CannotRunError(f"the branch {branch.removeprefix('refs/heads/')} has no commit to go on from")
-            self._prove(tip)
+            self._prove(repository, tip)
             made, newest = self._make(repository, jobs, tip)
             if newest == tip:
                 return made
             try:
-                self._live.expected = newest
+                self._live.expected = self._live.turn.made = newest
                 if self._is_pushed:
                     repository.commits.check_way(branch, tip, newest)
                     has_pointers = repository.commits.has_pointers
@@ -239,7 +237,6 @@ class Writer:
                     raise
                 # One of them is what the remote does not want.
                 return [self._told(partial(self._commit_one, repository, job)) for job in jobs]
-            self._proven = newest
             self._count(repository, made)
             return made
         raise CannotRunError("the branch moves on faster than anything can be added to it", help="try again")
@@ -283,10 +280,10 @@ class Writer:
         is_new = made.branch is not None
         return Written(tuple(plan.notes), made.commit, made.warnings, is_proposed=is_new, url=made.url or "")
 
-    def _prove(self, tip: str) -> None:
+    def _prove(self, repository: Repository, tip: str) -> None:
         """Refuse to go on from what does not validate, and so is not served."""
         served = self._live.commit
-        if tip in {served, self._proven}:
+        if tip == served or (tip in {self._proven, self._live.turn.made} and repository.descends(tip, served)):
             return
         if (refused := self._live.judge(served, tip)) is not None:
             raise CannotRunError(
@@ -313,14 +310,6 @@ class Writer:
             return work()
         except Exception as error:  # noqa: BLE001 - one change does not take the others along
             return error
-
-
-@contextlib.contextmanager
-def _turn(repository: Repository) -> Iterator[None]:
-    """Let other processes wait that write to the same repository."""
-    with (repository.own_directory / "gitindex-writing").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _judged(job: _Job, last: Snapshot) -> tuple[Plan, tuple[Finding, ...]]:
