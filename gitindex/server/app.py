@@ -146,7 +146,7 @@ async def _answer(state: State, files: Files, exchange: Exchange, said: _Said) -
         if said.raw_path in hooks.PATHS:
             outcome: Answer | FileHere | FileOutside = await hooks.answer(state, exchange)
         else:
-            outcome = await _outcome(state, scope, said)
+            outcome = await _outcome(state, exchange, said)
         answer: Answer | None
         if isinstance(outcome, Answer):
             answer = outcome
@@ -196,11 +196,12 @@ def _failure(error: Exception) -> Answer:
     return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, _LATER)
 
 
-async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere | FileOutside:
+async def _outcome(state: State, exchange: Exchange, said: _Said) -> Answer | FileHere | FileOutside:
+    scope = exchange.scope
     if scope["method"] not in _METHODS:
-        return answers.refusal(
-            HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are answered here", (b"allow", b"GET, HEAD")
-        )
+        from gitindex.server.changing import change  # noqa: PLC0415 - most servers only read
+
+        return await change(state, exchange, said.raw_path, said.reader)
     if not said.raw_path and state.base_path:
         return not_there(f"nothing is here; all there is begins with {state.base_path}/")
     asked = parse(said.raw_path)

@@ -3,49 +3,56 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from gitindex.errors import GitindexError
 from gitindex.server.delivery import GoneError
 
 if TYPE_CHECKING:
     from gitindex.server.delivery import Exchange
 
 
-class BodyError(Exception):
-    """A body that is not taken."""
+STALLED = 60.0
+"""Seconds in which a client has to send something of a body."""
+
+
+class BodyError(GitindexError):
+    """A body that is not taken: with which status, and why."""
 
     def __init__(self, status: HTTPStatus, problem: str) -> None:
         super().__init__(problem)
         self.status = status
-        self.problem = problem
 
 
-async def body_pieces(exchange: Exchange, most: int, seconds: float) -> AsyncGenerator[bytes, None]:
+async def body_pieces(exchange: Exchange, most: int, seconds: float = math.inf) -> AsyncGenerator[bytes, None]:
     """Yield the body of a request as it comes, up to *most* bytes, all of it within so many seconds.
 
-    A piece has no more than a connection holds (see `connection`): who keeps none of them needs little memory.
+    It must not stand still for longer than :data:`STALLED`. A piece has no more than a connection holds (see
+    `connection`): who keeps none of them needs little memory.
 
     Raises:
-        BodyError: it is larger, or takes longer.
+        BodyError: it is larger, takes longer, or stands still.
         GoneError: the client has gone before its end.
 
     """
     stated = next((value for name, value in exchange.scope["headers"] if name == b"content-length"), b"")
     if stated.isdigit() and int(stated[:_MOST_DIGITS]) > most:
         raise _too_large(most)
-    end = asyncio.get_running_loop().time() + seconds
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
     size = 0
     while True:
         try:
-            async with asyncio.timeout_at(end):
+            async with asyncio.timeout_at(min(end, loop.time() + STALLED)):
                 message = await exchange.receive()
         except TimeoutError:
-            raise BodyError(
-                HTTPStatus.REQUEST_TIMEOUT, f"the body did not come to its end in {seconds:g} seconds"
-            ) from None
+            is_late = loop.time() >= end
+            problem = f"did not come to its end in {seconds:g} seconds" if is_late else "stood still for too long"
+            raise BodyError(HTTPStatus.REQUEST_TIMEOUT, f"the body {problem}") from None
         if message["type"] == "http.disconnect":
             raise GoneError
         piece: bytes = message.get("body", b"")

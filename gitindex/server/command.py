@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from enum import StrEnum
 from pathlib import Path
 
 from gitindex.cachefolder import cache_folder
@@ -18,6 +19,14 @@ from gitindex.server.log import AccessLog
 from gitindex.server.run import bind, serve
 from gitindex.server.state import Options
 from gitindex.words import Option
+
+
+class Way(StrEnum):
+    """How a change gets in."""
+
+    COMMIT = "commit"
+    PULL_REQUEST = "pull-request"
+
 
 OPTIONS = (
     Option(
@@ -80,6 +89,25 @@ OPTIONS = (
         "USER/INDEX",
         is_repeated=True,
     ),
+    Option(
+        "writable",
+        "--writable",
+        "Take uploads, each as a commit, by who sends a token that may; needs --tokens.",
+    ),
+    Option(
+        "push_remote",
+        "--push-remote",
+        "With --writable: push each commit to the remote origin, and answer when that has it.",
+    ),
+    Option(
+        "via",
+        "--via",
+        "With --writable: pull-request puts each change on a branch of its own and opens the request.",
+        "WAY",
+        Way,
+        Way.COMMIT,
+    ),
+    Option("largest_upload", "--largest-upload", "The largest file that is taken as an upload.", "SIZE", default="4G"),
     Option("workers", "--workers", "Processes that answer.", "NUMBER", int, 1, least=1, most=64),
     Option(
         "base_path",
@@ -114,6 +142,10 @@ def run(
     page_cache: str = "16M",
     tokens: Path | None = None,
     public: list[str] | None = None,
+    writable: bool = False,
+    push_remote: bool = False,
+    via: Way = Way.COMMIT,
+    largest_upload: str = "4G",
     workers: int = 1,
     base_path: str = "",
     access_log: str | None = None,
@@ -128,6 +160,16 @@ def run(
     """
     if public and tokens is None:
         raise UsageError("--public says what needs no token, and without --tokens nothing does")
+    if writable and tokens is None:
+        raise UsageError(
+            "--writable needs --tokens: who writes has to be known",
+            help="make one: gitindex token create NAME --user USER --upload USER/INDEX --tokens FILE",
+        )
+    is_proposed = via is Way.PULL_REQUEST
+    if not writable and (push_remote or is_proposed):
+        raise UsageError("--push-remote and --via say how to write, and nothing is written without --writable")
+    if push_remote and is_proposed:
+        raise UsageError("--push-remote and --via pull-request exclude each other", help="a pull request is pushed")
     source = Source(directory, folder)
     repository = source.open()
     own = [repository.git_directory, *([] if repository.is_bare else [repository.top])]
@@ -150,6 +192,10 @@ def run(
         pull_every=pull_every,
         hook_secret=hook_secret,
         is_afresh=afresh,
+        is_writable=writable,
+        is_pushed=push_remote,
+        is_proposed=is_proposed,
+        largest_upload=_size("--largest-upload", largest_upload, least=1),
         workers=workers,
     )
     log = AccessLog(access_log) if access_log is not None else None

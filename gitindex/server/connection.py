@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -22,6 +22,8 @@ MOST_WAITING = 100
 STOP_WITHIN = 30
 """Seconds that downloads under way get when the server stops."""
 
+REASON = "gitindex.reason"
+"""The key of a request's scope for the reason phrase of its answer: bytes that can be seen, and spaces."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
@@ -46,6 +48,8 @@ class Connection(HttpToolsProtocol):
     """When the head of the next request has to be here, by the clock of the loop; ``None`` while one is answered."""
     _write_timer: asyncio.TimerHandle | None = None
     _is_in_head = False
+    _passed_over = 0
+    """Bytes of a body that came after the answer, since it was last waited for more."""
     _unread = 0
     """Bytes that came since anything of a message was complete."""
     _left: int | None = None
@@ -95,10 +99,18 @@ class Connection(HttpToolsProtocol):
             raise _TooManyError
         super().on_headers_complete()
         self._unanswered.append(self.cycle)
+        if self.scope["method"] not in _WITHOUT_BODY:
+            self.cycle.transport = cast("asyncio.Transport", _Reasoned(self.transport, self.cycle))
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
-        if self.scope["method"] not in _WITHOUT_BODY:
+        if self.cycle.response_complete:
+            self._passed_over += len(body)
+            if self._passed_over >= LARGEST_HEAD and not self.pipeline:
+                # Who was answered before they had sent all reads the answer behind that: they are not idle.
+                self._passed_over = 0
+                self._expect_head(self._patience.idle)
+        elif self.cycle.scope["method"] not in _WITHOUT_BODY:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -161,6 +173,28 @@ class Connection(HttpToolsProtocol):
     def _give_up(self) -> None:
         # One that is closed already may still wait for the client to take the rest.
         self.transport.abort()
+
+
+class _Reasoned:
+    """A transport that writes the reason phrase of an answer, where its maker gives one.
+
+    ASGI has no place for it, and for many who upload it is all that they are shown.
+    """
+
+    def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle) -> None:
+        self._transport, self._cycle = transport, cycle
+
+    def write(self, data: bytes) -> None:
+        """Write the head of the answer; what follows goes the direct way."""
+        self._cycle.transport = self._transport
+        reason = cast("bytes | None", self._cycle.scope.get(REASON))
+        if reason:
+            line, end, rest = data.partition(b"\r\n")
+            data = b" ".join([*line.split(b" ", 2)[:2], reason]) + end + rest
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class _TooManyError(Exception):

@@ -92,7 +92,7 @@ async def answer(state: State, exchange: Exchange) -> Answer:
             is_known = is_known or is_signed
     except BodyError as error:
         closing = [(b"connection", b"close")] if error.status is HTTPStatus.REQUEST_TIMEOUT else []
-        return answers.refusal(error.status, error.problem, *closing)
+        return answers.refusal(error.status, error.message, *closing)
     if not is_known:
         return answers.refusal(HTTPStatus.FORBIDDEN, "the signature or the token is not of the secret that is set here")
     state.counters.add("hooks")

@@ -81,6 +81,10 @@ class Live:
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     refused: Refused | None = None
     _stopped: threading.Event = field(default_factory=threading.Event)
+    _serving: threading.Lock = field(default_factory=threading.Lock)
+    """Held while what is served changes."""
+    expected: str = ""
+    """A commit that was proven and made here, and that whoever made it is about to serve."""
     _thread: threading.Thread | None = None
     _process: subprocess.Popen[bytes] | None = None
 
@@ -156,7 +160,7 @@ class Live:
                 continue  # it is being moved or repacked; what is served does not need it now
             is_due = self.refused is not None and self.refused.problem and time.monotonic() - looked > _AGAIN
             self.tip = tip or self.tip
-            if tip is None or (tip == seen and not is_due):
+            if tip is None or tip == self.expected or (tip == seen and not is_due):
                 continue
             seen, looked = tip, time.monotonic()
             try:
@@ -173,12 +177,12 @@ class Live:
         newest = self.commit
         for commit in islice(repository.history.first_parents(newest), 100):
             parents = repository.history.commit(commit).parents
-            refused = self._judge(parents[0], commit) if parents else None
+            refused = self.judge(parents[0], commit) if parents else None
             if self._stopped.is_set():
                 return
             if refused is None:
                 if commit != newest:
-                    self._serve(commit)
+                    self._serve(commit, newest)
                 else:
                     self._remember()
                 return
@@ -188,12 +192,15 @@ class Live:
         if tip == self.commit:
             self.refused = None
             return
-        refused = self._judge(self.commit, tip)
+        base = self.commit
+        refused = self.judge(base, tip)
         if self._stopped.is_set():
             return
-        self._refuse(refused)
         if refused is None:
-            self._serve(tip)
+            self.refused = None
+            self._serve(tip, base)
+        elif self.commit == base:
+            self._refuse(refused)
 
     def _refuse(self, refused: Refused | None) -> None:
         """Remember what is not served, and tell the log when that is new."""
@@ -203,16 +210,25 @@ class Live:
         if before is None or (before.commit, before.problem) != (refused.commit, refused.problem):
             _LOG.warning("%s is not served: %s; see /+status", refused.commit[:12], refused.summary)
 
-    def _serve(self, commit: str) -> None:
-        try:
-            self.on_change(commit)
-        except (GitindexError, TimeoutError) as error:
-            self._refuse(Refused(commit, datetime.now(UTC), problem=f"cannot be opened: {error}"))
-            return
-        self.commit, self.since = commit, datetime.now(UTC)
-        self._remember()
+    def written(self, commit: str) -> None:
+        """Take note that a commit is served that was proven and made here."""
+        with self._serving:
+            self.commit, self.since, self.refused = commit, datetime.now(UTC), None
+            self._remember()
 
-    def _judge(self, base: str, head: str) -> Refused | None:
+    def _serve(self, commit: str, proven_from: str) -> None:
+        with self._serving:
+            if self.commit != proven_from:
+                return  # something was written meanwhile: what the branch holds now is looked at next
+            try:
+                self.on_change(commit)
+            except (GitindexError, TimeoutError) as error:
+                self._refuse(Refused(commit, datetime.now(UTC), problem=f"cannot be opened: {error}"))
+                return
+            self.commit, self.since = commit, datetime.now(UTC)
+            self._remember()
+
+    def judge(self, base: str, head: str) -> Refused | None:
         """Validate a step by the very command that everybody runs, in a process of its own.
 
         What it needs of memory and time is then not the server's, however much a commit changes.

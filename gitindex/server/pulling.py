@@ -28,12 +28,20 @@ AGAIN = 10.0
 """Seconds until a fetch that failed is tried again, or less where it is done more often anyway."""
 PAUSE = 1.0
 """Seconds between the beginnings of two fetches that hooks ask for, however many they are."""
-_FETCH_TIMEOUT = 300.0
+FETCH_WITHIN = 300.0
 _LOG = logging.getLogger("gitindex.server")
 _CREDENTIALS = re.compile(r"://[^/@\s]*@")
 """Git names the URL of a remote as it was configured."""
 _LATEST = 1e11
 """Seconds since 1970 that can be told as a date."""
+
+
+@contextlib.contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Let other workers that have the same cache *folder* wait: two that fetch at once get into each other's way."""
+    with (folder / "pulling").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Pulled(NamedTuple):
@@ -64,7 +72,7 @@ class Pulling:
         self._source = source
         self._reference = reference
         self._memory = folder / "pulled.json"
-        self._lock = folder / "pulling"
+        self._folder = folder
         self._last = Pulled()
         self._asked = 0.0
         self._woken = threading.Event()
@@ -122,7 +130,7 @@ class Pulling:
         asked = 0.0
         while not self._stopped.is_set():
             try:
-                with self._turn():
+                with turn(self._folder):
                     last = self.last
                     if last.run != self._name or not asked <= last.started <= time.time():
                         last = self._pull(last)
@@ -143,20 +151,13 @@ class Pulling:
         self._woken.clear()
         return self._asked
 
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Let other workers wait: two that fetch at once get into each other's way."""
-        with self._lock.open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
     def _pull(self, last: Pulled) -> Pulled:
         started = time.time()
         try:
             repository = self._source.open()
             branch = repository.origin.branch_to_pull(self._reference)
             try:
-                repository.origin.pull(self._reference, timeout=_FETCH_TIMEOUT)
+                repository.origin.pull(self._reference, timeout=FETCH_WITHIN)
             finally:
                 last = last._replace(tip=repository.origin.fetched(branch) or last.tip)
         except (GitindexError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from gitindex.server.fallback import Mirrors
     from gitindex.server.filecache import FileCache
     from gitindex.server.people import People
+    from gitindex.server.writing import Writer
     from gitindex.upstream.health import Patience
 
 T = TypeVar("T")
@@ -38,6 +40,8 @@ _MOST_WAITING = 1000
 """Requests that wait for the thread that reads; more are told to come again."""
 _SOON, _TALLY = 0.5, 1.0
 """Seconds: after the start, and between two looks at what is counted elsewhere."""
+_STALE = 24 * 3600.0
+"""Seconds after which nobody sends anything any more."""
 LOG = logging.getLogger("gitindex.server")
 
 AccessLog = Callable[[dict[str, Any], int, int, str], None]
@@ -69,6 +73,13 @@ class Options:
     is_afresh: bool = False
     """Whether the last good commit is forgotten that an earlier run remembered."""
     workers: int = 1
+    is_writable: bool = False
+    is_pushed: bool = False
+    """Whether what is written goes to the remote first."""
+    is_proposed: bool = False
+    """Whether what is written goes to a branch of its own, with a pull request."""
+    largest_upload: int = 4 << 30
+    """Bytes of a file that somebody uploads."""
     run: str = field(default_factory=lambda: os.urandom(8).hex())
     """Tells this run from others that have the same cache; all its workers have the same."""
     patience: Patience | None = None
@@ -126,6 +137,7 @@ class State:
         self._tidying: asyncio.TimerHandle | None = None
         self._people: People | None = None
         self._mirrors: Mirrors | None = None
+        self._writer: Writer | None = None
 
     # What only some requests need is made, and imported, for the first of these: so the server starts at once.
 
@@ -169,6 +181,30 @@ class State:
         """The upstreams, where any was asked."""
         return self._mirrors
 
+    @property
+    def writer(self) -> Writer:
+        """Who makes changes."""
+        if self._writer is None:
+            from gitindex.server.writing import Writer  # noqa: PLC0415 - most servers only read
+
+            options = self.options
+            self._writer = Writer(
+                options.source,
+                self.live,
+                self._advance,
+                cache=options.cache,
+                is_pushed=options.is_pushed,
+                is_proposed=options.is_proposed,
+            )
+        return self._writer
+
+    @property
+    def uploads(self) -> Path:
+        """The folder for what is being sent here."""
+        folder = self.options.cache / "uploads"
+        _make(folder)
+        return folder
+
     def discard(self) -> None:
         """Let go of it before it was started."""
         self._reader.shutdown()
@@ -188,7 +224,16 @@ class State:
             _ = self.files
         except GitindexError as error:
             LOG.warning("%s", error)
+        if self.options.is_writable:
+            self._remove_uploads()
         self._go_on_tallying()
+
+    def _remove_uploads(self) -> None:
+        """Remove what was half sent to a server that was stopped."""
+        for path in self.uploads.iterdir():
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < time.time() - _STALE:
+                    path.unlink()
 
     def _go_on_tallying(self) -> None:
         self.tally()
@@ -210,6 +255,8 @@ class State:
         """End all threads."""
         if self._tidying is not None:
             self._tidying.cancel()
+        if self._writer is not None:
+            await self._writer.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.live.stop)
         if self.pulling is not None:
