@@ -156,7 +156,7 @@ async def metrics(state: State, reader: Reader) -> Answer:
             yield GaugeMetricFamily(
                 "gitindex_revision_refused",
                 "1 while the newest commit is not served.",
-                value=standing.refused is not None,
+                value=is_refused,
             )
             if behind["commits"] is not None:
                 yield GaugeMetricFamily(
