@@ -23,7 +23,7 @@ import yaml
 from tests.peers.doors import ROOT
 from tests.peers.foreign import free_port, listens
 from tests.peers.nginx import BLOCKS, Proxy, nginx, tool
-from tests.peers.serving import WAIT, Got, commit, define, eventually, get, make, release, target
+from tests.peers.serving import WAIT, Got, commit, define, eventually, get, make, release, serving, target
 from tests.peers.test_deploy_page import options_of
 from tests.peers.tools import Tools, done, wheel
 from tests.publishing.stores import running_s3
@@ -251,6 +251,25 @@ def test_reader_that_is_cut_off_says_so_and_how_far_it_is_behind_once_it_returns
 
 
 CAUGHT_UP = {"commits": 0, "seconds": 0}
+
+
+def test_upload_over_http_to_a_clone_that_pushes_arrives_at_all_readers(fleet: Fleet, tmp_path: Path) -> None:
+    tokens, clone, tools = tmp_path / "tokens.json", tmp_path / "door.git", fleet.tools
+    done(tools.run("git", "clone", "--quiet", "--bare", fleet.writer, clone))
+    making = ["token", "create", "ci", "--user", "emilie", "--upload", "emilie/prod", "--read", "emilie/prod"]
+    token = done(tools.gitindex(fleet.clone, *making, "--tokens", tokens)).strip()
+    name, data = wheel("demo", "2.5")
+    (tmp_path / name).write_bytes(data)
+    options = ("--writable", "--push-remote", "--tokens", tokens)
+    with serving(tools, clone, *options) as door:
+        sending: list[str | Path] = ["twine", "upload", "--non-interactive", "--disable-progress-bar", tmp_path / name]
+        sending += ["--repository-url", f"{door.url}/emilie/prod/", "--username", "__token__", "--password", token]
+        done(tools.run(*sending))
+    commit_id = done(tools.run("git", "-C", fleet.writer, "rev-parse", "main")).strip()
+    assert commit_id != fleet.head()
+    fleet.all_serve(commit_id)
+    assert all("2.5" in reader.versions() for reader in fleet.readers)
+    done(tools.run("git", "-C", fleet.clone, "pull", "--quiet", "--ff-only", "origin", "main"))
 
 
 def test_commit_that_does_not_validate_is_served_by_nobody_and_told(fleet: Fleet) -> None:
