@@ -31,7 +31,7 @@ _LARGEST = 1 << 20
 _FRAME = 1000
 """Characters of a comment that are left for what is not the preview: names of branches, its marker."""
 
-_Number = Annotated[int, typer.Option("--number", metavar="N", min=1, help="The pull request, or the issue.")]
+_Number = Annotated[int, typer.Option("--number", metavar="N", min=1, help="The pull request.")]
 _Branch = Annotated[
     str | None, typer.Option("--branch", metavar="OWNER:BRANCH", help="The branch of the pull request.")
 ]
@@ -96,7 +96,9 @@ def comment(
 @forge.command("issue")
 def issue(
     ctx: typer.Context,
-    title: Annotated[str, typer.Option("--title", help="Its title; it is also the marker, where none is given.")],
+    title: Annotated[
+        str, typer.Option("--title", metavar="TEXT", help="Its title; it is also the marker, where none is given.")
+    ],
     body_file: Annotated[
         Path | None, typer.Option("--body-file", metavar="FILE", help="The Markdown; - is standard input.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,10 @@ from gitindex.server.answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
+    from gitindex.git.history import Ahead
     from gitindex.server.access import Reader
+    from gitindex.server.pulling import Pulling
     from gitindex.server.reading import Reading
     from gitindex.server.state import State
 
@@ -31,21 +33,23 @@ _MOST_EVENTS = 100
 """Events of one commit that are told: each takes the reading of a manifest."""
 
 
-def status(state: State, reader: Reader) -> Answer:
+async def status(state: State, reader: Reader) -> Answer:
     """Return how the server is: all of it for those whom it knows, for strangers that it runs."""
-    live = state.live
-    brief: dict[str, Any] = {"state": "degraded" if live.refused else "serving", "version": __version__}
+    live, failing = state.live, state.failing
+    brief: dict[str, Any] = {"state": "degraded" if failing else "serving", "version": __version__}
     if not reader.is_known:
         return answers.json_document({"type": "status", "result": brief})
     result = {
         **brief,
+        "failing": failing,
         "revision": live.commit,
         "reference": live.branch or live.reference,
         "since": _time(live.since),
         "started": _time(state.started),
         "uptime": round(state.uptime(), 1),
         "refused": None if live.refused is None else _refused(state, reader),
-        "remote": None if live.pulled is None else _pulled(state),
+        "behind": _behind(await state.behind()),
+        "remote": None if state.pulling is None else _pulled(state, state.pulling),
         "workers": state.options.workers,
         "counters": totals(state),
         "page_cache": {
@@ -72,13 +76,27 @@ def _refused(state: State, reader: Reader) -> dict[str, Any]:
     }
 
 
-def _pulled(state: State) -> dict[str, Any]:
-    pulled = state.live.pulled
-    assert pulled is not None  # noqa: S101 - asked before
+def _behind(ahead: Ahead | None) -> dict[str, Any]:
+    if ahead is None:
+        return {"commits": None, "seconds": None}
+    return {"commits": ahead.commits, "seconds": _age(ahead.oldest) if ahead.oldest is not None else 0}
+
+
+def _age(moment: datetime) -> int:
+    # Whoever made a commit says when that was.
+    return max(0, round((datetime.now(UTC) - moment).total_seconds()))
+
+
+def _pulled(state: State, pulling: Pulling) -> dict[str, Any]:
+    last = pulling.last
+    success = None if last.succeeded is None else datetime.fromtimestamp(last.succeeded, UTC)
     return {
-        "every": pulled.every,
-        "last_success": _time(pulled.last_success),
-        "problem": pulled.problem or None,
+        "every": pulling.every,
+        "by_hook": state.options.hook_secret is not None,
+        "tip": last.tip,
+        "last_success": _time(success),
+        "seconds_since_success": None if success is None else _age(success),
+        "problem": last.problem or None,
     }
 
 
@@ -114,7 +132,7 @@ def totals(state: State) -> dict[str, int]:
     return state.counters.totals()
 
 
-def metrics(state: State, reader: Reader) -> Answer:
+async def metrics(state: State, reader: Reader) -> Answer:
     """Return the numbers as Prometheus reads them."""
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only where it is scraped
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric  # noqa: PLC0415
@@ -122,7 +140,8 @@ def metrics(state: State, reader: Reader) -> Answer:
 
     numbers = totals(state)
     files = state.files.statistics()
-    live = state.live
+    live, pulling = state.live, state.pulling
+    behind = _behind(await state.behind())
 
     class Collector:
         def collect(self) -> Iterator[Metric]:
@@ -139,11 +158,23 @@ def metrics(state: State, reader: Reader) -> Answer:
             yield GaugeMetricFamily(
                 "gitindex_revision_refused", "1 while the newest commit is not served.", value=live.refused is not None
             )
-            if live.pulled is not None:
+            if behind["commits"] is not None:
+                yield GaugeMetricFamily(
+                    "gitindex_behind_commits", "Commits that are known and not served.", value=behind["commits"]
+                )
+                yield GaugeMetricFamily(
+                    "gitindex_behind_seconds", "The age of the oldest of them.", value=behind["seconds"]
+                )
+            if pulling is not None:
                 yield GaugeMetricFamily(
                     "gitindex_remote_failing",
                     "1 while the branch cannot be pulled from its remote.",
-                    value=bool(live.pulled.problem),
+                    value=bool(pulling.last.problem),
+                )
+                yield GaugeMetricFamily(
+                    "gitindex_remote_last_success_timestamp_seconds",
+                    "When the branch was last pulled, since 1970; 0: never.",
+                    value=pulling.last.succeeded or 0,
                 )
             served = GaugeMetricFamily("gitindex_revision_info", "The commit that is served.", labels=["commit"])
             served.add_metric([live.commit], 1)
@@ -173,6 +204,7 @@ _COUNTED = {
     "file_evictions": "Files that were removed to make room.",
     "upstream_requests": "Requests to upstreams, for pages.",
     "upstream_failures": "Those without an answer.",
+    "hooks": "Hooks that were heard.",
 }
 
 
