@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import json
@@ -345,6 +346,26 @@ def test_sdist_that_climbs_out_is_refused(tmp_path: Path, run: Run) -> None:
     repository = make_repository(tmp_path / "index", content)
     done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev")
     assert (done.code, "cannot be unpacked" in done.err) == (1, True), done.err
+
+
+def test_sdist_with_a_header_without_end_is_refused(tmp_path: Path) -> None:
+    """The tar module would take all of it into memory: here it is given less than that."""
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 3 << 30
+    path = tmp_path / "table_print-1.0.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        stream.write(header.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(192):
+            stream.write(bytes(1 << 24))
+    code = (
+        "import resource, sys, pathlib; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
+        "from gitindex.errors import DistributionError; from gitindex.testing.fetching import _unpacked\n"
+        "try: _unpacked(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        "except DistributionError as error: print(error)"
+    )
+    words = [sys.executable, "-c", code, str(path), str(tmp_path / "source")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert "cannot be unpacked: has a tar header of more than" in done.stdout, done.stderr[-500:]
 
 
 def test_project_that_is_not_there_is_told(tmp_path: Path, run: Run) -> None:

@@ -422,6 +422,21 @@ def test_comment_says_that_there_are_conflicts(scene: Scene, github: GitHubServe
     assert commented(scene, github, head).startswith("It cannot be merged without conflicts")
 
 
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+def test_comment_says_what_it_is_compared_with_where_that_is_not_what_is_published(
+    scene: Scene, github: GitHubServer
+) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    head = scene.propose()
+    target = "lax`<b>@everybody"
+    scene.work.git("push", "--quiet", "origin", f"{head}:refs/heads/{target}")
+    open_pull(github, "release")["base"]["ref"] = target
+    first, _, third, *_ = commented(scene, github, head).splitlines()
+    assert first == "This is told of ``lax`<b>@everybody``, and `main` is the protected branch."
+    assert third == "### gitindex: what installers see"
+
+
 def test_verdict_is_on_what_goes_to_the_protected_branch_alone() -> None:
     """A check counts for a commit, also once its pull request goes elsewhere: to a branch with other rights, say."""
     gitea = for_gitea(branch="stable", requirement="gitindex")

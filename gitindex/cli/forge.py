@@ -28,8 +28,8 @@ forge = typer.Typer(
 )
 
 _LARGEST = 1 << 20
-_FRAME = 500
-"""Characters of a comment that are left for what is not the preview: its marker, for one."""
+_FRAME = 1000
+"""Characters of a comment that are left for what is not the preview: names of branches, its marker."""
 
 _Number = Annotated[int, typer.Option("--number", metavar="N", min=1, help="The pull request.")]
 _Branch = Annotated[
@@ -202,6 +202,7 @@ def _client(ctx: typer.Context) -> GitHub:
 def _preview(ctx: typer.Context, pull: Pull, head: str) -> str:
     from gitindex.forge.github import LIMIT
     from gitindex.preview import preview
+    from gitindex.report.markdown import code
     from gitindex.report.preview import preview_markdown
 
     place: Place = ctx.obj
@@ -210,6 +211,9 @@ def _preview(ctx: typer.Context, pull: Pull, head: str) -> str:
     base = repository.at(f"refs/remotes/origin/{pull.target}")
     merged, conflicts = repository.merged(str(base.name), head)
     told = "It cannot be merged without conflicts; this is what it would be beside them.\n\n" if conflicts else ""
+    if pull.target != (protected := repository.origin.protected_branch):
+        # It may go elsewhere later, and the comment is still there.
+        told += f"This is told of {code(pull.target)}, and {code(protected)} is the protected branch.\n\n"
     return told + preview_markdown(preview(base, merged), limit=LIMIT - _FRAME)
 
 
