@@ -13,9 +13,7 @@ import json
 import os
 import re
 import secrets
-import shlex
-import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +22,10 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from gitindex import atomic
 from gitindex.documents import Unreadable, read_json
 from gitindex.errors import CannotRunError, NotThereError, UsageError
-from gitindex.layout import MAX_DOCUMENT, SETTINGS
+from gitindex.layout import MAX_DOCUMENT
 from gitindex.model import Check, Model, Text, UploadTime, key
 from gitindex.names import is_owner_name, is_user_name
+from gitindex.ownfile import read_own
 from gitindex.scopes import KINDS, READ, VARIABLE, is_index_pattern
 
 T = TypeVar("T")
@@ -34,7 +33,6 @@ T = TypeVar("T")
 FORMAT = 1
 _ID_BYTES, _SECRET_BYTES = 5, 32
 _TOKEN = re.compile(rb"gitindex_(?P<id>[a-z2-7]{8})_[a-z2-7]{52}")
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def _scope(text: str) -> str:
@@ -137,12 +135,7 @@ def read(path: Path) -> tuple[Token, ...]:
 
     """
     try:
-        # Without blocking: a named pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            data = _read_own(path, descriptor)
-        finally:
-            os.close(descriptor)
+        data = read_own(path, MAX_DOCUMENT + 1, what="tokens", option="--tokens")
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -160,20 +153,6 @@ def read(path: Path) -> tuple[Token, ...]:
             return tokens
         case _:
             raise AssertionError
-
-
-def _read_own(path: Path, descriptor: int) -> bytes:
-    """Return what a plain file has that is its owner's alone, or a little more than any such file may have."""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise CannotRunError(f"{path}: is no file", help="name the file of the tokens with --tokens")
-    if status.st_mode & _OTHERS:
-        raise CannotRunError(
-            f"{path}: others than its owner may read or write the tokens in it",
-            help=f"run: chmod 600 {shlex.quote(str(path))}",
-        )
-    with open(descriptor, "rb", closefd=False) as file:
-        return file.read(MAX_DOCUMENT + 1)
 
 
 def create(
@@ -297,23 +276,3 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def check_place(path: Path, repositories: Iterable[Path]) -> None:
-    """Refuse a file of tokens that lies in one of the *repositories*, or in what looks like any other.
-
-    Raises:
-        UsageError: it does.
-
-    """
-    real = Path(os.path.realpath(path))
-    for folder in (*(folder.resolve() for folder in repositories), *filter(_is_repository, real.parents)):
-        if real.is_relative_to(folder):
-            raise UsageError(
-                f"{path} lies in the repository {folder}, where tokens never belong", help="name a file outside of it"
-            )
-
-
-def _is_repository(folder: Path) -> bool:
-    """Tell whether a folder is an index repository, or the folder that Git has of any repository."""
-    return (folder / SETTINGS).exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from gitindex.cli.output import note, print_findings, print_json, say
 from gitindex.edits.plan import Plan
 from gitindex.errors import UsageError
 from gitindex.git import Repository
+from gitindex.git.origin import NAME as REMOTE
 from gitindex.names import IndexName, ProjectName, is_display_name, normalize, parse_index_name
 from gitindex.snapshot import Snapshot
 from gitindex.write import carry_out
@@ -58,7 +59,12 @@ def start(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
         return current(repository)
     if commit:
         raise UsageError("--commit and --pr exclude each other", help="--pr commits on a branch of its own")
-    snapshot = repository.proposals.published()
+    proposals = repository.proposals
+    snapshot = proposals.published()
+    if count := proposals.unpushed():
+        commits = "1 commit" if count == 1 else f"{count} commits"
+        note(f"{proposals.branch} has {commits} here that {REMOTE} has not, and --pr is made of what {REMOTE} has.")
+        note(f"To push: {_git(repository)} push {REMOTE} {_quoted(proposals.branch)}")
     _ = snapshot.settings
     return snapshot
 
@@ -141,8 +147,14 @@ def write(
     if outcome.commit:
         note(f"Committed as {outcome.commit[:12]}.")
     elif outcome.paths:
-        git = _git(repository)
-        note(f"To publish it: {git} add {_places(prefix, outcome.paths)} && {git} commit -m {_quoted(plan.summary)}")
+        note_how_to_commit(repository, outcome.paths, plan.summary)
+
+
+def note_how_to_commit(repository: Repository, paths: Iterable[str], summary: str) -> None:
+    """Say what commits what was written."""
+    prefix = f"{repository.folder}/" if repository.folder else ""
+    git = _git(repository)
+    note(f"To commit it: {git} add {_places(prefix, paths)} && {git} commit -m {_quoted(summary)}")
 
 
 def _propose(
@@ -174,6 +186,11 @@ def _propose(
     note(f"{pushed}, {(made.commit or '')[:12]}.")
     if made.remark:
         note(f"The pull request is for you to open: {made.remark}.")
+    if made.url is None and made.remark and not repository.is_bare:
+        git, branch = _git(repository), _quoted(f"{REMOTE}/{made.branch}")
+        protected = _quoted(repository.proposals.branch)
+        note(f"See it:    gitindex diff {REMOTE}/{protected} {branch}")
+        note(f"Merge it:  {git} merge {branch} && {git} push {REMOTE} HEAD:{protected}")
     if made.url is not None:
         say(f"{'Open it' if made.request in ('pushed', 'none') else 'Pull request'}: {made.url}")
 
@@ -186,7 +203,7 @@ def _git(repository: Repository) -> str:
     return "git" if Path.cwd() == top else f"git -C {_quoted(os.path.relpath(top))}"
 
 
-def _places(prefix: str, paths: tuple[str, ...]) -> str:
+def _places(prefix: str, paths: Iterable[str]) -> str:
     tops = sorted({path.split("/")[0] for path in paths})
     return " ".join(prefix + top for top in tops)
 

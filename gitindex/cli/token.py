@@ -17,6 +17,7 @@ from gitindex.cli.output import note, print_json, say, table
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.layout import SETTINGS
 from gitindex.names import UserName, parse_index_name
+from gitindex.ownfile import check_place
 from gitindex.snapshot import Snapshot
 
 token = typer.Typer(
@@ -183,7 +184,7 @@ def _path(ctx: typer.Context, file: Path | None) -> Path:
 
     """
     path = tokens.default_path(os.environ) if file is None else file
-    tokens.check_place(path, _folders_of_repository(ctx))
+    check_place(path, _folders_of_repository(ctx), "tokens")
     return path
 
 

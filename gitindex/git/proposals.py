@@ -122,6 +122,19 @@ class Proposals:
         self._bring(protected)
         return self._repository.at(protected)
 
+    def unpushed(self) -> int:
+        """Return how many commits the protected branch has here that the remote, as :meth:`published` saw it, has not.
+
+        Where its history is not all here, it is not known, and 0.
+        """
+        here = self._git.branches.local.get(self.branch)
+        if self._tips is None or here is None:
+            return 0
+        try:
+            return len(self._repository.history.new_commits(str(here.target), self._tips.protected))
+        except CannotRunError:
+            return 0
+
     def pending(self, branch: str) -> str | None:
         """Return the commit that a branch of the remote has, as :meth:`published` saw it; ``None`` without any.
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from gitindex.errors import DeliveryError, GitindexError
-from gitindex.server import answers, devpi
+from gitindex.server import answers, devpi, hooks
 from gitindex.server.access import CHALLENGE, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
 from gitindex.server.bodies import peoples_page
@@ -152,7 +152,10 @@ async def _answer(state: State, files: Files, exchange: Exchange, said: _Said) -
     """Answer what was not answered before."""
     scope = exchange.scope
     try:
-        outcome = await _outcome(state, exchange, said)
+        if said.raw_path in hooks.PATHS:
+            outcome: Answer | FileHere | FileOutside = await hooks.answer(state, exchange)
+        else:
+            outcome = await _outcome(state, exchange, said)
         answer: Answer | None
         if isinstance(outcome, Answer):
             answer = outcome
@@ -295,9 +298,9 @@ async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
             state.cache.put(said.place, answer)
             return answer
         case "+status":
-            return operations.status(state, reader)
+            return await operations.status(state, reader)
         case "+metrics":
-            return operations.metrics(state, reader) if reader.is_known else _unauthorized()
+            return await operations.metrics(state, reader) if reader.is_known else _unauthorized()
         case _:
             return await operations.changelog(state, reader, scope["query_string"])
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from gitindex.cachefolder import cache_folder
 from gitindex.errors import UsageError
+from gitindex.ownfile import check_place
 from gitindex.report.text import printable
 from gitindex.scopes import VARIABLE
+from gitindex.server.hooks import read_secret
 from gitindex.server.live import Source
 from gitindex.server.log import AccessLog
 from gitindex.server.run import bind, serve
@@ -46,6 +48,14 @@ OPTIONS = (
         float,
         least=1,
         most=1e6,
+    ),
+    Option(
+        "hook_secret_file",
+        "--hook-secret-file",
+        "Pull when a forge that proves to know the secret of this file calls the webhook POST /+hooks/push; without"
+        " --pull-every, only then and at the start.",
+        "FILE",
+        Path,
     ),
     Option(
         "cache",
@@ -132,6 +142,7 @@ def run(
     port: int = 3141,
     branch: str | None = None,
     pull_every: float | None = None,
+    hook_secret_file: Path | None = None,
     cache: Path | None = None,
     cache_size: str = "10G",
     largest_file: str = "4G",
@@ -171,11 +182,13 @@ def run(
         raise UsageError("--push-remote and --via pull-request exclude each other", help="a pull request is pushed")
     source = Source(directory, folder)
     repository = source.open()
+    own = [repository.git_directory, *([] if repository.is_bare else [repository.top])]
     if tokens is not None:
-        from gitindex.tokens import check_place  # noqa: PLC0415 - the server starts sooner without it
-
-        own = [repository.git_directory, *([] if repository.is_bare else [repository.top])]
-        check_place(tokens, own)
+        check_place(tokens, own, "tokens")
+    hook_secret = None
+    if hook_secret_file is not None:
+        check_place(hook_secret_file, own, "secrets")
+        hook_secret = read_secret(hook_secret_file)
     options = Options(
         source=source,
         cache=cache or cache_folder(repository.git_directory, repository.folder),
@@ -187,6 +200,7 @@ def run(
         tokens=tokens,
         public=tuple(public or ()),
         pull_every=pull_every,
+        hook_secret=hook_secret,
         is_afresh=afresh,
         is_writable=writable,
         is_pushed=push_remote,

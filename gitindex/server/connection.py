@@ -22,7 +22,6 @@ MOST_WAITING = 100
 STOP_WITHIN = 30
 """Seconds that downloads under way get when the server stops."""
 
-
 REASON = "gitindex.reason"
 """The key of a request's scope for the reason phrase of its answer: bytes that can be seen, and spaces."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -42,8 +41,8 @@ class Patience(NamedTuple):
 class Connection(HttpToolsProtocol):
     """A connection that may be slow, but not for ever: what stands still is closed, and makes room for others.
 
-    A body is passed on where there may be one, and passed over where there is none to be, or nobody waits for it any
-    more. A trailer is no header.
+    What is sent behind the head of a request to read something is passed over: it has no body, and a trailer is no
+    header. Of other bodies so much is held as uvicorn does, 64 KB and what came along with it, until somebody takes it.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -53,6 +52,8 @@ class Connection(HttpToolsProtocol):
     _is_in_head = False
     _is_between = True
     """Whether the next byte begins a request."""
+    _passed_over = 0
+    """Bytes of a body that came after the answer, since it was last waited for more."""
     _unread = 0
     """Bytes that came since anything of a message was complete."""
     _left: int | None = None
@@ -110,8 +111,11 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._unread = 0
         if self.cycle.response_complete:
-            if not self.pipeline:
-                self._expect_head(self._patience.idle)  # who still sends is not idle
+            self._passed_over += len(body)
+            if self._passed_over >= LARGEST_HEAD and not self.pipeline:
+                # Who was answered before they had sent all reads the answer behind that: they are not idle.
+                self._passed_over = 0
+                self._expect_head(self._patience.idle)
         elif self.cycle.scope["method"] not in _WITHOUT_BODY:
             super().on_body(body)
 

@@ -48,7 +48,7 @@ class Exchange:
         self._gone: asyncio.Task[None] | None = None
 
     async def receive(self) -> dict[str, Any]:
-        """Return what the client sends next; see ASGI."""
+        """Take the next piece of the request's body, as ASGI has it; not together with :meth:`watch`."""
         return await self._receive()
 
     async def send(self, message: dict[str, Any]) -> None:

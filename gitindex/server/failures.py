@@ -6,6 +6,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
+from gitindex import layout
 from gitindex.errors import (
     ConflictError,
     DeclinedError,
@@ -19,9 +20,9 @@ from gitindex.finding import Finding, Severity
 from gitindex.report.text import printable
 from gitindex.server import answers
 from gitindex.server.answers import Answer
+from gitindex.server.body import BodyError
 from gitindex.server.connection import REASON
 from gitindex.server.delivery import Exchange
-from gitindex.server.form import BodyError
 
 if TYPE_CHECKING:
     from gitindex.server.writing import Written
@@ -57,6 +58,8 @@ def failure(error: GitindexError) -> Failure:
             return Failure(status, (printable(str(error)),))
         case RefusedError(findings=findings):
             worst = [finding for finding in findings if finding.severity is Severity.ERROR]
+            # What is wrong with a release says more than what is wrong with its stored file.
+            worst.sort(key=lambda finding: finding.path.startswith(f"{layout.FILES}/"))
             return Failure(_status(worst), tuple(map(_line, worst)))
         case DeclinedError():
             status = HTTPStatus.FORBIDDEN

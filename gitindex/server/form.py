@@ -1,79 +1,28 @@
-"""Reads the body of a request, and the form in it (multipart/form-data, RFC 7578): bounded in bytes and in time.
-
-The file of a form goes to the disk as it comes.
-"""
+"""Reads the form that a request sends (multipart/form-data, RFC 7578): its file goes to the disk as it comes."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from gitindex.errors import GitindexError
-from gitindex.server.delivery import Exchange, GoneError
+from gitindex.server.body import BodyError, body_pieces
 
-STALLED = 60.0
-"""Seconds in which a client has to send something of a body."""
+if TYPE_CHECKING:
+    from gitindex.server.delivery import Exchange
+
 _MOST_VALUES = 2000
 _LARGEST_VALUES = 8 << 20
 """Bytes of all fields together; a README is one of them."""
 _PIECE = 1 << 18
 """Bytes that are looked at in one step."""
-_READ_ALL = 1 << 20
-
-
-class BodyError(GitindexError):
-    """A body that is not taken: its status, and why."""
-
-    def __init__(self, status: HTTPStatus, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-async def pieces(exchange: Exchange, most: int) -> AsyncIterator[bytes]:
-    """Yield the body of a request, in pieces, of *most* bytes.
-
-    Raises:
-        BodyError: it is larger, or stands still.
-        GoneError: the client has gone.
-
-    """
-    declared = dict(exchange.scope["headers"]).get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared) > most:
-        raise _too_large(most)
-    size = 0
-    while True:
-        try:
-            async with asyncio.timeout(STALLED):
-                message = await exchange.receive()
-        except TimeoutError:
-            raise BodyError(HTTPStatus.REQUEST_TIMEOUT, "the body stood still for too long") from None
-        if message["type"] == "http.disconnect":
-            raise GoneError
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > most:
-            raise _too_large(most)
-        if piece:
-            yield piece
-        if not message.get("more_body"):
-            return
-
-
-async def read_body(exchange: Exchange, most: int = _READ_ALL) -> bytes:
-    """Return the body of a request, of *most* bytes; raises what :func:`pieces` does."""
-    return b"".join([piece async for piece in pieces(exchange, most)])
-
-
-def _too_large(most: int) -> BodyError:
-    return BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {most:,} bytes")
 
 
 class Form:
@@ -195,11 +144,12 @@ async def read_form(exchange: Exchange, target: Path, most: int) -> Form:
     waiting = bytearray()
     try:
         parser = form.parser(options[b"boundary"])
-        async for piece in pieces(exchange, most):
-            waiting += piece
-            if len(waiting) >= _PIECE:
-                await loop.run_in_executor(None, parser.write, bytes(waiting))
-                waiting.clear()
+        async with aclosing(body_pieces(exchange, most)) as pieces:
+            async for piece in pieces:
+                waiting += piece
+                if len(waiting) >= _PIECE:
+                    await loop.run_in_executor(None, parser.write, bytes(waiting))
+                    waiting.clear()
         if waiting:
             await loop.run_in_executor(None, parser.write, bytes(waiting))
     except FormParserError:

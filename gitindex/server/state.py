@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.server.access import Access
 from gitindex.server.answers import AnswerCache
 from gitindex.server.counters import Counters
-from gitindex.server.live import Live, Pulled, Source
+from gitindex.server.lag import Lag
+from gitindex.server.live import Live, Refused, Source
 from gitindex.server.outcomes import TooBusyError
+from gitindex.server.pulling import Pulled, Pulling
 from gitindex.server.reading import Reading
 from gitindex.server.stored import CheckedFiles
+from gitindex.server.turn import Turn
 
 if TYPE_CHECKING:
     from gitindex.download import Patience as FilePatience
+    from gitindex.git.history import Ahead
     from gitindex.server.fallback import Mirrors
     from gitindex.server.filecache import FileCache
     from gitindex.server.people import People
@@ -64,6 +69,8 @@ class Options:
     public: tuple[str, ...] = ()
     pull_every: float | None = None
     """Seconds."""
+    hook_secret: bytes | None = field(default=None, repr=False)
+    """What a forge proves to know that says that there is something to pull; ``None``: none is heard."""
     is_afresh: bool = False
     """Whether the last good commit is forgotten that an earlier run remembered."""
     workers: int = 1
@@ -76,10 +83,25 @@ class Options:
     """The upload URLs of other indexes to which releases may be pushed."""
     largest_upload: int = 4 << 30
     """Bytes of a file that somebody uploads."""
+    run: str = field(default_factory=lambda: os.urandom(8).hex())
+    """Tells this run from others that have the same cache; all its workers have the same."""
     patience: Patience | None = None
     """How long an upstream is waited for that has a page; ``None``: as long as clients wait for us."""
     file_patience: FilePatience | None = None
     """The same for files."""
+
+
+class Standing(NamedTuple):
+    """How what is served stands to what is known of its branch, here and at the remote."""
+
+    served: str
+    failing: list[str]
+    """What keeps newer commits from being served: ``fetch``, ``validation``."""
+    refused: Refused | None
+    pulled: Pulled | None
+    """What came of the last fetch; ``None`` where nothing is pulled."""
+    ahead: Ahead | None
+    """What is known and not served; ``None`` where that cannot be told."""
 
 
 class State:
@@ -102,10 +124,16 @@ class State:
         memory = options.cache / "served.json"
         if options.is_afresh:
             memory.unlink(missing_ok=True)
-        pulled = Pulled(options.pull_every) if options.pull_every is not None else None
-        self.live = Live(options.source, options.reference, memory, pulled=pulled, is_telling=self.counters.row == 0)
         repository = options.source.open()
         self.git_directory = repository.own_directory
+        turn = Turn(self.git_directory)
+        self.live = Live(options.source, options.reference, memory, turn, is_telling=self.counters.row == 0)
+        self.pulling: Pulling | None = None
+        if options.pull_every is not None or options.hook_secret is not None:
+            folder, every = options.cache, options.pull_every
+            self.pulling = Pulling(options.source, options.reference, folder, every, options.run)
+            self.pulling.check(repository)
+        self._lag = Lag(options.source)
         # Opened in this thread, and read by one other from now on.
         self.reading = Reading(options.source, self.live.begin(repository), is_confined=options.tokens is not None)
         self.generation = self.reading.generation
@@ -168,7 +196,7 @@ class State:
                 options.source,
                 self.live,
                 self._advance,
-                lock=self.git_directory / "gitindex-writing",
+                cache=options.cache,
                 is_pushed=options.is_pushed,
                 is_proposed=options.is_proposed,
             )
@@ -190,6 +218,8 @@ class State:
         loop = asyncio.get_running_loop()
         self.live.on_change = lambda commit: asyncio.run_coroutine_threadsafe(self._advance(commit), loop).result(60)
         self.live.start()
+        if self.pulling is not None:
+            self.pulling.start()
         # What an earlier run left half done is put away soon, and not before the first answer.
         self._tidying = loop.call_later(_SOON, self._tidy)
 
@@ -231,7 +261,10 @@ class State:
             self._tidying.cancel()
         if self._writer is not None:
             await self._writer.close()
-        await asyncio.get_running_loop().run_in_executor(None, self.live.stop)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.live.stop)
+        if self.pulling is not None:
+            await loop.run_in_executor(None, self.pulling.stop)
         self._reader.shutdown(wait=True, cancel_futures=True)
         if self._people is not None:
             self._people.close()
@@ -263,6 +296,15 @@ class State:
             LOG.error("%s cannot be served: %s", commit[:12], error)  # noqa: TRY400 - one line
             raise
         self.generation = self.reading.generation
+
+    async def standing(self) -> Standing:
+        """Return what is served, and how that is compared with what is known of the branch, at one moment."""
+        served, tip, refused = self.live.commit, self.live.tip, self.live.refused
+        pulled = self.pulling.last if self.pulling is not None else None
+        is_cut_off = pulled is not None and bool(pulled.problem)
+        failing = [*(["fetch"] if is_cut_off else []), *(["validation"] if refused is not None else [])]
+        ahead = await self._lag.of(served, tip, pulled.tip if pulled is not None else None)
+        return Standing(served, failing, refused, pulled, ahead)
 
     def log(self, scope: dict[str, Any], status: int, size: int, reader: str = "") -> None:
         """Count an answer, and write it down where that is wanted."""

@@ -25,9 +25,10 @@ from gitindex.names import IndexName, normalize, parse_version
 from gitindex.rights import Rights
 from gitindex.server.access import Reader
 from gitindex.server.answers import Answer
+from gitindex.server.body import BodyError
 from gitindex.server.delivery import Exchange
 from gitindex.server.failures import Failure, done, failure, told
-from gitindex.server.form import BodyError, Form, read_form
+from gitindex.server.form import Form, read_form
 
 if TYPE_CHECKING:
     from gitindex.server.state import State

@@ -7,11 +7,9 @@ after every object is there: whoever is stopped in between leaves the repository
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +25,7 @@ from gitindex.model import User
 from gitindex.names import UserName
 from gitindex.objects import StoredObjects
 from gitindex.server.outcomes import TooBusyError
+from gitindex.server.pulling import FETCH_WITHIN, turn
 from gitindex.snapshot import Snapshot
 from gitindex.write import checked
 
@@ -97,25 +96,25 @@ class Writer:
         live: Live,
         advance: Callable[[str], Awaitable[None]],
         *,
-        lock: Path,
+        cache: Path,
         is_pushed: bool = False,
         is_proposed: bool = False,
     ) -> None:
         """Write to the branch that *live* follows.
 
-        *advance* is told each commit that is to be served, and *lock* is a file by which processes wait for each
-        other. Where it *is pushed*, a change is there when the remote has it; where it *is proposed*, it goes to a
-        branch of its own, and a pull request is opened.
+        *advance* is told each commit that is to be served; *cache* is the server's folder. Where it *is pushed*, a
+        change is there when the remote has it; where it *is proposed*, it goes to a branch of its own, and a pull
+        request is opened.
         """
         self._source, self._live, self._advance = source, live, advance
-        self._lock, self._is_pushed, self._is_proposed = lock, is_pushed, is_proposed
+        self._cache, self._is_pushed, self._is_proposed = cache, is_pushed, is_proposed
         self._thread = ThreadPoolExecutor(1, "write")
         self._jobs: deque[_Job] = deque()
         self._running: asyncio.Task[None] | None = None
         self._open: Repository | None = None
         self._commits = 0
         self._proven = ""
-        """The last commit that was found in order, or made here."""
+        """The last commit that was found in order."""
 
     async def write(self, change: ChangeOf, *, actor: UserName | None, name: str) -> Written:
         """Make a change, by a user of the repository; return when it is served. *name* tells it in a few words.
@@ -199,8 +198,8 @@ class Writer:
 
     def _write(self, jobs: Sequence[_Job]) -> list[_Made]:
         try:
-            with self._turn():
-                self._open = self._open or self._source.open()
+            self._open = self._open or self._source.open()
+            with self._live.turn.taken():
                 if self._is_proposed:
                     return [self._told(partial(self._propose, self._open, job)) for job in jobs]
                 return self._commit(self._open, jobs)
@@ -215,12 +214,12 @@ class Writer:
             tip = repository.history.tip(branch)
             if tip is None:
                 raise CannotRunError(f"the branch {branch.removeprefix('refs/heads/')} has no commit to go on from")
-            self._prove(tip)
+            self._prove(repository, tip)
             made, newest = self._make(repository, jobs, tip)
             if newest == tip:
                 return made
             try:
-                self._live.expected = newest
+                self._live.expected = self._live.turn.made = newest
                 if self._is_pushed:
                     repository.commits.check_way(branch, tip, newest)
                     has_pointers = repository.commits.has_pointers
@@ -229,7 +228,8 @@ class Writer:
             except MovedError:
                 self._live.expected = ""
                 if self._is_pushed:
-                    self._live.pull_now(repository)
+                    with turn(self._cache):
+                        repository.origin.pull(self._live.reference, timeout=FETCH_WITHIN)
                 continue
             except DeclinedError:
                 self._live.expected = ""
@@ -237,7 +237,6 @@ class Writer:
                     raise
                 # One of them is what the remote does not want.
                 return [self._told(partial(self._commit_one, repository, job)) for job in jobs]
-            self._proven = newest
             self._count(repository, made)
             return made
         raise CannotRunError("the branch moves on faster than anything can be added to it", help="try again")
@@ -281,10 +280,10 @@ class Writer:
         is_new = made.branch is not None
         return Written(tuple(plan.notes), made.commit, made.warnings, is_proposed=is_new, url=made.url or "")
 
-    def _prove(self, tip: str) -> None:
+    def _prove(self, repository: Repository, tip: str) -> None:
         """Refuse to go on from what does not validate, and so is not served."""
         served = self._live.commit
-        if tip in {served, self._proven}:
+        if tip == served or (tip in {self._proven, self._live.turn.made} and repository.descends(tip, served)):
             return
         if (refused := self._live.judge(served, tip)) is not None:
             raise CannotRunError(
@@ -311,12 +310,6 @@ class Writer:
             return work()
         except Exception as error:  # noqa: BLE001 - one change does not take the others along
             return error
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        with self._lock.open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def _judged(job: _Job, last: Snapshot) -> tuple[Plan, tuple[Finding, ...]]:

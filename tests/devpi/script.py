@@ -134,9 +134,6 @@ STEPS = (
     Step("upload --dry-run DIST/pkg-2.0-py3-none-any.whl"),
     Step("upload DIST/docs-1.0.doc.zip", NO_DOCS),
     Step("remove docs -y", NO_DOCS),
-    # Tests
-    Step("test pkg"),
-    Step("list -t pkg", "the outcome is recorded, and not on which machine and by which Python"),
     # Pushes
     Step("push pkg==1.0 emilie/prod"),
     Step("push pkg==1.0 emilie/prod", "what is there already is no conflict: pushed twice is pushed"),
@@ -148,11 +145,17 @@ STEPS = (
     Step("push --only-docs pkg==1.0 emilie/prod", NO_DOCS + ": the server does not claim the option"),
     Step("list pkg"),
     Step("list --index emilie/prod"),
-    # What is kept, and what may go
+    # The same file again, and another one
     Step("upload --index emilie/prod DIST/pkg-1.0-py3-none-any.whl"),
     Step("upload --index emilie/prod DIST/other/pkg-1.0-py3-none-any.whl"),
     Step("upload --index emilie/prod DIST/pkg-2.0-py3-none-any.whl"),
     Step("upload DIST/other/pkg-1.0-py3-none-any.whl"),
+    # Tests
+    Step("test pkg==1.0"),
+    Step("list -t pkg", "the outcome is recorded, and not on which machine and by which Python"),
+    Step("index -c tested"),
+    Step("push pkg==1.0 emilie/tested", "results of tests stay where they are: a gate looks for them everywhere"),
+    # What may not go, and what may
     Step("remove --index emilie/prod pkg==2.0 -y"),
     Step("remove --index emilie/prod pkg -y"),
     Step("remove pkg==9.9 -y"),

@@ -14,6 +14,7 @@ from gitindex.errors import GitindexError
 from gitindex.server import answers
 from gitindex.server.access import CHALLENGE, refusal
 from gitindex.server.answers import Answer
+from gitindex.server.body import BodyError, read_body
 
 if TYPE_CHECKING:
     from gitindex.names import IndexName
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from gitindex.snapshot import Snapshot
 
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+_LARGEST, _WITHIN = 1 << 20, 30.0
+"""Bytes of what a request brings, and seconds for it."""
 _LONGEST_QUERY = 1000
 _HEADERS = (
     (b"content-type", answers.JSON),
@@ -105,17 +108,15 @@ def _json(value: object) -> bytes:
     return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-async def read_json(call: Call, most: int = 1 << 20) -> Any:
+async def read_json(call: Call) -> Any:
     """Return the JSON that a request brings.
 
     Raises:
-        BodyError: it brings none, or more than *most* bytes.
+        BodyError: it brings none, or too much of it.
         GoneError: the client has gone.
 
     """
-    from gitindex.server.form import BodyError, read_body  # noqa: PLC0415 - most servers only read
-
-    body = await read_body(call.exchange, most)
+    body = await read_body(call.exchange, _LARGEST, _WITHIN)
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -11,9 +11,9 @@ from gitindex.edits import owners
 from gitindex.edits.plan import Plan
 from gitindex.errors import ConflictError, GitindexError, NotThereError, UsageError
 from gitindex.server.answers import Answer
+from gitindex.server.body import BodyError
 from gitindex.server.devpi.call import document, failed, forbidden, read_json, said
 from gitindex.server.devpi.targets import Index, Misnamed, User
-from gitindex.server.form import BodyError
 
 if TYPE_CHECKING:
     from gitindex.server.devpi.call import Call

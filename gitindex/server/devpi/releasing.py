@@ -19,11 +19,11 @@ from gitindex.errors import GitindexError, NotThereError
 from gitindex.model import Mirror
 from gitindex.names import IndexName, is_display_name, is_project_name, normalize, parse_index_name
 from gitindex.server.answers import Answer
+from gitindex.server.body import BodyError, read_body
 from gitindex.server.devpi import forwarding
 from gitindex.server.devpi.call import document, failed, forbidden, no_index, read_json, said
 from gitindex.server.devpi.getting import find_file
 from gitindex.server.devpi.targets import File, Project, Version
-from gitindex.server.form import BodyError, read_body
 from gitindex.upstream.mirror import Upstream
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _LARGEST_REPORT = 32 << 20
 """Bytes; a report of tox has all that was printed."""
+_WITHIN = 300.0
+"""Seconds for them."""
 _PUSHED = frozenset({"name", "version", "targetindex", "no_docs", "only_docs"})
 
 
@@ -89,7 +91,7 @@ async def record(call: Call, target: File) -> Answer:
     """Record a report of tox on a file."""
     if (no := _may_upload(call.reader, target.index)) is not None:
         return no
-    report = await read_body(call.exchange, _LARGEST_REPORT)
+    report = await read_body(call.exchange, _LARGEST_REPORT, _WITHIN)
     found = await call.state.read(lambda: find_file(call.state.reading.current.snapshot, target))
     if found is None:
         return said(HTTPStatus.NOT_FOUND, "no such file")
