@@ -100,7 +100,7 @@ def _import() -> None:
 @import_.command("devpi")
 def import_devpi(
     ctx: typer.Context,
-    place: Annotated[str, typer.Argument(metavar="URL", help="The devpi-server, such as https://….")],
+    place: Annotated[str, typer.Argument(metavar="URL", help="The devpi-server, or a folder that devpi-export wrote.")],
     index: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,6 +118,7 @@ def import_devpi(
 
     Bases come before what inherits from them, each index as one commit. Names and password for reading come from netrc.
     """
+    from gitindex.importers.devpi_export import DevpiExport
     from gitindex.importers.devpi_server import DevpiServer
     from gitindex.importers.making import check_place
     from gitindex.importers.report import Report
@@ -128,7 +129,11 @@ def import_devpi(
     here = current(repository)
     report = Report()
     with progress_of("projects") as progress:
-        source = DevpiServer(place, here, report, only=index or (), progress=progress)
+        source: DevpiServer | DevpiExport
+        if "://" in place:
+            source = DevpiServer(place, here, report, only=index or (), progress=progress)
+        else:
+            source = DevpiExport(Path(place), here, report, only=index or ())
         try:
             _carry_out(
                 repository,

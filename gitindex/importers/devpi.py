@@ -31,6 +31,7 @@ from gitindex.names import (
     normalize,
 )
 from gitindex.snapshot import Snapshot
+from gitindex.upstream.mirror import Upstream
 
 _ODD = re.compile(r"[^a-z0-9]*([._-])[^a-z0-9]*|[^a-z0-9]+")
 _ANYBODY = frozenset({":ANONYMOUS:", ":AUTHENTICATED:"})
@@ -265,7 +266,7 @@ class Translation:
         if url != config.get("mirror_url"):
             why = "has a name and a password in it, which are left out: the environment has them, or netrc"
             self._report.note(place, "mirror_url", why)
-        if not _is_pypi(url):
+        if url.rstrip("/") != Upstream(place, Mirror(type="mirror")).url.rstrip("/"):  # it is PyPI's by default
             values["mirror_url"] = url
         expiry = config.get("mirror_cache_expiry")
         if isinstance(expiry, int) and not isinstance(expiry, bool) and expiry >= 0:
@@ -320,10 +321,7 @@ def _plain_url(url: str) -> str | None:
     return parts._replace(netloc=host).geturl()
 
 
-def _is_pypi(url: str) -> bool:
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415 - a heavy import, and only for this
-
-    return url.rstrip("/") == PYPI_SIMPLE_ENDPOINT.rstrip("/")
+NO_FILES = "has no files: nothing but its name was registered"
 
 
 class Link(NamedTuple):
@@ -332,30 +330,83 @@ class Link(NamedTuple):
     rel: str
     """`releasefile`, `toxresult` or `doczip`."""
     place: str
-    """Where it is: a URL's path, or a path in an export."""
+    """Where it is: the end of a URL's path, or a path in an export."""
     filename: str
     sha256: Sha256 | None
     log: tuple[Mapping[str, Any], ...]
     about: str = ""
     """For a result: the name of the file that was tested."""
+    modified: str | None = None
+    """When the file was last written, where devpi says so, as a manifest has it."""
 
 
-def release_file(link: Link, project: ProjectName, content: Path | Fetch, users: Mapping[str, UserName]) -> SourceFile:
-    """Return a release file as a source has it."""
+class Release(NamedTuple):
+    """A version of a project in an index."""
+
+    place: IndexName
+    project: ProjectName
+    links: Sequence[Link]
+    users: Mapping[str, UserName]
+    """What users are called here."""
+
+
+def files_of(
+    release: Release, content_of: Callable[[Link], Path | Fetch], read: Callable[[Link], bytes], report: Report
+) -> Iterator[SourceFile]:
+    """Yield the files of a release with what came of testing them; *read* gives a result, or raises DeliveryError."""
+    results = [link for link in release.links if link.rel == "toxresult"]
+    for link in release.links:
+        if link.rel == "releasefile":
+            file = _file(link, release, content_of(link))
+            of_file = [result for result in results if result.about == link.filename]
+            yield replace(file, results=tuple(_runs(file, of_file, read, release.place, report)))
+        elif link.rel == "doczip":
+            report.note(release.place, link.filename[:200], "is documentation, which has no place here")
+        elif link.rel != "toxresult":
+            report.note(release.place, link.filename[:200], f"is {link.rel[:40]!a}, which has no counterpart")
+
+
+def _file(link: Link, release: Release, content: Path | Fetch) -> SourceFile:
     uploads = [entry for entry in link.log if entry.get("what") in {"upload", "overwrite"}]
-    uploaded = next((time for entry in reversed(uploads) if (time := a_moment(entry.get("when")))), None)
+    uploaded = next((time for entry in reversed(uploads) if (time := a_moment(entry.get("when")))), link.modified)
     last = link.log[-1] if link.log else {}
-    came = a_moment(last.get("when")) or uploaded
     who = last.get("who") or next((entry.get("who") for entry in reversed(uploads) if entry.get("who")), None)
+    came = a_moment(last.get("when")) or uploaded
     return SourceFile(
         link.filename,
         content,
-        project=project,
+        project=release.project,
         sha256=link.sha256,
         upload_time=uploaded or came,
         came=came,
-        uploader=users.get(who) if isinstance(who, str) else None,
+        uploader=release.users.get(who) if isinstance(who, str) else None,
     )
+
+
+def _runs(
+    file: SourceFile, results: Iterable[Link], read: Callable[[Link], bytes], place: IndexName, report: Report
+) -> list[dict[str, Any]]:
+    runs: list[dict[str, Any]] = []
+    for link in results:
+        stated = (time for entry in link.log if (time := a_moment(entry.get("when"))))
+        time = next(stated, link.modified or file.upload_time)
+        try:
+            data = read(link)
+            said = read_json(data, link.filename)
+        except DeliveryError as error:
+            report.add(Kind.MISSING, place, link.filename, error.problem)
+            continue
+        except CannotRunError as error:
+            report.add(Kind.LEFT_OUT, place, link.filename, error.message.removeprefix(f"{link.filename}: "))
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        if link.sha256 not in {None, digest}:
+            report.add(Kind.LEFT_OUT, place, link.filename, f"has the sha256 {digest}, and not {link.sha256}")
+        elif not is_about(said, file.sha256):
+            report.note(place, link.filename, f"tells of other bytes than those of {file.filename}")
+        elif time is not None:
+            runs += runs_of(said, time=time, log=digest)
+    return sorted(runs, key=lambda run: (run["time"], run["log"], run["environment"]))
 
 
 def log_of(value: object) -> tuple[Mapping[str, Any], ...]:
@@ -367,29 +418,3 @@ def note_passwords(report: Report) -> None:
     """Say how people are known here."""
     why = "are not carried over: who reads gets a token (gitindex token create), who releases an identity (user modify)"
     report.note("", "passwords", why)
-
-
-def with_results(
-    file: SourceFile, results: Iterable[Link], read: Callable[[Link], bytes], place: IndexName, report: Report
-) -> SourceFile:
-    """Return a file with what came of testing it; *read* gives what a link leads to, or raises DeliveryError."""
-    runs: list[dict[str, Any]] = []
-    for link in results:
-        time = next((time for entry in link.log if (time := a_moment(entry.get("when")))), file.upload_time)
-        try:
-            data = read(link)
-            stated = read_json(data, link.filename)
-        except DeliveryError as error:
-            report.add(Kind.MISSING, place, link.filename, error.problem)
-            continue
-        except CannotRunError as error:
-            report.add(Kind.LEFT_OUT, place, link.filename, error.message.removeprefix(f"{link.filename}: "))
-            continue
-        digest = hashlib.sha256(data).hexdigest()
-        if link.sha256 not in {None, digest}:
-            report.add(Kind.LEFT_OUT, place, link.filename, f"has the sha256 {digest}, and not {link.sha256}")
-        elif not is_about(stated, file.sha256):
-            report.note(place, link.filename, f"tells of other bytes than those of {file.filename}")
-        elif time is not None:
-            runs += runs_of(stated, time=time, log=digest)
-    return replace(file, results=tuple(runs))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from gitindex.download import Downloader, Patience, Sink
 from gitindex.errors import CannotRunError, DeliveryError
-from gitindex.importers.devpi import Link, Translation, log_of, note_passwords, release_file, with_results
+from gitindex.importers.devpi import NO_FILES, Link, Release, Translation, files_of, log_of, note_passwords
 from gitindex.importers.reading import LARGEST, a_list, a_mapping, a_sha256, a_text, read_json
 from gitindex.importers.report import Kind, Report
 from gitindex.importers.simple import check_url
 from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
-from gitindex.names import IndexName, ProjectName, normalize
+from gitindex.names import IndexName, normalize
 from gitindex.snapshot import Snapshot
 from gitindex.threads import spread
 
@@ -107,8 +107,9 @@ class DevpiServer:
         for version, data in versions.items():
             links = [*filter(None, map(self._link, a_list(a_mapping(data).get("+links"))))]
             if not any(link.rel == "releasefile" for link in links):
-                self._report.note(place, f"{name} {version}"[:200], "has no files: nothing but its name was registered")
-            files += self._release(there, place, project, links)
+                self._report.note(place, f"{name} {version}"[:200], NO_FILES)
+            release = Release(place, project, links, self._translation.user_names)
+            files += files_of(release, partial(self._fetch, there), partial(self._report_of, there), self._report)
         if not versions:
             self._report.note(place, name[:100], "has no releases")
         return files
@@ -125,20 +126,6 @@ class DevpiServer:
         return Link(
             rel, place, filename, a_sha256(stated), log_of(stated.get("log")), unquote(about.rpartition("/")[2])
         )
-
-    def _release(
-        self, there: str, place: IndexName, project: ProjectName, links: Sequence[Link]
-    ) -> Iterator[SourceFile]:
-        results = [link for link in links if link.rel == "toxresult"]
-        for link in links:
-            if link.rel == "releasefile":
-                file = release_file(link, project, self._fetch(there, link), self._translation.user_names)
-                of_file = [result for result in results if result.about == link.filename]
-                yield with_results(file, of_file, partial(self._report_of, there), place, self._report)
-            elif link.rel == "doczip":
-                self._report.note(place, link.filename[:200], "is documentation, which has no place here")
-            elif link.rel != "toxresult":
-                self._report.note(place, link.filename[:200], f"is {link.rel[:40]!a}, which has no counterpart")
 
     def _url(self, there: str, link: Link) -> str:
         return f"{self._root}{_quoted(there)}/+f/{link.place}"

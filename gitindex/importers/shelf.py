@@ -104,7 +104,7 @@ class Shelf:
         except DistributionError as error:
             return Failed(Kind.LEFT_OUT, "; ".join(filter(None, (error.problem, error.help))))
         if file.sha256 is not None and dist.sha256 != file.sha256:
-            return Failed(Kind.CONFLICT, f"has the sha256 {dist.sha256}, and not {file.sha256}")
+            return Failed(Kind.LEFT_OUT, f"has the sha256 {dist.sha256}, and not {file.sha256}")
         return Arrived(dist, place)
 
     def _fetched(self, wanted: Wanted, advance: Advance, stopped: threading.Event) -> Path:

@@ -109,6 +109,8 @@ def parse(raw_path: bytes) -> Target | None:
         segments.pop()
     if "" in segments:
         return None
+    if segments and segments[0].startswith("@"):
+        return None  # of another revision nothing is told in this protocol
     match segments:
         case []:
             return Root()
@@ -116,7 +118,7 @@ def parse(raw_path: bytes) -> Target | None:
             return Login()
         case ["+api"] | [_, "+api"]:
             return Api(None)
-        case [name, *rest] if name.startswith(("+", "@")) or (rest and rest[0].startswith("+")):
+        case [name, *rest] if name.startswith("+") or (rest and rest[0].startswith("+")):
             return None
         case [user]:
             return User(UserName(user)) if is_user_name(user) else Misnamed(user)
