@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -202,7 +203,7 @@ class State:
             )
         return self._writer
 
-    @property
+    @cached_property
     def uploads(self) -> Path:
         """The folder for what is being sent here."""
         folder = self.options.cache / "uploads"
