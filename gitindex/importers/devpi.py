@@ -269,7 +269,7 @@ class Translation:
         if url.rstrip("/") != Upstream(place, Mirror(type="mirror")).url.rstrip("/"):  # it is PyPI's by default
             values["mirror_url"] = url
         expiry = config.get("mirror_cache_expiry")
-        if isinstance(expiry, int) and not isinstance(expiry, bool) and expiry >= 0:
+        if type(expiry) is int and expiry >= 0 and expiry != Mirror(type="mirror").mirror_cache_expiry:
             values["mirror_cache_expiry"] = expiry
         if _truth(config.get("mirror_use_external_urls"), default=False):
             values["mirror_use_external_urls"] = True

@@ -140,7 +140,7 @@ def devpi_server(folder: Path, *, imported: Path | None = None) -> Iterator[Devp
     """Run a devpi-server whose data lie in *folder*, which may be there; of an export, where one is *imported*."""
     data = folder / "server"
     if imported is not None:
-        run_devpi("devpi-import", "--serverdir", data, "--no-root-pypi", imported)
+        run_devpi("devpi-import", "--serverdir", data, imported)
     elif not data.exists():
         run_devpi("devpi-init", "--serverdir", data, "--no-root-pypi", "--root-passwd", ROOT_PASSWORD)
     port = free_port()
