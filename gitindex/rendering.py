@@ -40,7 +40,13 @@ OPTIONS = (
     ),
     Option("rev", "--rev", "The revision; by default the working tree.", "REV"),
     Option("index", "--index", "Only this index; may be given several times.", "USER/INDEX", is_repeated=True),
-    Option("host", "--host", "Write what this host needs too: nginx, …, as docs/how-to/hosts.md lists them.", "NAME"),
+    Option(
+        "host",
+        "--host",
+        "Write what this host needs too: nginx, apache, caddy, cloudflare, github-pages, gitlab-pages, netlify, s3 "
+        "or vercel.",
+        "NAME",
+    ),
     Option("fallback", "--fallback", "How the host falls back to a mirror: redirect (the default) or proxy.", "HOW"),
     Option(
         "carry",

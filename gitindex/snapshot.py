@@ -260,7 +260,7 @@ class Snapshot:
             case None:
                 raise CannotRunError(
                     f"there is no {layout.SETTINGS} here, so this is no index repository",
-                    help="make one with: gitindex init",
+                    help="go to your index repository, or name it (gitindex -C DIR …); to make one: gitindex init DIR",
                 )
 
     @cached_property

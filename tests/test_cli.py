@@ -21,6 +21,7 @@ import typer
 
 from gitindex import __version__
 from gitindex.cli import COMMANDS
+from gitindex.hosts import HOSTS
 from gitindex.rules import RULES
 from tests.builders import make_sdist, make_wheel
 from tests.conftest import Run
@@ -125,6 +126,28 @@ def test_every_command_has_help(run: Run, name: str) -> None:
         for command in ("create", "list", "show", "modify", "delete"):
             assert command in run("user", command, "--help").out
             assert command in run("index", command, "--help").out
+
+
+def test_no_help_speaks_of_pythons_types_or_breaks_off() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    assert page.count("Usage: gitindex") > len(COMMANDS)
+    assert re.findall(r"<(?:str|int|float|path|Path|list\b|int range|float range)[^>]*>", page) == []
+    assert re.findall(r"^.*\w\.\.\.$", page, re.MULTILINE) == []
+
+
+def test_the_help_of_a_group_says_the_whole_first_line_of_each_command(run: Run) -> None:
+    for name in ("index", "forge", "mirror"):
+        told = " ".join(run(name, "--help").out.partition("Commands:")[2].split())
+        assert "..." not in told
+    assert "bases=…, acl_upload+=bob, volatile=false." in " ".join(run("index", "--help").out.split())
+
+
+@pytest.mark.parametrize("name", ["render", "publish"])
+def test_the_help_names_every_host(run: Run, name: str) -> None:
+    told = " ".join(run(name, "--help").out.split()).replace("- ", "-")
+    named = re.search(r"what this host needs too: (.*?)\.", told)
+    assert named is not None
+    assert re.split(r", | or ", named[1]) == list(HOSTS)
 
 
 def test_the_version_is_printed(run: Run) -> None:
@@ -605,7 +628,7 @@ def test_upload_reads_names_versions_and_requirements_from_the_files(
 def test_upload_says_what_it_did_and_what_to_commit(repo: IndexRepository, run: Run, dist: Path) -> None:
     result = run("upload", dist / "demo-1.0.tar.gz", "--index", "emilie/dev")
     assert result.out == "Upload demo-1.0.tar.gz to emilie/dev\n"
-    command = result.err.strip().removeprefix("To publish it: ")
+    command = result.err.strip().removeprefix("To commit it: ")
     assert command == "git add files indexes && git commit -m 'Upload demo-1.0.tar.gz to emilie/dev'"
     subprocess.run(["sh", "-c", command], check=True, capture_output=True)
     assert repo.git("status", "--porcelain") == ""

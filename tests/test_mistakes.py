@@ -238,7 +238,7 @@ def test_the_hint_to_commit_works_from_where_the_user_is(
 ) -> None:
     monkeypatch.chdir(repository.root / "indexes")
     result = run("user", "create", "kim")
-    hint = result.err.partition("To publish it: ")[2]
+    hint = result.err.partition("To commit it: ")[2]
     subprocess.run(["bash", "-ec", hint], check=True, capture_output=True)
     assert repository.git("log", "-1", "--format=%s") == "Create user kim"
 
@@ -256,3 +256,68 @@ def test_point_76_the_same_bytes_under_another_name_are_refused(
     assert files_below(released.root) == before
     # In another index, where the other name is not known, it stands alone; the same name again changes nothing.
     assert run("-C", released.root, "upload", wheel, "--index", "emilie/dev").code == 0
+
+
+def test_what_to_do_about_other_bytes_of_a_released_file_is_said_once(
+    repository: IndexRepository, run: Run, wheel: Path
+) -> None:
+    assert run("-C", repository.root, "upload", wheel, "--index", "emilie/prod", "--commit").code == 0
+    wheel.write_bytes(make_wheel("demo", "1.0", files={"demo.py": b"other = True\n"})[1])
+    refused = run("-C", repository.root, "upload", wheel, "--index", "emilie/prod")
+    lines = refused.err.splitlines()
+    assert refused.code == 1
+    assert sum(" GI205 " in line for line in lines) > 1
+    assert sum("or release a new version" in line for line in lines) == 1
+
+
+def test_what_replaces_a_file_says_where_it_does(repository: IndexRepository, run: Run, wheel: Path) -> None:
+    assert run("-C", repository.root, "upload", wheel, "--index", "emilie/dev", "--commit").code == 0
+    wheel.write_bytes(make_wheel("demo", "1.0", files={"demo.py": b"other = True\n"})[1])
+    assert run("-C", repository.root, "upload", wheel, "--index", "emilie/dev").out == (
+        f"Replace {wheel.name} in emilie/dev\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            ["list", "--index", "emile/dev"],
+            "emile/dev: no such index; did you mean emilie/dev? see: gitindex index list",
+        ),
+        (["list", "dmeo", "--index", "emilie/dev"], "did you mean demo? see: gitindex why dmeo --index emilie/dev"),
+        (["push", "dem", "emilie/dev", "emilie/prod"], "did you mean demo? see: gitindex list --index emilie/dev"),
+        (["user", "show", "emily"], "emily: no such user; did you mean emilie? see: gitindex user list"),
+        (["list", "--index", "somebody/else"], "somebody/else: no such index; see: gitindex index list"),
+    ],
+    ids=["index", "project of all", "project", "user", "nothing alike"],
+)
+def test_a_misspelt_name_is_answered_with_the_one_that_is_meant(
+    released: IndexRepository, run: Run, command: list[str], said: str
+) -> None:
+    result = run("-C", released.root, *command)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.endswith(f"{said}\n")
+
+
+def test_outside_of_any_repository_it_is_said_how_to_name_one(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("index", "list").err == (
+        "gitindex: the current folder is not in a Git repository; "
+        "go to your index repository, or name it (gitindex -C DIR …); to make one: gitindex init DIR\n"
+    )
+
+
+def test_a_first_user_who_cannot_have_that_name_is_told_which_names_there_are(tmp_path: Path, run: Run) -> None:
+    result = run("init", tmp_path / "new", "--user", "Emilie")
+    assert result.code == 2
+    assert "'Emilie' cannot name a user; use lower-case letters and digits" in result.err
+    assert result.err.endswith(": gitindex init --user emilie\n")
+
+
+def test_a_folder_to_publish_to_is_written_whole(repository: IndexRepository, run: Run, tmp_path: Path) -> None:
+    result = run("-C", repository.root, "publish", "--to", f"file://{tmp_path}/here/../there")
+    assert result.code == 2
+    assert "write the whole path of the folder, without empty parts, `.` and `..`" in result.err

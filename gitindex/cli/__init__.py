@@ -55,6 +55,20 @@ COMMANDS: dict[str, _Entry] = {
 }
 
 
+def _no_type(_: Any) -> str:
+    return ""
+
+
+def _spoken(command: Any) -> Any:
+    """Let the help of a command say what people call things, without Python's types, and first lines whole."""
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            parameter.display_type = _no_type
+    for below in getattr(command, "commands", {}).values():
+        _spoken(below).short_help = (below.help or "").partition("\n")[0]
+    return command
+
+
 class _LazyGroup(TyperGroup):
     """A group that knows its commands by name, and imports one when it is run."""
 
@@ -71,7 +85,7 @@ class _LazyGroup(TyperGroup):
         else:
             application = typer.Typer(rich_markup_mode=None, add_completion=False)
             application.command(cmd_name, context_settings=getattr(found, "context_settings", None))(found)
-        return typer.main.get_command(application)
+        return _spoken(typer.main.get_command(application))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -119,7 +133,10 @@ def _main(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """A private Python package index that lives in a Git repository."""
+    """A private Python package index that lives in a Git repository.
+
+    Begin with: gitindex init packages. Each command says with --help what it does and takes.
+    """
     del version
     ctx.obj = Place(directory, folder)
 

@@ -18,6 +18,7 @@ from gitindex.cli.output import note, print_findings, print_json, say
 from gitindex.edits.plan import Plan
 from gitindex.errors import UsageError
 from gitindex.git import Repository
+from gitindex.git.origin import NAME as REMOTE
 from gitindex.names import IndexName, ProjectName, is_display_name, normalize, parse_index_name
 from gitindex.snapshot import Snapshot
 from gitindex.write import carry_out
@@ -58,7 +59,12 @@ def start(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
         return current(repository)
     if commit:
         raise UsageError("--commit and --pr exclude each other", help="--pr commits on a branch of its own")
-    snapshot = repository.proposals.published()
+    proposals = repository.proposals
+    snapshot = proposals.published()
+    if count := proposals.unpushed():
+        commits = "1 commit" if count == 1 else f"{count} commits"
+        note(f"{proposals.branch} has {commits} here that {REMOTE} has not, and --pr is made of what {REMOTE} has.")
+        note(f"To push: {_git(repository)} push {REMOTE} {_quoted(proposals.branch)}")
     _ = snapshot.settings
     return snapshot
 
@@ -148,7 +154,7 @@ def note_how_to_commit(repository: Repository, paths: Iterable[str], summary: st
     """Say what commits what was written."""
     prefix = f"{repository.folder}/" if repository.folder else ""
     git = _git(repository)
-    note(f"To publish it: {git} add {_places(prefix, paths)} && {git} commit -m {_quoted(summary)}")
+    note(f"To commit it: {git} add {_places(prefix, paths)} && {git} commit -m {_quoted(summary)}")
 
 
 def _propose(
@@ -180,6 +186,11 @@ def _propose(
     note(f"{pushed}, {(made.commit or '')[:12]}.")
     if made.remark:
         note(f"The pull request is for you to open: {made.remark}.")
+    if made.url is None and made.remark and not repository.is_bare:
+        git, branch = _git(repository), _quoted(f"{REMOTE}/{made.branch}")
+        protected = _quoted(repository.proposals.branch)
+        note(f"See it:    gitindex diff {REMOTE}/{protected} {branch}")
+        note(f"Merge it:  {git} merge {branch} && {git} push {REMOTE} HEAD:{protected}")
     if made.url is not None:
         say(f"{'Open it' if made.request in ('pushed', 'none') else 'Pull request'}: {made.url}")
 

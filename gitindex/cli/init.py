@@ -19,6 +19,7 @@ from gitindex.cli.output import note, print_json, say
 from gitindex.codeowners import Forge
 from gitindex.documents import Unreadable, read_settings
 from gitindex.edits.forges import NONE, Publishing, check_source, places_of, publishing
+from gitindex.edits.owners import NAME_HELP
 from gitindex.edits.plan import Plan
 from gitindex.edits.setup import PRE_COMMIT, Wanted, new_repository
 from gitindex.errors import UsageError
@@ -54,26 +55,38 @@ def init(
         str | None,
         typer.Option("--user", metavar="NAME", help="The first user; by default made of your Git user.name."),
     ] = None,
-    title: Annotated[str, typer.Option("--title", help="The title of the site.")] = "Python packages",
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help="The title of the site.")] = "Python packages",
     url: Annotated[
         str | None,
-        typer.Option("--url", metavar="URL", help="Where the site will be served; by default what GitHub Pages has."),
+        typer.Option(
+            "--url",
+            metavar="URL",
+            help="Where the site will be served; by default where GitHub Pages serves a remote at github.com.",
+        ),
     ] = None,
-    branch: Annotated[str, typer.Option("--branch", help="The branch that is published.")] = "main",
+    branch: Annotated[str, typer.Option("--branch", metavar="NAME", help="The branch that is published.")] = "main",
     forge: Annotated[
         ForgeChoice | None,
-        typer.Option("--forge", help="Whose workflows; by default the remote's, else GitHub's.", show_default=False),
+        typer.Option(
+            "--forge", help="Whose workflows are written; by default the remote's, else GitHub's.", show_default=False
+        ),
     ] = None,
     host: Annotated[
         HostChoice | None,
-        typer.Option("--host", help="Where workflows publish; by default the forge's Pages.", show_default=False),
+        typer.Option(
+            "--host", help="The host that workflows publish to; by default the forge's Pages.", show_default=False
+        ),
     ] = None,
     publish_to: Annotated[
         str, typer.Option("--publish-to", metavar="URL", help="An object store that workflows publish to: s3://bucket.")
     ] = "",
     workflows: Annotated[
         str,
-        typer.Option("--workflows", metavar="OWNER/NAME@SHA", help="Call workflows there; by default they are whole."),
+        typer.Option(
+            "--workflows",
+            metavar="OWNER/NAME@SHA",
+            help="Write workflows that call those of this repository, at this commit; by default whole ones.",
+        ),
     ] = "",
     login: Annotated[str, typer.Option("--login", metavar="LOGIN", help="The first user's login at the forge.")] = "",
     lfs: Annotated[bool, typer.Option("--lfs", help="Keep released files in Git LFS.")] = False,
@@ -112,7 +125,7 @@ def init(
     if commit and not (full_name and email):
         raise UsageError(
             "Git does not know your name and e-mail",
-            help="git config --global user.name and user.email, or --no-commit",
+            help="say it, and try again: git config --global user.name NAME; git config --global user.email ADDRESS",
         )
     if lfs:
         check_lfs()
@@ -158,7 +171,10 @@ def _tell(target: Path, wanted: Wanted, to_add: Mapping[str, bytes]) -> None:
             known = f"{git} user modify {name} identities+={wanted.forge}:LOGIN"
             note(f"Until user.toml has your login there, checks do not know who you are: {known}")
     if PRE_COMMIT not in to_add:
-        note("Have each commit and each push checked: pre-commit install")
+        there = "" if target == Path() else f"cd {folder} && "
+        note(
+            f"Have each commit and each push checked, by pre-commit (pip install pre-commit): {there}pre-commit install"
+        )
     for path, text in to_add.items():
         note(f"The {path} at the top of the Git repository was there already, and is as it was. What belongs there:")
         for line in text.decode().splitlines():
@@ -171,7 +187,7 @@ def _first_user(user: str | None, full_name: str) -> UserName:
         raise UsageError("root owns the mirrors", help="name the first user: gitindex init --user emilie")
     if not is_user_name(name):
         problem = f"{user!r} cannot name a user" if user else "Git does not know your name"
-        raise UsageError(problem, help="give the first user's name: gitindex init --user emilie")
+        raise UsageError(problem, help=f"{NAME_HELP}: gitindex init --user emilie")
     return UserName(name)
 
 

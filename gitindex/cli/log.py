@@ -38,7 +38,12 @@ def log(
         typer.Option("--user", metavar="NAME", help="Only what this user did, by the address in user.toml."),
     ] = None,
     kind: Annotated[
-        list[Kind] | None, typer.Option("--kind", help="Only such events; may be given several times.")
+        list[Kind] | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help=f"Only such events: {', '.join(Kind)}. May be given several times.",
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="DATE", help="Only what was committed on this day or later.")
@@ -46,7 +51,9 @@ def log(
     until: Annotated[
         str | None, typer.Option("--until", metavar="DATE", help="Only what was committed until the end of this day.")
     ] = None,
-    most: Annotated[int | None, typer.Option("--max-count", "-n", min=1, help="The newest events, so many.")] = None,
+    most: Annotated[
+        int | None, typer.Option("--max-count", "-n", metavar="N", min=1, help="The newest events, so many.")
+    ] = None,
     revision: Annotated[
         str, typer.Option("--rev", metavar="REV", help="The end of the history, or a range: BASE..HEAD.")
     ] = "HEAD",

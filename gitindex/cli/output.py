@@ -12,8 +12,8 @@ from gitindex.report.text import findings_text, has_colour, printable
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print findings on standard error."""
-    sys.stderr.write(findings_text(findings, colour=has_colour(sys.stderr)))
+    """Print findings on standard error, each thing to do once."""
+    sys.stderr.write(findings_text(findings, colour=has_colour(sys.stderr), is_brief=True))
 
 
 def say(text: str) -> None:

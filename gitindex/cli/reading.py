@@ -10,7 +10,7 @@ import typer
 from gitindex.cli.common import IndexOption, JsonOption, current, index_name, open_repository, project_name
 from gitindex.cli.output import note, print_json, say, table
 from gitindex.devpi import index_config, project_config, user_config
-from gitindex.edits.opened import cannot_read, open_index, open_user
+from gitindex.edits.opened import cannot_read, meant_by, open_index, open_user
 from gitindex.errors import NotThereError, UsageError
 from gitindex.names import ProjectName, parse_version
 from gitindex.report.text import count
@@ -53,7 +53,7 @@ def _list_projects(snapshot: Snapshot, index: Index, *, as_json: bool) -> None:
 
 def _list_files(snapshot: Snapshot, index: Index, project: ProjectName, *, as_json: bool) -> None:
     steps = _walk(snapshot, index, project)
-    _must_be_there(index, project, steps)
+    _must_be_there(snapshot, index, project, steps)
     shown = sorted((found for found in files_of(steps) if found.shadowed_by is None), key=_newest_last)
     if as_json:
         print_json({"name": project, "files": [_file_json(found) for found in shown]})
@@ -89,11 +89,12 @@ def _walk(snapshot: Snapshot, index: Index, project: ProjectName) -> tuple[Step,
     return steps
 
 
-def _must_be_there(index: Index, project: ProjectName, steps: tuple[Step, ...]) -> None:
+def _must_be_there(snapshot: Snapshot, index: Index, project: ProjectName, steps: tuple[Step, ...]) -> None:
     if not any(step.project for step in steps):
+        names = project_names(resolution_order(snapshot, index))
         raise NotThereError(
             f"no index that {index.name} inherits from has a release of {project}",
-            help=f"see: gitindex why {project} --index {index.name}",
+            help=f"{meant_by(project, names)}see: gitindex why {project} --index {index.name}",
         )
 
 

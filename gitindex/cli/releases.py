@@ -114,7 +114,7 @@ def yank(
     ctx: typer.Context,
     wanted: _Release,
     index: IndexOption,
-    reason: Annotated[str, typer.Option("--reason", help="Why; installers print it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; installers print it.")] = "",
     filename: _File = None,
     commit: CommitOption = False,
     pr: PrOption = False,

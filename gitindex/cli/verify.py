@@ -61,7 +61,7 @@ def verify(
     """Read or download every released file, and check its bytes.
 
     Sha256, size, the whole archive and its metadata are compared with the manifests. Exit code 1 says that something
-    is wrong, 3 that nothing is, as far as could be seen.
+    is wrong, 3 that some files could not be read, and no other one is wrong.
     """
     repository = open_repository(ctx)
     snapshot = repository.at(rev) if rev is not None else current(repository)

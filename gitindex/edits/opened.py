@@ -11,6 +11,16 @@ from gitindex.names import IndexName, ProjectName, parse_version
 from gitindex.resolve import resolution_order
 from gitindex.snapshot import Index, Project, Snapshot
 
+SEE_INDEXES = "see: gitindex index list"
+
+
+def meant_by(name: object, known: Iterable[object]) -> str:
+    """Return the start of a hint that asks for the known name that is like a misspelt one; empty without any."""
+    from rapidfuzz.process import extractOne  # noqa: PLC0415 - for a mistake alone
+
+    found = extractOne(str(name), list(map(str, known)), score_cutoff=70)
+    return "" if found is None or found[0] == str(name) else f"did you mean {found[0]}? "
+
 
 def open_user(snapshot: Snapshot, name: str) -> User:
     """Return a user.
@@ -26,7 +36,8 @@ def open_user(snapshot: Snapshot, name: str) -> User:
         case Unreadable() as unreadable:
             raise cannot_read(unreadable)
         case None:
-            raise NotThereError(f"{name}: no such user", help="see: gitindex user list")
+            meant = meant_by(name, snapshot.user_names())
+            raise NotThereError(f"{name}: no such user", help=f"{meant}see: gitindex user list")
 
 
 def open_index(snapshot: Snapshot, name: IndexName) -> Index:
@@ -39,7 +50,7 @@ def open_index(snapshot: Snapshot, name: IndexName) -> Index:
     """
     index = snapshot.index(name)
     if index is None:
-        raise NotThereError(f"{name}: no such index", help="see: gitindex index list")
+        raise NotThereError(f"{name}: no such index", help=f"{meant_by(name, snapshot.index_names())}{SEE_INDEXES}")
     if isinstance(index.definition, Unreadable):
         raise cannot_read(index.definition)
     return index
@@ -68,7 +79,9 @@ def open_project(snapshot: Snapshot, name: IndexName, project: ProjectName) -> P
     found = index.project(project)
     if found is None or not (any(found.versions()) or found.statements):
         bases = [base.name for base in resolution_order(snapshot, index)[1:] if base.has_project(project)]
-        hint = f"it inherits it from {bases[0]}: name that index" if bases else f"see: gitindex list --index {name}"
+        meant = meant_by(project, index.project_names())
+        see = f"{meant}see: gitindex list --index {name}"
+        hint = f"it inherits it from {bases[0]}: name that index" if bases else see
         raise NotThereError(f"{name} itself has no project {project}", help=hint)
     return found
 

@@ -16,7 +16,7 @@ from gitindex.names import IndexName, is_owner_name, is_user_name
 from gitindex.snapshot import Snapshot
 from gitindex.tree import find
 
-_NAME_HELP = "use lower-case letters and digits, with single `.`, `_` or `-` between them, at most 64 characters"
+NAME_HELP = "use lower-case letters and digits, with single `.`, `_` or `-` between them, at most 64 characters"
 
 
 def create_user(snapshot: Snapshot, name: str, *, email: str = "", title: str = "", admin: bool = False) -> Plan:
@@ -27,7 +27,7 @@ def create_user(snapshot: Snapshot, name: str, *, email: str = "", title: str = 
 
     """
     if not is_user_name(name):
-        raise UsageError(f"{name!r} cannot name a user", help=_NAME_HELP)
+        raise UsageError(f"{name!r} cannot name a user", help=NAME_HELP)
     if snapshot.user(name) is not None:
         raise UsageError(f"the user {name} exists already", help=f"see: gitindex user show {name}")
     values: dict[str, Any] = {"email": email, "title": title}
@@ -65,7 +65,7 @@ def create_index(snapshot: Snapshot, name: IndexName, values: Mapping[str, Any],
 
     """
     if not is_owner_name(name.name):
-        raise UsageError(f"{name.name!r} cannot name an index", help=_NAME_HELP)
+        raise UsageError(f"{name.name!r} cannot name an index", help=NAME_HELP)
     if snapshot.user(name.user) is None:
         raise UsageError(f"there is no user {name.user}", help=f"create it: gitindex user create {name.user}")
     if snapshot.index(name) is not None:

@@ -36,6 +36,8 @@ In a clone, `gitindex install --index $prod -- PROJECT` is pip without any serve
 
 ## Release, promote, yank
 
+`gitindex` is a Python program: `pip install gitindex`.
+
 ```console
 # release to dev
 gitindex upload dist/* --index $dev $how
@@ -49,7 +51,8 @@ $told
 
 ## What is checked
 
-`pre-commit install` has each commit and each push checked on your machine; `gitindex validate` does it at once.
+`pre-commit install` has each commit and each push checked on your machine (`pip install pre-commit` brings that
+program); `gitindex validate` does it at once.
 $checks""")
 _PULL = Template("""\
 `--pr` puts the change on a branch, pushes it and opens the $request; `--commit` commits it here instead.

@@ -69,7 +69,7 @@ def upload(
         outcome = put_file(manifest, entry)
         if document is not None and outcome == "Unchanged:":
             outcome = _attest(index, manifest, entry)
-        plan.notes.append(f"{outcome} {dist.filename} {'in' if outcome == 'Unchanged:' else 'to'} {name}")
+        plan.notes.append(f"{outcome} {dist.filename} {'to' if outcome == 'Upload' else 'in'} {name}")
         if outcome == "Replace":
             replaced += [file for file in stored_files(index.project(dist.project)) if file.filename == dist.filename]
         path = layout.stored_path(dist.sha256, dist.filename)

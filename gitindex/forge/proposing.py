@@ -23,6 +23,10 @@ from gitindex.write import checked
 Request = Literal["created", "updated", "unchanged", "pushed", "none"]
 
 
+_NO_FORGE = "the remote is a folder or a server that is no forge's"
+_UNKNOWN_FORGE = "the remote's address does not tell which forge it is; say it as type under [forge] in gitindex.toml"
+
+
 class Proposal(NamedTuple):
     """What became of a plan that was proposed."""
 
@@ -121,7 +125,9 @@ def _proposed(
             made = _on_gitea(repository, change, shown)
         case _:
             made = _pushed(repository, change)
-            made = made._replace(remark="what forge this is, the remote's address does not tell: [forge] type does")
+            made = made._replace(remark=_NO_FORGE if place is None else _UNKNOWN_FORGE)
+    if place is None and made.remark:
+        made = made._replace(remark=_NO_FORGE)
     return made._replace(paths=tuple(sorted(plan.changes)), warnings=tuple(warnings))
 
 

@@ -28,6 +28,7 @@ from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
 if TYPE_CHECKING:
     from gitindex.git.blobs import Blobs
+    from gitindex.git.commits import Commits
     from gitindex.git.merge import Merger
     from gitindex.git.proposals import Proposals
     from gitindex.git.walk import Change
@@ -82,7 +83,10 @@ class Repository:
         try:
             found = pygit2.discover_repository(str(directory))
             if found is None:
-                raise CannotRunError(f"{directory}: not in a Git repository", help="make one with: gitindex init")
+                raise CannotRunError(
+                    f"{'the current folder' if directory == Path() else directory} is not in a Git repository",
+                    help="go to your index repository, or name it (gitindex -C DIR …); to make one: gitindex init DIR",
+                )
             repository = pygit2.Repository(found)
         except (pygit2.GitError, ValueError) as error:
             hint = "git config --global --add safe.directory DIR" if "owned" in str(error) else ""
@@ -306,6 +310,13 @@ class Repository:
 
         return Proposals(self, self._git)
 
+    @cached_property
+    def commits(self) -> Commits:
+        """New commits, made without a working tree."""
+        from gitindex.git.commits import Commits  # noqa: PLC0415 - most runs make none
+
+        return Commits(self, self._git)
+
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         try:
@@ -375,10 +386,13 @@ class Repository:
             CannotRunError: the two share no history.
 
         """
-        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z")
-        listed = ask_git(self.own_directory, "diff", *options, f"{ours}...{theirs}", "--").out
+        tree = self._merger.merge(ours, theirs).tree
+        with self._reading():
+            # Of the trees, and by no program that .gitmodules or somebody's settings tell what to leave out.
+            merged = self._git[pygit2.Oid(hex=tree)].peel(pygit2.Tree)
+            deltas = list(self._commit(ours).tree.diff_to_tree(merged, context_lines=0).deltas)
+        paths = sorted({os.fsdecode(file.raw_path) for delta in deltas for file in (delta.old_file, delta.new_file)})
         prefix = f"{self.folder}/" if self.folder else ""
-        paths = filter(None, listed.split("\0"))
         return [path.removeprefix(prefix) if path.startswith(prefix) else f"/{path}" for path in paths]
 
     def fetch(self, commit: str) -> None:

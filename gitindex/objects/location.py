@@ -11,6 +11,7 @@ from gitindex.errors import UsageError
 
 SCHEMES = ("s3", "gs", "az", "file")
 _HELP = "write it as s3://bucket/folder, gs://bucket/folder, az://container/folder or file:///folder"
+_NO_STEPS = "write the whole path of the folder, without empty parts, `.` and `..`"
 # What object stores take for the name of a bucket or container: no name of a host, port or user.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 
@@ -56,7 +57,7 @@ def read_location(url: str) -> Location:
     path = unquote(parts.path)
     segments = path.strip("/").split("/") if path.strip("/") else []
     if not path.isprintable() or any(segment in {"", ".", ".."} for segment in segments):
-        raise UsageError(f"{_shown(parts)!r} is no place for objects", help=_HELP)
+        raise UsageError(f"{_shown(parts)!r} is no place for objects", help=_NO_STEPS)
     if parts.scheme == "file":
         if parts.netloc not in {"", "localhost"} or not segments or not path.startswith("/"):
             raise UsageError(f"{_shown(parts)!r} names no folder of this machine", help="write file:///folder")

@@ -40,7 +40,13 @@ OPTIONS = (
     ),
     Option("rev", "--rev", "The revision; by default HEAD.", "REV"),
     Option("index", "--index", "Only this index; may be given several times.", "USER/INDEX", is_repeated=True),
-    Option("host", "--host", "Publish what this host needs too, as docs/how-to/hosts.md lists them.", "NAME"),
+    Option(
+        "host",
+        "--host",
+        "Publish what this host needs too: nginx, apache, caddy, cloudflare, github-pages, gitlab-pages, netlify, s3 "
+        "or vercel.",
+        "NAME",
+    ),
     Option("carry", "--carry", "Publish the pages of what mirrors allow too."),
     Option("vendor_files", "--vendor-files", "Publish what mirrors allow too, pages and files."),
     Option(

@@ -39,8 +39,10 @@ def has_colour(stream: TextIO) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
 
-def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:
+def findings_text(findings: Sequence[Finding], *, colour: bool, is_brief: bool = False) -> str:
     """Return the findings, two lines each: what is wrong and where, and what to do.
+
+    With *is_brief*, what is to be done about several of one rule in one file is said once, below them.
 
     In colour, which is for eyes and not for `grep`, there is an empty line after each file.
     """
@@ -54,10 +56,17 @@ def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:
         where = f"{_BOLD}{place}{_OFF}" if colour else place
         warning = "warning: " if finding.severity is Severity.WARNING else ""
         lines.append(f"{where}: {code} {warning}{printable(finding.message)}")
-        lines.append(f"    {printable(finding.help)}")
+        following = findings[number + 1] if number + 1 < len(findings) else None
+        if not is_brief or following is None or _thing(following) != _thing(finding):
+            lines.append(f"    {printable(finding.help)}")
     if colour and lines:
         lines.append("")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _thing(finding: Finding) -> tuple[str, ...]:
+    """Return what has to be the same for two findings to be one thing to do."""
+    return finding.path, finding.code, finding.help
 
 
 def count(number: int, noun: str) -> str:

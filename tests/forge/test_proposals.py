@@ -538,3 +538,51 @@ def test_sdist_and_wheel_apart_have_branches_of_their_own(remote: IndexRepositor
     other = proposed(run, "upload", tmp_path / name, "--index", "emilie/dev")
     assert one["branch"] != other["branch"]
     assert remote.git("rev-parse", one["branch"]) == one["commit"]
+
+
+@pytest.mark.parametrize("forge", ["", "github", "gitlab", "gitea"])
+def test_where_no_forge_is_the_proposal_is_merged_by_what_is_printed(
+    clone: IndexRepository,
+    remote: IndexRepository,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    forge: str,
+) -> None:
+    if forge:
+        clone.put(small_content(forge={"type": forge}))
+        clone.commit("Say where it is")
+        clone.git("push", "--quiet", "origin", "main")
+    monkeypatch.chdir(clone.root)
+    done = run("user", "create", "bob", "--pr")
+    assert (done.code, done.out) == (0, "Create user bob\n")
+    pushed, why, see, merge = done.err.splitlines()
+    assert pushed.startswith("Pushed gitindex/create-user-bob, ")
+    assert why == ("The pull request is for you to open: the remote is a folder or a server that is no forge's.")
+    assert see == "See it:    gitindex diff origin/main origin/gitindex/create-user-bob"
+    assert merge.startswith("Merge it:  git merge origin/gitindex/create-user-bob && git push ")
+    assert run(*see.partition("gitindex ")[2].split()).code == 0
+    subprocess.run(["sh", "-ec", merge.removeprefix("Merge it:  ")], check=True, capture_output=True)
+    assert remote.git("show", "main:indexes/bob/user.toml") == ""
+    assert run("user", "create", "bob", "--pr").err == (
+        "gitindex: the user bob exists already; see: gitindex user show bob\n"
+    )
+
+
+def test_what_is_not_pushed_yet_is_said_before_a_proposal_is_made_without_it(
+    clone: IndexRepository, remote: IndexRepository, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(clone.root)
+    name, data = make_wheel("table-print", "1.0")
+    (tmp_path / name).write_bytes(data)
+    assert run("upload", tmp_path / name, "--index", "emilie/dev", "--commit").code == 0
+    push = ("push", "table-print", "emilie/dev", "emilie/prod", "--pr")
+    early = run(*push)
+    told, hint, error = early.err.splitlines()
+    assert early.code == 1
+    assert told == "main has 1 commit here that origin has not, and --pr is made of what origin has."
+    assert error.startswith("gitindex: emilie/dev itself has no project table-print; ")
+    subprocess.run(["sh", "-ec", hint.removeprefix("To push: ")], check=True, capture_output=True)
+    assert remote.git("rev-parse", "main") == clone.git("rev-parse", "main")
+    later = run(*push)
+    assert later.code == 0
+    assert "that origin has not" not in later.err
