@@ -31,7 +31,7 @@ _MAX_LINE = 4000
 _NAMED = 5
 """Versions that a message names."""
 _LEAF = re.compile(r'(?:"[^"]*"|[A-Za-z_.]+) (?:not in|in|[<>=!~]{1,3}) (?:"[^"]*"|[A-Za-z_.]+)')
-_EXTRA = re.compile(r'\bextra\b(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_EXTRA = re.compile(r"\bextra\b")
 _QUOTED = re.compile(r'"([^"]*)"')
 _ALWAYS = 'python_version >= "0"'
 
@@ -134,14 +134,18 @@ def matters(marker: str, extras: Iterable[str]) -> bool:
 
     What is no question of an extra counts as true: better one too many.
     """
-    if not _EXTRA.search(marker):
+    if not _asks_for_extra(marker):
         return True
-    asked = _LEAF.sub(lambda leaf: leaf[0] if _EXTRA.search(leaf[0]) else _ALWAYS, marker)
+    asked = _LEAF.sub(lambda leaf: leaf[0] if _asks_for_extra(leaf[0]) else _ALWAYS, marker)
     try:
         parsed = Marker(asked)
     except InvalidMarker:  # quotes in quotes: then nobody can tell here
         return True
     return any(parsed.evaluate({"extra": extra}) for extra in (*extras, ""))
+
+
+def _asks_for_extra(marker: str) -> bool:
+    return _EXTRA.search(_QUOTED.sub('""', marker)) is not None
 
 
 class _TooManyError(Exception):
@@ -268,7 +272,7 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
                 problem = f"{candidate} requires {line[:200]!a}, which is no requirement"
                 raise CannotRunError(problem, help="release it again with sound metadata")
             marker = str(requirement.marker or "")
-            if _EXTRA.search(marker):
+            if _asks_for_extra(marker):
                 self._extras[candidate].update(map(normalize, _QUOTED.findall(marker)))
             name = normalize(requirement.name)
             # What comes from a URL is asked of no index.

@@ -60,6 +60,10 @@ class CannotRunError(GitindexError):
     exit_code = 3
 
 
+class DeclinedError(CannotRunError):
+    """A remote was asked, and said no: a hook or a rule of it (exit code 3)."""
+
+
 class DeliveryError(Exception):
     """Something cannot be given now: whoever has it does not deliver it, or delivers something else."""
 

@@ -1,4 +1,4 @@
-"""Tokens that may read indexes, and the file that knows their hashes; it never lies in the repository.
+"""Tokens that may read and write indexes, and the file that knows their hashes; it never lies in the repository.
 
 A token is ``gitindex_<id>_<secret>``: an id that may be seen, and 256 random bits. The file has the SHA-256 of each
 whole token. A slow hash, as for passwords, would protect nothing more: nobody guesses 256 bits.
@@ -13,35 +13,41 @@ import json
 import os
 import re
 import secrets
-import shlex
-import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from gitindex import atomic
 from gitindex.documents import Unreadable, read_json
 from gitindex.errors import CannotRunError, NotThereError, UsageError
-from gitindex.layout import MAX_DOCUMENT, SETTINGS
+from gitindex.layout import MAX_DOCUMENT
 from gitindex.model import Check, Model, Text, UploadTime, key
-from gitindex.names import is_owner_name
-from gitindex.scopes import READ, VARIABLE, is_index_pattern
+from gitindex.names import is_owner_name, is_user_name
+from gitindex.ownfile import read_own
+from gitindex.scopes import KINDS, READ, VARIABLE, is_index_pattern
 
 T = TypeVar("T")
 
 FORMAT = 1
 _ID_BYTES, _SECRET_BYTES = 5, 32
 _TOKEN = re.compile(rb"gitindex_(?P<id>[a-z2-7]{8})_[a-z2-7]{52}")
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def _scope(text: str) -> str:
-    if not text.startswith(READ):
-        raise ValueError(f"the scope {text!r} is of a kind that this gitindex does not know: it knows read:")
-    if not is_index_pattern(text.removeprefix(READ)):
-        raise ValueError(f"the scope {text!r} names no index: write read:USER/INDEX, read:USER/* or read:*")
+    kind = next((kind for kind in KINDS if text.startswith(kind)), None)
+    if kind is None:
+        known = ", ".join(KINDS)
+        raise ValueError(f"the scope {text!r} is of a kind that this gitindex does not know: it knows {known}")
+    if not is_index_pattern(text.removeprefix(kind)):
+        raise ValueError(f"the scope {text!r} names no index: write {kind}USER/INDEX, {kind}USER/* or {kind}*")
+    return text
+
+
+def _user(text: str) -> str:
+    if not is_user_name(text):
+        raise ValueError("must be the name of a user of the repository")
     return text
 
 
@@ -60,6 +66,8 @@ class Token(Model):
     scopes: tuple[Annotated[Text, Check(_scope)], ...] = key(min_length=1)
     created: UploadTime
     expires: UploadTime | None
+    user: Annotated[Text, Check(_user)] | None = None
+    """Who writes with it: a user of the repository. One that only reads needs none."""
 
     @property
     def expiry(self) -> float | None:
@@ -127,12 +135,7 @@ def read(path: Path) -> tuple[Token, ...]:
 
     """
     try:
-        # Without blocking: a named pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            data = _read_own(path, descriptor)
-        finally:
-            os.close(descriptor)
+        data = read_own(path, MAX_DOCUMENT + 1, what="tokens", option="--tokens")
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -152,25 +155,20 @@ def read(path: Path) -> tuple[Token, ...]:
             raise AssertionError
 
 
-def _read_own(path: Path, descriptor: int) -> bytes:
-    """Return what a plain file has that is its owner's alone, or a little more than any such file may have."""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise CannotRunError(f"{path}: is no file", help="name the file of the tokens with --tokens")
-    if status.st_mode & _OTHERS:
-        raise CannotRunError(
-            f"{path}: others than its owner may read or write the tokens in it",
-            help=f"run: chmod 600 {shlex.quote(str(path))}",
-        )
-    with open(descriptor, "rb", closefd=False) as file:
-        return file.read(MAX_DOCUMENT + 1)
-
-
-def create(path: Path, name: str, scopes: Sequence[str], *, expires: datetime | None, now: datetime) -> Minted:
+def create(
+    path: Path,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    expires: datetime | None,
+    now: datetime,
+    user: str | None = None,
+) -> Minted:
     """Make a token, and put what is kept of it into the file at *path*, which is made where there is none.
 
     Raises:
-        UsageError: the name is malformed or a live token has it, or the token would have expired already.
+        UsageError: the name is malformed or a live token has it, the token would have expired already, or it may write,
+            and nobody is named as the *user* who does.
         CannotRunError: the file cannot be read or written.
 
     """
@@ -178,6 +176,10 @@ def create(path: Path, name: str, scopes: Sequence[str], *, expires: datetime | 
         _name(name)
     except ValueError as error:
         raise UsageError(f"{name!r} is no name of a token: it {error}", help="such as ci or laptop-of-emilie") from None
+    if user is not None and not is_user_name(user):
+        raise UsageError(f"{user!r} is no name of a user", help="see: gitindex user list")
+    if user is None and not all(scope.startswith(READ) for scope in scopes):
+        raise UsageError("a token that writes is somebody's", help="name the user of the repository with --user")
     if expires is not None and expires <= now:
         raise UsageError(f"a token that expires at {_written(expires)} is of no use", help="name a time to come")
 
@@ -188,7 +190,16 @@ def create(path: Path, name: str, scopes: Sequence[str], *, expires: datetime | 
                 f"there is a token {name} already, with the id {taken.id}",
                 help=f"choose another name, or first run: gitindex token revoke {taken.id}",
             )
-        minted = _mint({token.id for token in tokens}, name, scopes, expires, now)
+        minted = _mint(
+            {token.id for token in tokens},
+            {
+                "name": name,
+                "scopes": tuple(dict.fromkeys(scopes)),
+                "user": user,
+                "created": _written(now),
+                "expires": None if expires is None else _written(expires),
+            },
+        )
         return (*tokens, minted.token), minted
 
     return _change(path, changed)
@@ -218,20 +229,12 @@ def revoke(path: Path, wanted: str) -> Token:
     return _change(path, changed)
 
 
-def _mint(taken: Collection[str], name: str, scopes: Sequence[str], expires: datetime | None, now: datetime) -> Minted:
+def _mint(taken: Collection[str], facts: Mapping[str, Any]) -> Minted:
     identifier = _random(_ID_BYTES)
     while identifier in taken:
         identifier = _random(_ID_BYTES)
     text = f"gitindex_{identifier}_{_random(_SECRET_BYTES)}"
-    token = Token(
-        id=identifier,
-        name=name,
-        sha256=digest_of(text.encode()).hex(),
-        scopes=tuple(dict.fromkeys(scopes)),
-        created=_written(now),
-        expires=None if expires is None else _written(expires),
-    )
-    return Minted(token, text)
+    return Minted(Token(id=identifier, sha256=digest_of(text.encode()).hex(), **facts), text)
 
 
 def _random(size: int) -> str:
@@ -273,23 +276,3 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def check_place(path: Path, repositories: Iterable[Path]) -> None:
-    """Refuse a file of tokens that lies in one of the *repositories*, or in what looks like any other.
-
-    Raises:
-        UsageError: it does.
-
-    """
-    real = Path(os.path.realpath(path))
-    for folder in (*(folder.resolve() for folder in repositories), *filter(_is_repository, real.parents)):
-        if real.is_relative_to(folder):
-            raise UsageError(
-                f"{path} lies in the repository {folder}, where tokens never belong", help="name a file outside of it"
-            )
-
-
-def _is_repository(folder: Path) -> bool:
-    """Tell whether a folder is an index repository, or the folder that Git has of any repository."""
-    return (folder / SETTINGS).exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())

@@ -16,7 +16,7 @@ from gitindex.documents import read_manifest
 from gitindex.edits.plan import Plan
 from gitindex.errors import CannotRunError, RefusedError
 from gitindex.finding import Finding, Severity
-from gitindex.git import WORKTREE, Repository
+from gitindex.git import WORKTREE, Author, Repository
 from gitindex.model import Manifest
 from gitindex.objects import StoredObjects
 from gitindex.rules.hints import without_restore
@@ -59,14 +59,37 @@ def carry_out(
 
     """
     changes = plan.changes
-    findings = checked(repository.origin.published(), worktree, plan, today, actor) if changes else []
-    paths = _paths_to_commit(repository, worktree, plan) if commit else ()
-    if plan.uploads:
-        StoredObjects(worktree.settings.storage.url).keep(plan.uploads)
-    put(repository.root, plan)
+    published = repository.origin.published()
+    findings = checked(published, worktree, plan, today, actor) if changes else []
+    paths = _paths_to_commit(repository, worktree, plan, published) if commit else ()
+    _keep(repository, worktree, plan)
     put(repository.top, Plan(dict(beside)))
     committed = _commit(repository, paths, plan.summary, beside) if paths else None
     return Outcome(tuple(sorted(changes)), tuple(findings), committed)
+
+
+def carry_out_addition(
+    repository: Repository, worktree: Snapshot, plan: Plan, *, commit: bool, author: Author | None = None
+) -> str | None:
+    """Write a plan that is known to be in order (:func:`checked`), and return the id of its commit, where there is one.
+
+    It only adds to the *worktree*, so that its commit is judged by what it adds to the last one.
+
+    Raises:
+        RefusedError, CannotRunError: as :func:`carry_out` does.
+
+    """
+    head = repository.head() if commit else None
+    base = repository.at(head) if head is not None else None
+    paths = _paths_to_commit(repository, worktree, plan, base) if commit else ()
+    _keep(repository, worktree, plan)
+    return _commit(repository, paths, plan.summary, (), author) if paths else None
+
+
+def _keep(repository: Repository, worktree: Snapshot, plan: Plan) -> None:
+    if plan.uploads:
+        StoredObjects(worktree.settings.storage.url).keep(plan.uploads)
+    put(repository.root, plan)
 
 
 def checked(
@@ -120,20 +143,28 @@ def is_taken(root: Path, path: str) -> bool:
     return os.path.lexists(root / path)
 
 
-def _commit(repository: Repository, paths: tuple[str, ...], summary: str, beside: Collection[str]) -> str | None:
+def _commit(
+    repository: Repository,
+    paths: tuple[str, ...],
+    summary: str,
+    beside: Collection[str],
+    author: Author | None = None,
+) -> str | None:
     if beside:
         prefix = f"{repository.folder}/" if repository.folder else ""
         paths = (*(prefix + path for path in paths), *beside)
         repository = Repository.open(repository.top, "")
     try:
-        return repository.commit(paths, f"{summary}\n")
+        return repository.commit(paths, f"{summary}\n", author)
     except CannotRunError as error:
         # The files are there, and right: what Git has against the commit is the user's to settle.
         message = f"written, and not committed: {error.message}"
         raise CannotRunError(message, help=error.help or "settle it, and run the same command again") from None
 
 
-def _paths_to_commit(repository: Repository, worktree: Snapshot, plan: Plan) -> tuple[str, ...]:
+def _paths_to_commit(
+    repository: Repository, worktree: Snapshot, plan: Plan, published: Snapshot | None
+) -> tuple[str, ...]:
     """Return what a commit of the plan holds: its changes, and what these need that is not committed yet.
 
     Raises:
@@ -152,7 +183,6 @@ def _paths_to_commit(repository: Repository, worktree: Snapshot, plan: Plan) -> 
     if not leaves:
         return ()
     planned = Snapshot(Overlay(committed.root, leaves), WORKTREE)
-    published = repository.origin.published()
     known = {_what(finding) for finding in validate(Change(published, committed))} if head else set()
     errors = [f for f in validate(Change(published, planned)) if f.severity is Severity.ERROR and _what(f) not in known]
     if errors:

@@ -5,6 +5,7 @@ A Sigstore of the tests' own signs, and the real `pypi-attestations` checks.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
 import hashlib
@@ -370,6 +371,33 @@ def test_without_the_extra_nothing_passes_and_the_way_out_is_told(
     assert (verify.code, "1 could not be checked" in verify.out) == (3, True)
 
 
+def test_page_takes_no_document_at_its_word(index: IndexRepository, run: Run, tmp_path: Path) -> None:
+    """Where no attestation is required, whoever may release can put a document there that nobody has signed.
+
+    The page says what the document says, and not that it is true.
+    """
+    statement = {"subject": [{"name": NAME, "digest": {"sha256": SHA256}}]}
+    envelope = {"statement": base64.b64encode(json.dumps(statement).encode()).decode(), "signature": "AA=="}
+    attestation = {"version": 1, "verification_material": {}, "envelope": envelope}
+    publisher = {"kind": "GitHub", "repository": "example/famous", "workflow": "release.yml"}
+    bundles = [{"publisher": publisher, "attestations": [attestation]}]
+    document = json.dumps({"version": 1, "attestation_bundles": bundles}).encode()
+    path = tmp_path / NAME
+    path.write_bytes(WHEEL)
+    assert run("-C", index.path, "upload", path, "--index", "emilie/dev").code == 0
+    manifest = index.path / "indexes/emilie/dev/table-print/1.0.json"
+    told = json.loads(manifest.read_text())
+    told["files"][0]["provenance"] = hashlib.sha256(document).hexdigest()
+    manifest.write_text(json.dumps(told))
+    (index.path / STORED).write_bytes(document)
+    index.commit("Claim it")
+    assert run("-C", index.path, "render", "--out", tmp_path / "site").code == 0
+    page = (tmp_path / "site/emilie/dev/project/table-print/index.html").read_text()
+    assert "that names github:example/famous" in page
+    assert "attested" not in page
+    assert run("-C", index.path, "verify").code == 1
+
+
 def test_page_of_the_project_says_who_attests_and_links_to_the_document(
     index: IndexRepository, wheel: Path, trusted: Notary, run: Run, tmp_path: Path
 ) -> None:
@@ -379,7 +407,7 @@ def test_page_of_the_project_says_who_attests_and_links_to_the_document(
     assert run("-C", index.path, "render", "--out", site).code == 0
     address = f"https://packages.example.org/{STORED}"
     page = (site / "emilie/prod/project/table-print/index.html").read_text()
-    assert f'<a href="{address}">attested</a> by {WORKFLOW}</span>' in page
+    assert f'<a href="{address}">provenance</a> that names {WORKFLOW}</span>' in page
     (file,) = json.loads((site / "emilie/prod/simple/table-print/index.json").read_text())["files"]
     assert file["provenance"] == address
     assert f'data-provenance="{address}"' in (site / "emilie/prod/simple/table-print/index.html").read_text()

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gitindex.testing.running import Runner, pick_runner
+from gitindex.errors import CannotRunError
+from gitindex.testing import running
+from gitindex.testing.fetching import Sources
+from gitindex.testing.running import Runner, Wanted, _Session, pick_runner
 from tests.builders import make_sdist, make_wheel
 from tests.conftest import Run
 from tests.repositories import Content, IndexRepository, make_repository, small_content
@@ -149,6 +157,7 @@ def test_pytest_tests_the_installed_release(tmp_path: Path, run: Run) -> None:
         ({"pyproject.toml": "[tool]\ntox = 1\n"}, Runner.TOX),
         ({"pyproject.toml": "tool = 1\n"}, Runner.PYTEST),
         ({"pyproject.toml": "broken"}, Runner.PYTEST),
+        ({"pyproject.toml": "a = " + "[" * 100_000}, Runner.PYTEST),
         ({}, Runner.PYTEST),
     ],
 )
@@ -181,6 +190,143 @@ def test_tests_that_do_not_end_are_ended_with_all_that_they_started(tmp_path: Pa
     assert not (repository.path / "indexes/emilie/dev/table-print/1.0.tests.json").exists()
 
 
+STARTS = """\
+import subprocess, sys
+words = [sys.executable, "-c", "import time; time.sleep(60)"]
+{call}
+print("left", left.pid, flush=True)
+{end}
+"""
+APART = "left = subprocess.Popen(words, start_new_session=True)"
+SILENT = "left = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
+
+
+def session(tmp_path: Path, timeout: float = 30) -> tuple[_Session, io.BytesIO]:
+    """Return what runs commands, and its log."""
+    log = io.BytesIO()
+    sources = Sources(tmp_path, {tmp_path / "table_print-1.0.tar.gz": "a" * 64})
+    wanted = Wanted("table-print==1.0", frozenset(), timeout=timeout)
+    return _Session(sources, wanted, "http://127.0.0.1:9/", tmp_path, log), log
+
+
+def pid_of_what_is_left(log: io.BytesIO) -> int:
+    return int(log.getvalue().decode().partition("left ")[2].split()[0])
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process runs: nobody may have asked for the exit code of one that does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(("end", "timeout"), [("", 30.0), ("import time; time.sleep(60)", 3.0)])
+def test_what_holds_the_line_open_from_another_session_is_not_waited_for(
+    tmp_path: Path, end: str, timeout: float
+) -> None:
+    runs, log = session(tmp_path, timeout)
+    start = time.monotonic()
+    with pytest.raises(CannotRunError, match="more than 3 seconds") if end else contextlib.nullcontext():
+        runs._run([sys.executable, "-c", STARTS.format(call=APART, end=end)])
+    assert time.monotonic() - start < 20
+    os.kill(pid_of_what_is_left(log), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are not told of in /proc here")
+def test_what_tests_leave_behind_in_silence_is_ended(tmp_path: Path) -> None:
+    runs, log = session(tmp_path)
+    assert runs._run([sys.executable, "-c", STARTS.format(call=SILENT, end="")]).code == 0
+    ends, pid = time.monotonic() + 5, pid_of_what_is_left(log)
+    while is_running(pid):
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def test_last_words_are_heard(tmp_path: Path) -> None:
+    runs, log = session(tmp_path)
+    runs._run([sys.executable, "-c", "print('x' * 3_000_000, end='')"])
+    assert len(log.getvalue()) == 3_000_000
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"result": {"success": True, "duration": 10**400}},
+        {"result": {"success": True, "duration": float("inf")}},
+        {"result": {"success": True, "duration": float("nan")}},
+        {"result": {"success": True, "duration": -1}},
+        {"result": {"success": True, "duration": "1"}},
+    ],
+)
+def test_report_of_tox_with_a_duration_that_is_none(
+    tmp_path: Path, facts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_tool", lambda name: ["true", name])
+    (tmp_path / "tox.json").write_text(json.dumps({"testenvs": {"unit": facts}}))
+    (found,) = session(tmp_path)[0].tox()
+    assert (found.environment, found.outcome) == ("unit", "passed")
+    assert 0 <= found.duration < 30
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", "a\n\nSigned-off-by: somebody", "\ud800", "", "x" * 1000, "\u202e"])
+def test_name_of_an_environment_is_one_line(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_tool", lambda name: ["true", name])
+    (tmp_path / "tox.json").write_text(json.dumps({"testenvs": {name: {"result": {"success": True}}}}))
+    (found,) = session(tmp_path)[0].tox()
+    assert found.environment
+    assert found.environment.isprintable()
+    assert len(found.environment) <= 200
+
+
+@pytest.mark.parametrize("report", ["[" * 100_000, '{"sessions": 5}', '{"sessions": {}}', "5", "", '{"sessions": [5]}'])
+def test_report_of_nox_that_is_none(tmp_path: Path, report: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_tool", lambda name: ["true", name])
+    (tmp_path / "nox.json").write_text(report)
+    (found,) = session(tmp_path)[0].nox()
+    assert (found.environment, found.outcome != "passed") == ("nox", True)
+
+
+def test_report_that_is_a_pipe_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_tool", lambda name: ["true", name])
+    os.mkfifo(tmp_path / "tox.json")
+    assert [found.outcome for found in session(tmp_path)[0].tox()] == ["error"]
+
+
+def test_modules_of_the_sources_take_no_part_in_the_runner(tmp_path: Path) -> None:
+    (tmp_path / "tox.py").write_text("print('not tox')\n")
+    runs, log = session(tmp_path)
+    assert runs._run([*running._tool("tox"), "--version"]).code == 0
+    assert b"not tox" not in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgres://emilie:hunter2@db.example.org/x"),
+        ("SSH_AUTH_SOCK", "/run/agent"),
+        ("NPM_CONFIG__AUTH", "x"),
+        ("TWINE_PASSPHRASE", "x"),
+        ("MYSQL_PWD", "x"),
+        ("GH_PAT", "x"),
+        ("SOME_API_KEY", "x"),
+        ("GITHUB_ENV", "/runner/env"),
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://example.org/"),
+        ("NETRC", "/home/emilie/.netrc"),
+        ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/bus"),
+    ],
+)
+def test_variables_that_are_nothing_for_tests(
+    tmp_path: Path, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LC_MEASUREMENT", "C")
+    runs, log = session(tmp_path)
+    runs._run([sys.executable, "-c", "import os; print(*os.environ)"])
+    assert name not in log.getvalue().decode().split()
+    assert {"LC_MEASUREMENT", "PATH", "HOME"} <= set(log.getvalue().decode().split())
+
+
 def test_release_without_an_sdist_is_told(tmp_path: Path, run: Run) -> None:
     content = small_content()
     content.release("emilie/dev", "table-print", "1.0")
@@ -200,6 +346,26 @@ def test_sdist_that_climbs_out_is_refused(tmp_path: Path, run: Run) -> None:
     repository = make_repository(tmp_path / "index", content)
     done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev")
     assert (done.code, "cannot be unpacked" in done.err) == (1, True), done.err
+
+
+def test_sdist_with_a_header_without_end_is_refused(tmp_path: Path) -> None:
+    """The tar module would take all of it into memory: here it is given less than that."""
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 3 << 30
+    path = tmp_path / "table_print-1.0.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        stream.write(header.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(192):
+            stream.write(bytes(1 << 24))
+    code = (
+        "import resource, sys, pathlib; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
+        "from gitindex.errors import DistributionError; from gitindex.testing.fetching import _unpacked\n"
+        "try: _unpacked(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        "except DistributionError as error: print(error)"
+    )
+    words = [sys.executable, "-c", code, str(path), str(tmp_path / "source")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert "cannot be unpacked: has a tar header of more than" in done.stdout, done.stderr[-500:]
 
 
 def test_project_that_is_not_there_is_told(tmp_path: Path, run: Run) -> None:

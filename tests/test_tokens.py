@@ -61,6 +61,7 @@ def test_created_token_is_kept_as_a_hash_in_a_file_that_is_its_owners_alone(stor
                 "scopes": ["read:emilie/prod", "read:root/*"],
                 "created": "2026-11-24T12:00:00Z",
                 "expires": None,
+                "user": None,
             }
         ],
     }
@@ -162,9 +163,11 @@ def holding(**changes: Any) -> str:
         ('{"format": 1}', "the key tokens is missing"),
         ('{"format": 1, "tokens": [{}]}', "the key tokens[0].id is missing"),
         (
-            holding(scopes=["upload:emilie/dev"]),
-            "the scope 'upload:emilie/dev' is of a kind that this gitindex does not",
+            holding(scopes=["paint:emilie/dev"]),
+            "the scope 'paint:emilie/dev' is of a kind that this gitindex does not",
         ),
+        (holding(scopes=["upload:emilie"]), "names no index: write upload:USER/INDEX"),
+        (holding(user="Emilie"), "must be the name of a user"),
         (holding(scopes=["read:emilie"]), "the scope 'read:emilie' names no index"),
         (holding(scopes=["read:*/prod"]), "names no index"),
         (holding(scopes=[]), "tokens[0].scopes"),
@@ -252,9 +255,8 @@ def test_default_file_is_where_the_environment_says(monkeypatch: pytest.MonkeyPa
 )
 def test_scope_allows_what_it_names_and_nothing_else(scope: str, allowed: set[str]) -> None:
     names = ["emilie/prod", "emilie/dev", "emil/prod", "bob/prod"]
-    found = {
-        name for name in names if scopes.allows({scope}, IndexName(UserName(name.split("/")[0]), name.split("/")[1]))
-    }
+    indexes = [IndexName(UserName(user), name) for user, name in (text.split("/") for text in names)]
+    found = {str(index) for index in indexes if scopes.allows({scope}, scopes.READ, index)}
     assert found == allowed
 
 
@@ -273,7 +275,7 @@ def test_create_prints_the_token_alone_and_what_to_do_with_it_beside(run: Run) -
     assert "login __token__ password TOKEN" in made.err
     listed = run("token", "list")
     assert (listed.code, listed.err) == (0, "")
-    assert re.fullmatch(r"[a-z2-7]{8}  ci  emilie/prod, root/\*  \S+Z  never  live\n", listed.out)
+    assert re.fullmatch(r"[a-z2-7]{8}  ci  -  read emilie/prod, root/\*  \S+Z  never  live\n", listed.out)
     store = Path.home() / ".config/gitindex/tokens.json"
     (token,) = tokens.read(store)
     assert token.name == "ci"
@@ -296,6 +298,7 @@ def test_json_has_the_token_once_and_never_a_hash(run: Run, store: Path) -> None
         "scopes": ["read:*"],
         "created": token.created,
         "expires": token.expires,
+        "user": None,
         "state": "live",
     }
     assert token.sha256 not in listed.out
@@ -303,6 +306,22 @@ def test_json_has_the_token_once_and_never_a_hash(run: Run, store: Path) -> None
     assert revoked == {"id": token.id, "name": "ci", "state": "revoked"}
     assert run("token", "list", "--tokens", store) == (0, "", "")
     assert run("token", "list", "--tokens", store, "--json").out == "[]\n"
+
+
+def test_token_that_writes_is_somebodys(run: Run, store: Path) -> None:
+    arguments = ("token", "create", "laptop", "--upload", "emilie/*", "--define", "emilie/dev", "--tokens", store)
+    refused = run(*arguments)
+    assert (refused.code, "a token that writes is somebody's" in refused.err) == (2, True)
+    assert run(*arguments, "--user", "E M").code == 2
+    made = run(*arguments, "--user", "emilie", "--read", "root/pypi")
+    assert "may read root/pypi; upload emilie/*; define emilie/dev. It is shown" in made.err
+    (token,) = tokens.read(store)
+    assert (token.user, token.scopes) == ("emilie", ("read:root/pypi", "upload:emilie/*", "define:emilie/dev"))
+    assert (
+        "laptop  emilie  read root/pypi; upload emilie/*; define emilie/dev  "
+        in run("token", "list", "--tokens", store).out
+    )
+    assert run("token", "create", "nothing", "--tokens", store).code == 2
 
 
 def test_expired_token_is_listed_as_such(run: Run, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -281,10 +282,8 @@ def test_preview_says_what_changes_and_pip_installs_from_it(scene: Scene, tmp_pa
     job = scene.job(workflow, "preview", pull_request("x"), default=merged)
     steps = job.run()
     assert set(codes(steps).values()) == {0}, steps
-    comment = (scene.folder / "shelf/index-comment/comment.md").read_text()
-    assert "1.1" in comment
-    assert "table-print" in comment
-    assert job.summary.read_text() == comment
+    assert "1.1" in job.summary.read_text()
+    assert "table-print" in job.summary.read_text()
     index = (scene.folder / "shelf/index-site/emilie/prod/simple").as_uri() + "/"
     target = tmp_path / "installed"
     pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), "--isolated"]
@@ -350,9 +349,10 @@ def as_workflow(github: GitHubServer) -> dict[str, str]:
     return {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_SERVER_URL": "https://github.com"}
 
 
-def after(head: str, branch: str = "release", conclusion: str = "success") -> dict[str, Any]:
+def after(head: str, branch: str = "release", conclusion: str = "success", pusher: str = "emilie") -> dict[str, Any]:
     """Return what GitHub says of a workflow that has run for a pull request."""
-    run = {"id": 1, "event": "pull_request", "conclusion": conclusion, "head_sha": head, "head_branch": branch}
+    run: dict[str, Any] = {"id": 1, "event": "pull_request", "conclusion": conclusion, "head_sha": head}
+    run |= {"head_branch": branch, "actor": {"login": pusher}}
     run["head_repository"] = {"owner": {"login": "emilie"}}
     return {"token": APP_TOKEN, "event": {"workflow_run": run, "repository": {"default_branch": "main"}}}
 
@@ -366,33 +366,93 @@ def open_pull(github: GitHubServer, branch: str, author: str = "emilie") -> dict
     return pull
 
 
+def commented(scene: Scene, github: GitHubServer, head: str) -> str:
+    """Run the workflow that comments, and return the one comment that is there then."""
+    job = scene.job(called("comment-index"), "comment", after(head), environment=as_workflow(github))
+    assert job.is_wanted
+    steps = job.run()
+    assert set(codes(steps).values()) == {0}, steps
+    (comment,) = github.comments
+    return str(comment["body"])
+
+
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
 def test_preview_is_told_in_one_comment_that_edits_itself(scene: Scene, github: GitHubServer) -> None:
-    workflow = called("comment-index")
-    scene.content.release("emilie/prod", "table-print", "1.1")
-    scene.work.put(scene.content)
-    for text in ("first", "second"):
+    for version in ("1.1", "1.2"):
+        scene.content.release("emilie/prod", "table-print", version)
+        scene.work.put(scene.content)
         head = scene.propose()
         if not github.pulls:
             open_pull(github, "release")
-        scene.work.write("elsewhere.txt", text)
-        shelf = scene.folder / "shelf/index-comment"
-        shelf.mkdir(parents=True, exist_ok=True)
-        (shelf / "comment.md").write_text(f"### What changes: {text}\n")
-        job = scene.job(workflow, "comment", after(head), environment=as_workflow(github))
-        assert job.is_wanted
-        assert codes(job.run()) == {"Install gitindex": 0, "Comment": 0}
-        assert [comment["body"].splitlines()[0] for comment in github.comments] == [f"### What changes: {text}"]
-    stale = scene.job(workflow, "comment", after("f" * 40), environment=as_workflow(github))
-    assert codes(stale.run())["Comment"] == 0
-    assert len(github.comments) == 1
-    assert not scene.job(workflow, "comment", after(head, conclusion="failure")).is_wanted
+        body = commented(scene, github, head)
+        assert body.startswith("### gitindex: what installers see")
+        assert version in body
+    assert commented(scene, github, "f" * 40) == body
+    assert not scene.job(called("comment-index"), "comment", after(head, conclusion="failure")).is_wanted
 
 
-def automerged(scene: Scene, github: GitHubServer, head: str) -> str:
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+def test_comment_is_not_what_the_pull_request_wants_it_to_be(scene: Scene, github: GitHubServer) -> None:
+    """A workflow of the pull request, by the name of ours, has left an artifact; the branch has files of such names."""
+    shelf = scene.folder / "shelf/index-comment"
+    shelf.mkdir(parents=True)
+    (shelf / "comment.md").write_text("Nothing changes @everybody")
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    for name in ("comment.md", "gitindex.py", "sitecustomize.py"):
+        scene.work.write(name, "print('Nothing changes @everybody')\n")
+    head = scene.propose()
+    open_pull(github, "release", "bob")
+    body = commented(scene, github, head)
+    assert "1.1" in body
+    assert "Nothing changes" not in body
+
+
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+def test_comment_says_that_there_are_conflicts(scene: Scene, github: GitHubServer) -> None:
+    scene.content.statements("emilie/prod", "table-print", status="archived")
+    scene.work.put(scene.content)
+    head = scene.propose()
+    scene.work.git("checkout", "--quiet", "-B", "main", "origin/main")
+    scene.content.statements("emilie/prod", "table-print", status="deprecated")
+    scene.work.put(scene.content)
+    scene.work.commit("Say otherwise")
+    scene.work.git("push", "--quiet", "origin", "main")
+    open_pull(github, "release")
+    assert commented(scene, github, head).startswith("It cannot be merged without conflicts")
+
+
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+def test_comment_says_what_it_is_compared_with_where_that_is_not_what_is_published(
+    scene: Scene, github: GitHubServer
+) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    head = scene.propose()
+    target = "lax`<b>@everybody"
+    scene.work.git("push", "--quiet", "origin", f"{head}:refs/heads/{target}")
+    open_pull(github, "release")["base"]["ref"] = target
+    first, _, third, *_ = commented(scene, github, head).splitlines()
+    assert first == "This is told of ``lax`<b>@everybody``, and `main` is the protected branch."
+    assert third == "### gitindex: what installers see"
+
+
+def test_verdict_is_on_what_goes_to_the_protected_branch_alone() -> None:
+    """A check counts for a commit, also once its pull request goes elsewhere: to a branch with other rights, say."""
+    gitea = for_gitea(branch="stable", requirement="gitindex")
+    for text in (whole("validate-index", branch="stable"), caller("validate-index", SOURCE, branch="stable"), gitea):
+        assert read_workflow(text)["on"]["pull_request"] == {"branches": ["stable"]}
+
+
+def automerged(scene: Scene, github: GitHubServer, head: str, pusher: str = "emilie") -> str:
     """Run the workflow that merges, and return what it says."""
     variables = {"vars": {"GITINDEX_AUTOMERGE": "true"}}
     job = scene.job(
-        called("automerge-index"), "automerge", after(head), contexts=variables, environment=as_workflow(github)
+        called("automerge-index"),
+        "automerge",
+        after(head, pusher=pusher),
+        contexts=variables,
+        environment=as_workflow(github),
     )
     assert job.is_wanted
     steps = job.run()
@@ -442,6 +502,35 @@ def _lower_version(scene: Scene) -> None:
     scene.content.release("emilie/prod", "table-print", "0.9")
 
 
+def _readme(scene: Scene) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.write("README.md", "More.\n")
+
+
+def _page_alone(scene: Scene) -> None:
+    data = b"<script>alert(1)</script>"
+    sha256 = hashlib.sha256(data).hexdigest()
+    scene.content[f"files/{sha256[:2]}/{sha256[2:]}/page.html"] = data
+
+
+def _page(scene: Scene) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    _page_alone(scene)
+
+
+def _sidecar(scene: Scene) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.content[scene.content.stored("emilie/prod", "table-print", "1.0") + ".provenance"] = b"{}"
+
+
+def _pointer(scene: Scene) -> None:
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    entry = scene.content.entry("emilie/prod", "table-print", "1.1")
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{entry['hashes']['sha256']}\n"
+    path = scene.content.stored("emilie/prod", "table-print", "1.1")
+    scene.content[path] = f"{pointer}size {entry['size']}\n".encode()
+
+
 LEFT: Mapping[str, tuple[Callable[[Scene], None], str, str]] = {
     "somebody without rights": (_other_person, "bob", "GI301"),
     "a yank": (_yank, "emilie", "it changes indexes/emilie/prod/table-print/project.toml"),
@@ -450,6 +539,12 @@ LEFT: Mapping[str, tuple[Callable[[Scene], None], str, str]] = {
     "a stored file taken away": (_removal, "emilie", "it changes the stored file files/"),
     "a released manifest changed": (_changed, "emilie", "it changes indexes/emilie/prod/table-print/1.0.json"),
     "a warning": (_lower_version, "emilie", "GI405"),
+    "a file at the top": (_readme, "emilie", "it changes README.md"),
+    "a page that no release needs": (_page, "emilie", ".html, which no file that it releases needs"),
+    "a document beside an old file": (_sidecar, "emilie", ".provenance, which no file that it releases needs"),
+    "a file that Git LFS has": (_pointer, "emilie", "which Git LFS keeps where nobody has read it"),
+    "nothing": (lambda _: None, "bob", "it adds no file to a release"),
+    "a page alone, by somebody without rights": (_page_alone, "bob", "it adds no file to a release"),
 }
 
 
@@ -462,10 +557,40 @@ def test_everything_else_is_left_to_people(scene: Scene, github: GitHubServer, w
     head = scene.propose()
     open_pull(github, "release", author)
     before = scene.remote.git("rev-parse", "main")
-    said = automerged(scene, github, head)
+    said = automerged(scene, github, head, pusher=author)
     assert "Pull request 1 is left to people" in said
     assert reason in said
     assert scene.remote.git("rev-parse", "main") == before
+
+
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+def test_what_somebody_else_pushed_is_left_to_people(scene: Scene, github: GitHubServer) -> None:
+    """Whoever can write to a repository can push to the branches of others there."""
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    head = scene.propose()
+    open_pull(github, "release")
+    assert "bob pushed to it, and emilie opened it" in automerged(scene, github, head, pusher="bob")
+    assert "merged" in automerged(scene, github, head, pusher="Emilie")
+
+
+@pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
+def test_submodule_that_moves_in_secret_is_left_to_people(scene: Scene, github: GitHubServer) -> None:
+    hidden = '[submodule "tools"]\npath = tools\nurl = https://packages.example.org/tools\nignore = all\n'
+    scene.work.write(".gitmodules", hidden)
+    scene.work.git("add", ".gitmodules")
+    scene.work.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},tools")
+    scene.work.git("commit", "--quiet", "--message", "Add tools")
+    scene.work.git("push", "--quiet", "origin", "main")
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    scene.work.git("checkout", "--quiet", "-B", "release")
+    scene.work.git("add", "indexes", "files")
+    scene.work.git("update-index", "--cacheinfo", f"160000,{'2' * 40},tools")
+    scene.work.git("commit", "--quiet", "--message", "Release")
+    scene.work.git("push", "--quiet", "origin", "release")
+    open_pull(github, "release")
+    assert "it changes tools" in automerged(scene, github, scene.work.git("rev-parse", "HEAD"))
 
 
 @pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")
@@ -620,11 +745,19 @@ def test_pipelines_of_gitlab_run(scene: Scene, tmp_path: Path) -> None:
     scene.content.release("emilie/prod", "table-print", "1.1")
     scene.work.put(scene.content)
     head = scene.propose()
+    # Somebody aims it at a branch where they have every right, and would have it go elsewhere once it is judged.
+    scene.work.git("checkout", "--quiet", "-b", "lax", base)
+    path = "indexes/emilie/prod/index.toml"
+    scene.work.write(path, 'volatile = true\nacl_upload = ["mallory"]\n')
+    scene.work.write("indexes/mallory/user.toml", 'identities = ["gitlab:mallory"]\nadmin = true\n')
+    scene.work.commit("Take over")
+    scene.work.git("push", "--quiet", "origin", "lax")
     clone = tmp_path / "clone"
     scene.work.git("clone", "--quiet", str(scene.remote.path), str(clone))
     subprocess.run(["git", "-C", str(clone), "checkout", "--quiet", head], check=True)
     variables = {
-        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+        "CI_DEFAULT_BRANCH": "main",
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "lax",
         "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
         "CI_COMMIT_SHA": head,
         "GITLAB_USER_LOGIN": "emilie",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -147,8 +147,14 @@ def write(
     if outcome.commit:
         note(f"Committed as {outcome.commit[:12]}.")
     elif outcome.paths:
-        git = _git(repository)
-        note(f"To commit it: {git} add {_places(prefix, outcome.paths)} && {git} commit -m {_quoted(plan.summary)}")
+        note_how_to_commit(repository, outcome.paths, plan.summary)
+
+
+def note_how_to_commit(repository: Repository, paths: Iterable[str], summary: str) -> None:
+    """Say what commits what was written."""
+    prefix = f"{repository.folder}/" if repository.folder else ""
+    git = _git(repository)
+    note(f"To commit it: {git} add {_places(prefix, paths)} && {git} commit -m {_quoted(summary)}")
 
 
 def _propose(
@@ -198,7 +204,7 @@ def _git(repository: Repository) -> str:
     return "git" if Path.cwd() == top else f"git -C {_quoted(os.path.relpath(top))}"
 
 
-def _places(prefix: str, paths: tuple[str, ...]) -> str:
+def _places(prefix: str, paths: Iterable[str]) -> str:
     tops = sorted({path.split("/")[0] for path in paths})
     return " ".join(prefix + top for top in tops)
 

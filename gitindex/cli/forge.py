@@ -18,7 +18,7 @@ from gitindex.errors import CannotRunError, UsageError
 from gitindex.git import Repository
 
 if TYPE_CHECKING:
-    from gitindex.forge.github import GitHub
+    from gitindex.forge.github import GitHub, Pull
 
 forge = typer.Typer(
     rich_markup_mode=None,
@@ -28,6 +28,8 @@ forge = typer.Typer(
 )
 
 _LARGEST = 1 << 20
+_FRAME = 1000
+"""Characters of a comment that are left for what is not the preview: names of branches, its marker."""
 
 _Number = Annotated[int, typer.Option("--number", metavar="N", min=1, help="The pull request.")]
 _Branch = Annotated[
@@ -50,7 +52,12 @@ class Method(StrEnum):
 @forge.command("comment")
 def comment(
     ctx: typer.Context,
-    body_file: Annotated[Path, typer.Option("--body-file", metavar="FILE", help="The Markdown; - is standard input.")],
+    body_file: Annotated[
+        Path | None, typer.Option("--body-file", metavar="FILE", help="The Markdown; - is standard input.")
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Say what installers would see change, as seen here; with --branch.")
+    ] = False,
     number: Annotated[
         int | None, typer.Option("--number", metavar="N", min=1, help="The pull request, or the issue.")
     ] = None,
@@ -61,14 +68,19 @@ def comment(
 ) -> None:
     """Write a comment, or edit the one that was written before.
 
-    A pull request is named by its number, or by its branch and the commit that it ends with.
+    A pull request is named by its number, or by its branch and the commit that it ends with. That commit is fetched for
+    a preview, and what it has is read as data.
     """
     from gitindex.forge.github import check_marker
 
     name = check_marker(marker or "comment")
+    if (body_file is None) != preview:
+        raise UsageError("say what to tell", help="give --body-file FILE, or --preview")
+    if preview and branch is None:
+        raise UsageError("what to preview is not known", help="give --branch and --expect-head")
     if (number is None) == (branch is None) or (branch is None) != (expect_head is None):
         raise UsageError("say what to comment on", help="give --number, or --branch and --expect-head")
-    body = _body(body_file)
+    body = "" if body_file is None else _body(body_file)
     client = _client(ctx)
     if branch is not None:
         pull = client.pull_of(branch, str(expect_head))
@@ -76,6 +88,7 @@ def comment(
             _tell(_NONE, f"No open pull request of {branch} ends with {expect_head}: nothing to say.", as_json=as_json)
             return
         number = pull.number
+        body = _preview(ctx, pull, str(expect_head)) if preview else body
     made = client.comment(int(number or 0), body, name)
     _tell(made._asdict(), f"Comment {made.outcome}: {made.url}", as_json=as_json)
 
@@ -122,13 +135,14 @@ def automerge(
     ctx: typer.Context,
     branch: Annotated[str, typer.Option("--branch", metavar="OWNER:BRANCH", help="The branch of the pull request.")],
     expect_head: Annotated[str, typer.Option("--expect-head", metavar="SHA", help="The commit that it ends with.")],
+    pushed_by: Annotated[str, typer.Option("--pushed-by", metavar="LOGIN", help="Who pushed that commit.")],
     method: Annotated[Method, typer.Option("--method", help="How it is merged.")] = Method.MERGE,
     as_json: JsonOption = False,
 ) -> None:
     """Merge a pull request that only adds releases, by somebody who may release them; leave all others to people.
 
-    It is judged as a merge into the protected branch of origin, with the rights of whoever opened it; a warning leaves
-    it to people as well. What has to be checked besides is for the forge to demand.
+    It is judged as a merge into the protected branch of origin, with the rights of whoever opened it, who has to have
+    pushed it as well; a warning leaves it to people too. What has to be checked besides is for the forge to demand.
     """
     from gitindex.forge.judging import reason_to_leave
 
@@ -140,12 +154,12 @@ def automerge(
         _tell(_NONE, f"No open pull request of {branch} ends with {expect_head}: nothing to merge.", as_json=as_json)
         return
     repository.fetch(expect_head)
-    reason = reason_to_leave(repository, pull, expect_head, today())
+    reason = reason_to_leave(repository, pull, expect_head, today(), pushed_by=pushed_by)
     if reason is not None:
         told = {"number": pull.number, "commit": None, "outcome": "left", "reason": reason}
         _tell(told, f"Pull request {pull.number} is left to people: {reason}", as_json=as_json)
         return
-    made = client.merge(pull.number, expect_head, str(method))
+    made = client.merge(pull.number, expect_head, str(method), target=pull.target)
     told = {"number": pull.number, "commit": made.commit, "outcome": "merged", "reason": None}
     _tell(told, f"Pull request {pull.number} merged: {made.commit}", as_json=as_json)
 
@@ -183,6 +197,24 @@ def _client(ctx: typer.Context) -> GitHub:
             raise
         remote = None
     return client(remote)
+
+
+def _preview(ctx: typer.Context, pull: Pull, head: str) -> str:
+    from gitindex.forge.github import LIMIT
+    from gitindex.preview import preview
+    from gitindex.report.markdown import code
+    from gitindex.report.preview import preview_markdown
+
+    place: Place = ctx.obj
+    repository = Repository.open(place.directory, place.folder)
+    repository.fetch(head)
+    base = repository.at(f"refs/remotes/origin/{pull.target}")
+    merged, conflicts = repository.merged(str(base.name), head)
+    told = "It cannot be merged without conflicts; this is what it would be beside them.\n\n" if conflicts else ""
+    if pull.target != (protected := repository.origin.protected_branch):
+        # It may go elsewhere later, and the comment is still there.
+        told += f"This is told of {code(pull.target)}, and {code(protected)} is the protected branch.\n\n"
+    return told + preview_markdown(preview(base, merged), limit=LIMIT - _FRAME)
 
 
 def _body(path: Path) -> str:

@@ -16,14 +16,15 @@ from gitindex.cli.common import JsonOption, current, open_repository
 from gitindex.cli.output import note, print_json, say, table
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.layout import SETTINGS
-from gitindex.names import parse_index_name
+from gitindex.names import UserName, parse_index_name
+from gitindex.ownfile import check_place
 from gitindex.snapshot import Snapshot
 
 token = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
-    help="Create, list and revoke tokens that may read indexes.",
+    help="Create, list and revoke tokens that may read and write indexes.",
 )
 
 TokensOption = Annotated[
@@ -45,13 +46,31 @@ def create_token(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what it is for, such as ci.")],
     read: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--read",
             metavar="USER/INDEX",
             help="An index that it may read, 'USER/*' for all of a user, or '*' for all; may be given several times.",
         ),
-    ],
+    ] = None,
+    upload: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--upload", metavar="USER/INDEX", help="An index whose releases it may change too, written like --read."
+        ),
+    ] = None,
+    define: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--define",
+            metavar="USER/INDEX",
+            help="An index that it may create, change and delete; with 'USER/*' that user too.",
+        ),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="USER", help="Who writes with it: it can do no more than that user may."),
+    ] = None,
     expires: Annotated[
         str | None,
         typer.Option(
@@ -66,14 +85,21 @@ def create_token(
 
     It is printed this once: only its hash is kept.
     """
-    path, scopes, now = _path(ctx, file), [scopes_.read_scope(pattern) for pattern in read], _now()
-    made = tokens.create(path, name, scopes, expires=None if expires is None else _time(expires, now), now=now)
+    path, now = _path(ctx, file), _now()
+    wanted = ((scopes_.READ, read), (scopes_.UPLOAD, upload), (scopes_.DEFINE, define))
+    scopes = [scopes_.scope(kind, pattern) for kind, patterns in wanted for pattern in patterns or ()]
+    if not scopes:
+        raise UsageError(
+            "a token that may do nothing is of no use", help="say what it may --read, --upload or --define"
+        )
+    ends_at = None if expires is None else _time(expires, now)
+    made = tokens.create(path, name, scopes, expires=ends_at, now=now, user=user)
     if as_json:
         print_json({**_json(made.token, now), "token": made.text})
     else:
         say(made.text)
     ends = "" if made.token.expires is None else f" until {made.token.expires}"
-    note(f"The token {name} ({made.token.id}) may read {_indexes(made.token)}{ends}. It is shown this once.")
+    note(f"The token {name} ({made.token.id}) may {_may(made.token)}{ends}. It is shown this once.")
     note(
         "pip, uv and twine send it as the password of the user __token__. pip and uv read it from ~/.netrc (chmod 600):"
     )
@@ -82,18 +108,21 @@ def create_token(
         "uv also from UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD, twine from TWINE_USERNAME and TWINE_PASSWORD."
     )
     note("Never write it into a URL of a file that is committed.")
-    for pattern in _not_there(_snapshot(ctx), read):
+    snapshot = _snapshot(ctx)
+    for pattern in _not_there(snapshot, [*(read or ()), *(upload or ()), *(define or ())]):
         note(f"{pattern} is not in this repository, as it is now.")
+    if user is not None and snapshot is not None and snapshot.user(UserName(user)) is None:
+        note(f"The user {user} is not in this repository, as it is now.")
 
 
 @token.command("list")
 def list_tokens(ctx: typer.Context, file: TokensOption = None, as_json: JsonOption = False) -> None:
-    """List the tokens: what each may read, and until when."""
+    """List the tokens: whose each is, what it may do, and until when."""
     found, now = tokens.read(_path(ctx, file)), _now()
     if as_json:
         print_json([_json(item, now) for item in found])
     elif found:
-        say(table((item.id, item.name, _indexes(item), item.created, *_end(item, now)) for item in found))
+        say(table((item.id, item.name, item.user or "-", _may(item), item.created, *_end(item, now)) for item in found))
 
 
 @token.command("revoke")
@@ -123,8 +152,12 @@ def _end(item: tokens.Token, now: datetime) -> tuple[str, str]:
     return item.expires or "never", _state(item, now)
 
 
-def _indexes(item: tokens.Token) -> str:
-    return ", ".join(scope.removeprefix(scopes_.READ) for scope in item.scopes)
+def _may(item: tokens.Token) -> str:
+    """Return what a token may do, such as ``read emilie/prod, root/pypi; upload emilie/dev``."""
+    patterns = {
+        kind: [scope.removeprefix(kind) for scope in item.scopes if scope.startswith(kind)] for kind in scopes_.KINDS
+    }
+    return "; ".join(f"{kind.removesuffix(':')} {', '.join(found)}" for kind, found in patterns.items() if found)
 
 
 def _now() -> datetime:
@@ -151,7 +184,7 @@ def _path(ctx: typer.Context, file: Path | None) -> Path:
 
     """
     path = tokens.default_path(os.environ) if file is None else file
-    tokens.check_place(path, _folders_of_repository(ctx))
+    check_place(path, _folders_of_repository(ctx), "tokens")
     return path
 
 

@@ -29,10 +29,13 @@ def upload(
     distributions: Iterable[tuple[Distribution, Path]],
     time: str,
     provenance: Mapping[str, bytes] = MappingProxyType({}),
+    *,
+    times: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """Plan the upload of distributions with the files they were read from; *time* is the upload-time of what is new.
 
-    *provenance* has provenance documents (PEP 740) by filename; whoever calls has checked them.
+    *provenance* has provenance documents (PEP 740) by filename; whoever calls has checked them. *times* has the
+    upload-time of files that were released elsewhere before.
 
     The same bytes again change nothing. Other bytes of a filename replace the file: the rules refuse that where the
     index is non-volatile.
@@ -55,7 +58,7 @@ def upload(
             "filename": dist.filename,
             "hashes": {"sha256": dist.sha256},
             "size": dist.size,
-            "upload-time": time,
+            "upload-time": times.get(dist.filename, time),
             "requires-python": dist.requires_python,
             "core-metadata": {"sha256": hashlib.sha256(dist.metadata).hexdigest()} if dist.kind == "wheel" else None,
         }

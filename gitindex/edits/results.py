@@ -11,7 +11,7 @@ from gitindex.documents import Unreadable
 from gitindex.edits.opened import cannot_read, open_project, release_version
 from gitindex.edits.plan import Plan
 from gitindex.names import IndexName, ProjectName
-from gitindex.snapshot import Snapshot
+from gitindex.snapshot import Project, Snapshot
 
 
 def record(
@@ -26,13 +26,27 @@ def record(
     """
     opened = open_project(snapshot, name, project)
     release = release_version(opened, version)
-    known = opened.results(release)
-    if isinstance(known, Unreadable):
-        raise cannot_read(known)
-    path = layout.results_path(name, project, release)
-    listed = [] if known is None else json.loads(opened.folder.read(path.rpartition("/")[2]))
-    added = list(runs)
-    plan = Plan({path: (json.dumps([*listed, *added], indent=2) + "\n").encode()})
+    listed, added = known_results(opened, release), list(runs)
+    plan = Plan({layout.results_path(name, project, release): results_bytes([*listed, *added])})
     told = ", ".join(f"{run['environment']} {run['outcome']}" for run in added)
     plan.notes.append(f"Record tests of {project} {release} in {name}: {told}")
     return plan
+
+
+def known_results(project: Project, release: str) -> list[dict[str, Any]]:
+    """Return the results that a release has, as its document lists them.
+
+    Raises:
+        CannotRunError: they cannot be read.
+
+    """
+    known = project.results(release)
+    if isinstance(known, Unreadable):
+        raise cannot_read(known)
+    listed: list[dict[str, Any]] = []
+    return listed if known is None else json.loads(project.folder.read(release + layout.RESULTS_SUFFIX))
+
+
+def results_bytes(runs: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return a document of results as it is written."""
+    return (json.dumps(list(runs), indent=2) + "\n").encode()

@@ -65,7 +65,9 @@ WORKFLOWS: Mapping[str, Workflow] = MappingProxyType(
     {
         "validate-index": Workflow(
             "Validate",
-            f"{_PULLS}  merge_group:\n",
+            # The verdict is on a commit, and counts wherever that is to be merged: so no other branch, which may give
+            # other rights, is asked. What changes its target is judged when it is pushed to, or opened anew.
+            f"{_PULLS}    branches: [$branch]\n  merge_group:\n",
             {**_READ, "security-events": "write"},
             {**_COMMON, "sarif": Input("Whether findings are shown as code scanning alerts too.", default=False)},
         ),
@@ -73,8 +75,8 @@ WORKFLOWS: Mapping[str, Workflow] = MappingProxyType(
         "comment-index": Workflow(
             "Comment",
             _AFTER.format("Preview"),
-            {"actions": "read", "pull-requests": "write"},
-            {"requirement": REQUIREMENT},
+            {**_READ, "pull-requests": "write"},
+            _COMMON,
         ),
         "publish-index": Workflow(
             "Publish",

@@ -175,11 +175,11 @@ class GitHub:
                 return Pull(_number(found), str(login), str(target), is_draft=found.get("draft") is True)
         return None
 
-    def merge(self, number: int, expected: str, method: str) -> Merge:
-        """Merge a pull request whose head is the *expected* commit.
+    def merge(self, number: int, expected: str, method: str, *, target: str | None = None) -> Merge:
+        """Merge a pull request whose head is the *expected* commit, into the branch *target* where that is given.
 
         Raises:
-            MovedError: the head is another one.
+            MovedError: the head is another one, or it goes to another branch by now.
             UsageError: that is no whole commit id.
             CannotRunError: GitHub does not answer, or does not merge it.
 
@@ -191,6 +191,9 @@ class GitHub:
             head = _at(pull, "head", "sha")
             if head != expected:
                 raise MovedError(f"the head of pull request {number} is {head}, and {expected} was expected")
+            goes_to = _at(pull, "base", "ref")
+            if target not in (None, goes_to):
+                raise MovedError(f"pull request {number} goes to {goes_to} by now, and was judged for {target}")
             if _at(pull, "merged") is True:
                 return Merge(str(_at(pull, "merge_commit_sha")), is_new=False)
             value = {"sha": expected, "merge_method": method}
@@ -282,6 +285,8 @@ class GitHub:
         return isinstance(body, str) and body.endswith(_line(marker)) and self._is_us(found)
 
     def _is_us(self, found: Mapping[str, Any]) -> bool:
+        if found.get("user") is None:  # whoever it was is gone
+            return False
         if login := self._who():
             return bool(_at(found, "user", "login") == login)
         return bool(_at(found, "user", "type") == "Bot")

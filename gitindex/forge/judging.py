@@ -10,11 +10,12 @@ from gitindex.git import Repository
 from gitindex.guard import attribute, merged_change, verdict_on
 
 
-def reason_to_leave(repository: Repository, pull: Pull, head: str, today: date) -> str | None:
+def reason_to_leave(repository: Repository, pull: Pull, head: str, today: date, *, pushed_by: str) -> str | None:
     """Say why a pull request that ends with the commit *head* is left to people; ``None`` where it may be merged.
 
     It may be where it is to be merged into the protected branch, nothing in the whole Git repository changes but
-    releases that are added to, whoever opened it may release them, and no rule has anything to say.
+    releases that are added to, whoever opened it may release them and has *pushed* it, and no rule has anything to say.
+    Others can push to the branch of a pull request: those who can write to its repository.
 
     Raises:
         CannotRunError: the branch or the commit is not here, or the two share no history.
@@ -25,6 +26,8 @@ def reason_to_leave(repository: Repository, pull: Pull, head: str, today: date) 
         return "it is a draft"
     if pull.target != protected:
         return f"it goes to {pull.target}, and {protected} is the protected branch"
+    if pushed_by.casefold() != pull.author.casefold():
+        return f"{pushed_by} pushed to it, and {pull.author} opened it"
     base, after = repository.at(f"refs/remotes/origin/{protected}"), repository.at(head)
     change = merged_change(repository, base, after, today=today)
     beyond = beyond_additions(change, repository.brought(str(base.name), head))

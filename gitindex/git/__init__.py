@@ -3,12 +3,13 @@
 from gitindex.git.folders import GitFolder
 from gitindex.git.history import CommitInfo
 from gitindex.git.past import Past
-from gitindex.git.repository import STAGED, WORKTREE, Repository
+from gitindex.git.repository import STAGED, WORKTREE, Author, Repository
 from gitindex.git.signatures import Signature
 
 __all__ = [
     "STAGED",
     "WORKTREE",
+    "Author",
     "CommitInfo",
     "GitFolder",
     "Past",

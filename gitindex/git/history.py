@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 from typing import NamedTuple
 
 import pygit2
@@ -27,6 +28,14 @@ class CommitInfo(NamedTuple):
     """When its author made it."""
     subject: str
     """The first line of the message."""
+
+
+class Ahead(NamedTuple):
+    """What one commit has and another one does not have."""
+
+    commits: int
+    oldest: datetime | None
+    """When the oldest of them was committed; ``None`` where there is none."""
 
 
 class History:
@@ -110,6 +119,23 @@ class History:
             if not self._is_before(parent, base):
                 raise self._missing(parent, ValueError("the clone is shallow"))
         return found
+
+    def ahead(self, heads: Sequence[str], base: str, most: int) -> Ahead:
+        """Tell what any of the *heads* has and *base* does not have; no more than *most* commits are counted.
+
+        Raises:
+            CannotRunError: one is not here.
+
+        """
+        try:
+            walker = self._git.walk(pygit2.Oid(hex=base), pygit2.enums.SortMode.TOPOLOGICAL)
+            walker.hide(pygit2.Oid(hex=base))
+            for head in heads:
+                walker.push(pygit2.Oid(hex=head))
+            times = [commit.commit_time for commit in islice(walker, most)]
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise self._missing(base, error) from None
+        return Ahead(len(times), _date(min(times), 0) if times else None)
 
     def _is_before(self, commit_id: str, base: str | None) -> bool:
         try:

@@ -121,6 +121,20 @@ class Origin:
                 help=f"if that was meant, take it over: git fetch {NAME} +{short}:{short}",
             )
 
+    def fetched(self, branch: str) -> str | None:
+        """Return the commit that the remote had at *branch*, by its full name, when it was last fetched.
+
+        That is known of the very last fetch alone, also where :meth:`pull` did not take the commit over because the
+        branch was rewritten; ``None`` where that fetch failed, or was of something else.
+        """
+        try:
+            said = (self._repository.own_directory / "FETCH_HEAD").read_text("utf-8", "surrogateescape")
+        except OSError:
+            return None
+        name = re.escape(branch.removeprefix("refs/heads/"))
+        found = re.search(rf"^([0-9a-f]{{40,64}})\t[^\t\n]*\tbranch '{name}' of ", said, re.MULTILINE)
+        return found[1] if found else None
+
     def _other_protected(self, branch: str) -> str | None:
         """Return another branch that says that it is the protected one: the head alone may say *branch*."""
         for name in self._repository.history.references(_BRANCHES):

@@ -12,7 +12,6 @@ import re
 import shutil
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -21,8 +20,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pygit2
 
-from gitindex.errors import CannotRunError, MovedError
+from gitindex.errors import CannotRunError, DeclinedError, MovedError
 from gitindex.git.command import Answer, ask_git, run_git
+from gitindex.git.commits import Content, Place, tree_with
 from gitindex.git.creation import is_branch_name
 from gitindex.git.folders import reason
 from gitindex.git.origin import NAME
@@ -57,13 +57,9 @@ _PLAIN = tuple(
     for word in ("-c", setting)
 )
 _FETCH = ("--quiet", "--no-tags", "--no-prune", "--no-auto-gc", "--no-write-fetch-head", "--no-recurse-submodules")
-_MOVED = ("stale info", "cannot lock ref", "incorrect old value")
+_MOVED = ("stale info", "cannot lock ref", "incorrect old value", "(fetch first)", "(non-fast-forward)")
 """How git says that a branch is not where it was: on this side, and on the other."""
 _NO_OPTIONS = "does not support push options"
-
-Content = bytes | Path | None
-"""What a file becomes: bytes, the copy of a file, or nothing at all."""
-_Place = tuple[int, pygit2.Oid]
 
 
 class Tips(NamedTuple):
@@ -184,7 +180,7 @@ class Proposals:
             self._remove_stale()
             with TemporaryDirectory(prefix=_FOLDERS, dir=self._repository.own_directory) as folder:
                 places = self._add(Path(folder), root, wanted)
-            tree = self._tree(root, {**dict.fromkeys(wanted), **places})
+            tree = tree_with(self._git, root, {**dict.fromkeys(wanted), **places})
             has_pointers = any(self._is_pointer(oid) for _, oid in places.values())
         except (pygit2.GitError, KeyError, ValueError, OSError) as error:
             raise CannotRunError(f"the change cannot be committed: {reason(error)}") from None
@@ -212,6 +208,22 @@ class Proposals:
     def push_for_review(self, commit: str, options: Sequence[str]) -> str | None:
         """Push to `refs/for/`, where a server with AGit makes a request of it; see :meth:`push_with_options`."""
         return self._with_options(commit, f"refs/for/{self.branch}", options, ())
+
+    def advance(self, branch: str, old: str, new: str, *, has_pointers: bool) -> None:
+        """Let a branch of the remote (by its full name) go on to *new*, which comes after *old*.
+
+        Where it *has pointers*, files of Git LFS are brought first.
+
+        Raises:
+            MovedError: the remote has something else on it.
+            DeclinedError: a hook or a rule of the remote refuses it.
+            CannotRunError: the remote does not answer.
+
+        """
+        self._check_remote()
+        if has_pointers:
+            self._ask("lfs", "pre-push", NAME, self.url, data=f"{branch} {new} {branch} {old}\n")
+        self._push(new, branch, ())
 
     def _lease(self, branch: str) -> tuple[str, ...]:
         tip = self._tips.ours.get(branch, "") if self._tips else ""
@@ -289,7 +301,7 @@ class Proposals:
         answer = ask_git(directory, "config", "--type=bool", "--get", "commit.gpgSign", accepted=(0, 1))
         return ("-S",) if answer.out.strip() == "true" else ()
 
-    def _add(self, folder: Path, root: pygit2.Tree, changes: Mapping[str, Content]) -> dict[str, _Place]:
+    def _add(self, folder: Path, root: pygit2.Tree, changes: Mapping[str, Content]) -> dict[str, Place]:
         """Return what Git makes of the files that are written, by path."""
         top = folder / "tree"
         top.mkdir()
@@ -305,34 +317,12 @@ class Proposals:
         words = ("add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
         ask_git(self._repository.own_directory, *_PLAIN, *words, cwd=top, data=listed, environment=environment)
         said = self._own("ls-files", "--stage", "-z", environment=environment).out
-        places: dict[str, _Place] = {}
+        places: dict[str, Place] = {}
         for entry in said.split("\0")[:-1]:
             facts, _, path = entry.partition("\t")
             mode, oid, _ = facts.split()
             places[path] = int(mode, 8), pygit2.Oid(hex=oid)
         return places
-
-    def _tree(self, base: pygit2.Tree | None, changes: Mapping[str, _Place | None]) -> pygit2.Oid | None:
-        """Return the tree that *changes* make of another one, ``None`` where nothing is left of it."""
-        here: dict[str, _Place | None] = {}
-        below: defaultdict[str, dict[str, _Place | None]] = defaultdict(dict)
-        for path, place in changes.items():
-            name, slash, rest = path.partition("/")
-            if slash:
-                below[name][rest] = place
-            else:
-                here[name] = place
-        builder = self._git.TreeBuilder(base) if base is not None else self._git.TreeBuilder()
-        for name, inside in below.items():
-            found = base[name] if base is not None and name in base else None
-            tree = self._tree(found if isinstance(found, pygit2.Tree) else None, inside)
-            here[name] = None if tree is None else (pygit2.enums.FileMode.TREE, tree)
-        for name, place in here.items():
-            if place is not None:
-                builder.insert(name, place[1], pygit2.enums.FileMode(place[0]))
-            elif builder.get(name) is not None:
-                builder.remove(name)
-        return builder.write() if len(builder) else None
 
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -371,7 +361,8 @@ def _refusal(answer: Answer, target: str) -> CannotRunError | MovedError:
     fatal = [line for line in errors.splitlines() if line.startswith(("fatal:", "error:", "ssh:"))]
     status = [line.split("\t")[-1] for line in answer.out.splitlines() if line.startswith("!")]
     lines = [_without_secrets(line) for line in (*status, *(fatal if not status else ()), *said) if line.strip()]
-    return CannotRunError(f"git push: {lines[0] if lines else 'failed'}", help="\n".join(lines[1:]))
+    kind = DeclinedError if any("[remote rejected]" in line for line in status) else CannotRunError
+    return kind(f"git push: {lines[0] if lines else 'failed'}", help="\n".join(lines[1:]))
 
 
 def _without_secrets(text: str) -> str:

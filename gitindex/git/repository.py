@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pygit2
 
@@ -28,6 +28,7 @@ from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
 if TYPE_CHECKING:
     from gitindex.git.blobs import Blobs
+    from gitindex.git.commits import Commits
     from gitindex.git.merge import Merger
     from gitindex.git.proposals import Proposals
     from gitindex.git.walk import Change
@@ -37,6 +38,22 @@ STAGED: Final = "index"
 _REVISION_END = re.compile(r"[~^:]|@\{")
 _PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
 """Where Git looks for a reference that is not written out, in this order."""
+
+
+class Author(NamedTuple):
+    """Who made what is committed, and when, where that is not who commits it and now."""
+
+    time: str
+    """As a manifest has it: UTC, with `Z`."""
+    name: str = ""
+    email: str = ""
+    """Both are empty where it is who commits it."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What Git takes it from."""
+        named = {"GIT_AUTHOR_NAME": self.name, "GIT_AUTHOR_EMAIL": self.email} if self.name and self.email else {}
+        return {"GIT_AUTHOR_DATE": self.time, **named}
 
 
 class Repository:
@@ -293,6 +310,13 @@ class Repository:
 
         return Proposals(self, self._git)
 
+    @cached_property
+    def commits(self) -> Commits:
+        """New commits, made without a working tree."""
+        from gitindex.git.commits import Commits  # noqa: PLC0415 - most runs make none
+
+        return Commits(self, self._git)
+
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         try:
@@ -362,10 +386,13 @@ class Repository:
             CannotRunError: the two share no history.
 
         """
-        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z")
-        listed = ask_git(self.own_directory, "diff", *options, f"{ours}...{theirs}", "--").out
+        tree = self._merger.merge(ours, theirs).tree
+        with self._reading():
+            # Of the trees, and by no program that .gitmodules or somebody's settings tell what to leave out.
+            merged = self._git[pygit2.Oid(hex=tree)].peel(pygit2.Tree)
+            deltas = list(self._commit(ours).tree.diff_to_tree(merged, context_lines=0).deltas)
+        paths = sorted({os.fsdecode(file.raw_path) for delta in deltas for file in (delta.old_file, delta.new_file)})
         prefix = f"{self.folder}/" if self.folder else ""
-        paths = filter(None, listed.split("\0"))
         return [path.removeprefix(prefix) if path.startswith(prefix) else f"/{path}" for path in paths]
 
     def fetch(self, commit: str) -> None:
@@ -400,11 +427,11 @@ class Repository:
         signed = {commit: self.history.signature(commit) for commit in commits}
         return check_signatures(self.own_directory, signed, trusted)
 
-    def commit(self, paths: Sequence[str], message: str) -> str | None:
+    def commit(self, paths: Sequence[str], message: str, author: Author | None = None) -> str | None:
         """Commit the working tree's state of *paths* (of the index repository) alone, and return the commit's id.
 
         Where they are as in the last commit, there is nothing to commit, and ``None`` is returned. Git itself makes the
-        commit, so hooks, signing and the configured identity are the user's own.
+        commit, so hooks, signing and the configured identity are the user's own; the *author* may be somebody else.
 
         Raises:
             CannotRunError: Git refuses.
@@ -418,7 +445,7 @@ class Repository:
         changed = set(paths).intersection(staged)
         if not changed:
             return None
-        self._run_git_on(changed, "commit", "--quiet", "--message", message)
+        self._run_git_on(changed, "commit", "--quiet", "--message", message, environment=author and author.variables)
         return self._run_git("rev-parse", "HEAD").strip()
 
     def email(self) -> str:
@@ -431,11 +458,14 @@ class Repository:
         with self._reading():
             return [name for name in self._git.remotes.names() if name is not None]
 
-    def _run_git_on(self, paths: Collection[str], *arguments: str) -> None:
+    def _run_git_on(
+        self, paths: Collection[str], *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> None:
         """Run git on *paths*: there may be more of them than a command line holds, and none is a pattern."""
         if paths:
             listed = "\0".join(f":(literal){path}" for path in paths)
-            self._run_git(*arguments, "--pathspec-from-file=-", "--pathspec-file-nul", data=listed)
+            patterns = ("--pathspec-from-file=-", "--pathspec-file-nul")
+            run_git(self.root, *arguments, *patterns, data=listed, environment=environment or {})
 
-    def _run_git(self, *arguments: str, data: str = "", cwd: Path | None = None) -> str:
-        return run_git(cwd or self.root, *arguments, data=data).out
+    def _run_git(self, *arguments: str) -> str:
+        return run_git(self.root, *arguments).out

@@ -258,8 +258,9 @@ def _file_row(
     if python:
         facts += f" · {_python(python)}"
     if provenance and is_secure(provenance):
-        by = f" by {apart(attested[filename])}" if filename in attested else ""
-        facts += f' · <a href="{escaped(provenance)}">{"attested" if by else "provenance"}</a>{by}'
+        # Whoever releases a file writes what lies beside it, and no signature was checked for the page.
+        named = f" that names {apart(attested[filename])}" if filename in attested else ""
+        facts += f' · <a href="{escaped(provenance)}">provenance</a>{named}'
     if shows_origin:
         facts += f" · from {index_link(index, _ROOT)}"
     line += f' <span class="aside">{facts[3:]}</span>'

@@ -1,4 +1,4 @@
-"""Who may read which index: judges the Authorization header of a request by the tokens that are kept.
+"""Who may read and write which index: judges the Authorization header of a request by the tokens that are kept.
 
 HTTP Basic (RFC 7617) is what pip, uv and twine send, Bearer (RFC 6750) what programs send; a token is the password.
 """
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gitindex import scopes
 from gitindex.errors import CannotRunError
-from gitindex.names import IndexName
+from gitindex.names import IndexName, UserName
 
 if TYPE_CHECKING:
     from gitindex.tokens import Token
@@ -48,16 +48,30 @@ class Reader(NamedTuple):
     name: str
     """The id of the token, for the access log; empty for nobody."""
     scopes: frozenset[str]
-    """What may be read, as in the file of the tokens, with what everybody may read. Equal ones read the same."""
+    """What may be done, as in the file of the tokens, with what everybody may read. Equal ones read the same."""
+    user: UserName | None = None
+    """The user of the repository for whom the token stands; ``None`` for one that only reads."""
 
     @property
     def may_read_all(self) -> bool:
         """Whether there is no index that this reader may not read."""
-        return scopes.READ + scopes.EVERY in self.scopes
+        return any(kind + scopes.EVERY in self.scopes for kind in scopes.KINDS)
 
     def may_read(self, index: IndexName) -> bool:
         """Tell whether this reader may read the index, with all that it inherits."""
-        return scopes.allows(self.scopes, index)
+        return any(scopes.allows(self.scopes, kind, index) for kind in scopes.KINDS)
+
+    def may_upload(self, index: IndexName) -> bool:
+        """Tell whether the token may change the index's releases; whether its user may, the rules say."""
+        return self.user is not None and scopes.allows(self.scopes, scopes.UPLOAD, index)
+
+    def may_define(self, index: IndexName) -> bool:
+        """Tell whether the token may create, change or delete the index; whether its user may, the rules say."""
+        return self.user is not None and scopes.allows(self.scopes, scopes.DEFINE, index)
+
+    def may_define_user(self, user: UserName) -> bool:
+        """Tell whether the token may create, change or delete a user; whether its own user may, the rules say."""
+        return self.user is not None and scopes.allows_user(self.scopes, scopes.DEFINE, user)
 
 
 def refusal(
@@ -119,7 +133,12 @@ class _State:
             token.id: _Known(
                 bytes.fromhex(token.sha256),
                 token.expiry,
-                Reader(is_known=True, name=token.id, scopes=public.union(token.scopes)),
+                Reader(
+                    is_known=True,
+                    name=token.id,
+                    scopes=public.union(token.scopes),
+                    user=None if token.user is None else UserName(token.user),
+                ),
             )
             for token in found
         }
@@ -170,7 +189,7 @@ class Access:
 
         """
         self._path, self._clock, self._ticks = path, clock, ticks
-        self._public = frozenset(map(scopes.read_scope, public))
+        self._public = frozenset(scopes.scope(scopes.READ, pattern) for pattern in public)
         self._anonymous = Reader(is_known=False, name="", scopes=self._public)
         self._complaint = ""
         self._looked = ticks()

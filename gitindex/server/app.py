@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from gitindex.errors import DeliveryError, GitindexError
-from gitindex.server import answers
+from gitindex.server import answers, hooks
 from gitindex.server.access import CHALLENGE, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
 from gitindex.server.bodies import peoples_page
@@ -143,7 +143,10 @@ async def _answer(state: State, files: Files, exchange: Exchange, said: _Said) -
     """Answer what was not answered before."""
     scope = exchange.scope
     try:
-        outcome = await _outcome(state, scope, said)
+        if said.raw_path in hooks.PATHS:
+            outcome: Answer | FileHere | FileOutside = await hooks.answer(state, exchange)
+        else:
+            outcome = await _outcome(state, exchange, said)
         answer: Answer | None
         if isinstance(outcome, Answer):
             answer = outcome
@@ -193,11 +196,12 @@ def _failure(error: Exception) -> Answer:
     return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, _LATER)
 
 
-async def _outcome(state: State, scope: Scope, said: _Said) -> Answer | FileHere | FileOutside:
+async def _outcome(state: State, exchange: Exchange, said: _Said) -> Answer | FileHere | FileOutside:
+    scope = exchange.scope
     if scope["method"] not in _METHODS:
-        return answers.refusal(
-            HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are answered here", (b"allow", b"GET, HEAD")
-        )
+        from gitindex.server.changing import change  # noqa: PLC0415 - most servers only read
+
+        return await change(state, exchange, said.raw_path, said.reader)
     if not said.raw_path and state.base_path:
         return not_there(f"nothing is here; all there is begins with {state.base_path}/")
     asked = parse(said.raw_path)
@@ -266,9 +270,9 @@ async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
             state.cache.put(said.place, answer)
             return answer
         case "+status":
-            return operations.status(state, reader)
+            return await operations.status(state, reader)
         case "+metrics":
-            return operations.metrics(state, reader) if reader.is_known else _unauthorized()
+            return await operations.metrics(state, reader) if reader.is_known else _unauthorized()
         case "+api":
             return operations.api(state, reader)
         case _:

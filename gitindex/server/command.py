@@ -5,17 +5,28 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from enum import StrEnum
 from pathlib import Path
 
 from gitindex.cachefolder import cache_folder
 from gitindex.errors import UsageError
+from gitindex.ownfile import check_place
 from gitindex.report.text import printable
 from gitindex.scopes import VARIABLE
+from gitindex.server.hooks import read_secret
 from gitindex.server.live import Source
 from gitindex.server.log import AccessLog
 from gitindex.server.run import bind, serve
 from gitindex.server.state import Options
 from gitindex.words import Option
+
+
+class Way(StrEnum):
+    """How a change gets in."""
+
+    COMMIT = "commit"
+    PULL_REQUEST = "pull-request"
+
 
 OPTIONS = (
     Option(
@@ -37,6 +48,14 @@ OPTIONS = (
         float,
         least=1,
         most=1e6,
+    ),
+    Option(
+        "hook_secret_file",
+        "--hook-secret-file",
+        "Pull when a forge that proves to know the secret of this file calls the webhook POST /+hooks/push; without"
+        " --pull-every, only then and at the start.",
+        "FILE",
+        Path,
     ),
     Option(
         "cache",
@@ -70,6 +89,25 @@ OPTIONS = (
         "USER/INDEX",
         is_repeated=True,
     ),
+    Option(
+        "writable",
+        "--writable",
+        "Take uploads, each as a commit, by who sends a token that may; needs --tokens.",
+    ),
+    Option(
+        "push_remote",
+        "--push-remote",
+        "With --writable: push each commit to the remote origin, and answer when that has it.",
+    ),
+    Option(
+        "via",
+        "--via",
+        "With --writable: pull-request puts each change on a branch of its own and opens the request.",
+        "WAY",
+        Way,
+        Way.COMMIT,
+    ),
+    Option("largest_upload", "--largest-upload", "The largest file that is taken as an upload.", "SIZE", default="4G"),
     Option("workers", "--workers", "Processes that answer.", "NUMBER", int, 1, least=1, most=64),
     Option(
         "base_path",
@@ -97,12 +135,17 @@ def run(
     port: int = 3141,
     branch: str | None = None,
     pull_every: float | None = None,
+    hook_secret_file: Path | None = None,
     cache: Path | None = None,
     cache_size: str = "10G",
     largest_file: str = "4G",
     page_cache: str = "16M",
     tokens: Path | None = None,
     public: list[str] | None = None,
+    writable: bool = False,
+    push_remote: bool = False,
+    via: Way = Way.COMMIT,
+    largest_upload: str = "4G",
     workers: int = 1,
     base_path: str = "",
     access_log: str | None = None,
@@ -117,13 +160,25 @@ def run(
     """
     if public and tokens is None:
         raise UsageError("--public says what needs no token, and without --tokens nothing does")
+    if writable and tokens is None:
+        raise UsageError(
+            "--writable needs --tokens: who writes has to be known",
+            help="make one: gitindex token create NAME --user USER --upload USER/INDEX --tokens FILE",
+        )
+    is_proposed = via is Way.PULL_REQUEST
+    if not writable and (push_remote or is_proposed):
+        raise UsageError("--push-remote and --via say how to write, and nothing is written without --writable")
+    if push_remote and is_proposed:
+        raise UsageError("--push-remote and --via pull-request exclude each other", help="a pull request is pushed")
     source = Source(directory, folder)
     repository = source.open()
+    own = [repository.git_directory, *([] if repository.is_bare else [repository.top])]
     if tokens is not None:
-        from gitindex.tokens import check_place  # noqa: PLC0415 - the server starts sooner without it
-
-        own = [repository.git_directory, *([] if repository.is_bare else [repository.top])]
-        check_place(tokens, own)
+        check_place(tokens, own, "tokens")
+    hook_secret = None
+    if hook_secret_file is not None:
+        check_place(hook_secret_file, own, "secrets")
+        hook_secret = read_secret(hook_secret_file)
     options = Options(
         source=source,
         cache=cache or cache_folder(repository.git_directory, repository.folder),
@@ -135,7 +190,12 @@ def run(
         tokens=tokens,
         public=tuple(public or ()),
         pull_every=pull_every,
+        hook_secret=hook_secret,
         is_afresh=afresh,
+        is_writable=writable,
+        is_pushed=push_remote,
+        is_proposed=is_proposed,
+        largest_upload=_size("--largest-upload", largest_upload, least=1),
         workers=workers,
     )
     log = AccessLog(access_log) if access_log is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -22,6 +22,10 @@ MOST_WAITING = 100
 STOP_WITHIN = 30
 """Seconds that downloads under way get when the server stops."""
 
+REASON = "gitindex.reason"
+"""The key of a request's scope for the reason phrase of its answer: bytes that can be seen, and spaces."""
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
+
 
 class Patience(NamedTuple):
     """How long a client is waited for, in seconds."""
@@ -35,7 +39,8 @@ class Patience(NamedTuple):
 class Connection(HttpToolsProtocol):
     """A connection that may be slow, but not for ever: what stands still is closed, and makes room for others.
 
-    What is sent behind the head of a request is passed over: nobody reads a body, and a trailer is no header.
+    What is sent behind the head of a request to read something is passed over: it has no body, and a trailer is no
+    header. Of other bodies so much is held as uvicorn does, 64 KB and what came along with it, until somebody takes it.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -43,6 +48,8 @@ class Connection(HttpToolsProtocol):
     """When the head of the next request has to be here, by the clock of the loop; ``None`` while one is answered."""
     _write_timer: asyncio.TimerHandle | None = None
     _is_in_head = False
+    _passed_over = 0
+    """Bytes of a body that came after the answer, since it was last waited for more."""
     _unread = 0
     """Bytes that came since anything of a message was complete."""
     _left: int | None = None
@@ -92,10 +99,19 @@ class Connection(HttpToolsProtocol):
             raise _TooManyError
         super().on_headers_complete()
         self._unanswered.append(self.cycle)
+        if self.scope["method"] not in _WITHOUT_BODY:
+            self.cycle.transport = cast("asyncio.Transport", _Reasoned(self.transport, self.cycle))
 
     def on_body(self, body: bytes) -> None:
-        del body
         self._unread = 0
+        if self.cycle.response_complete:
+            self._passed_over += len(body)
+            if self._passed_over >= LARGEST_HEAD and not self.pipeline:
+                # Who was answered before they had sent all reads the answer behind that: they are not idle.
+                self._passed_over = 0
+                self._expect_head(self._patience.idle)
+        elif self.cycle.scope["method"] not in _WITHOUT_BODY:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._unread = 0
@@ -157,6 +173,28 @@ class Connection(HttpToolsProtocol):
     def _give_up(self) -> None:
         # One that is closed already may still wait for the client to take the rest.
         self.transport.abort()
+
+
+class _Reasoned:
+    """A transport that writes the reason phrase of an answer, where its maker gives one.
+
+    ASGI has no place for it, and for many who upload it is all that they are shown.
+    """
+
+    def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle) -> None:
+        self._transport, self._cycle = transport, cycle
+
+    def write(self, data: bytes) -> None:
+        """Write the head of the answer; what follows goes the direct way."""
+        self._cycle.transport = self._transport
+        reason = cast("bytes | None", self._cycle.scope.get(REASON))
+        if reason:
+            line, end, rest = data.partition(b"\r\n")
+            data = b" ".join([*line.split(b" ", 2)[:2], reason]) + end + rest
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class _TooManyError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from typing import Final
 
-STATUSES: Final = (200, 206, 301, 302, 304, 400, 401, 403, 404, 405, 406, 416, 500, 502, 503)
+STATUSES: Final = (200, 202, 206, 301, 302, 304, 400, 401, 403, 404, 405, 406, 408, 413, 416, 500, 502, 503)
 NAMES: Final = (
     *(f"status_{status}" for status in STATUSES),
     "status_other",
@@ -18,6 +18,7 @@ NAMES: Final = (
     "file_evictions",
     "upstream_requests",
     "upstream_failures",
+    "hooks",
 )
 _AT = {name: at for at, name in enumerate(NAMES)}
 _AT_STATUS = {status: _AT[f"status_{status}"] for status in STATUSES}

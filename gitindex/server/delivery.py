@@ -47,6 +47,10 @@ class Exchange:
         self._send = send
         self._gone: asyncio.Task[None] | None = None
 
+    async def receive(self) -> dict[str, Any]:
+        """Take the next piece of the request's body, as ASGI has it; not together with :meth:`watch`."""
+        return await self._receive()
+
     async def send(self, message: dict[str, Any]) -> None:
         """Send a part of the answer.
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import logging
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,13 +19,13 @@ from gitindex import atomic
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.git import Repository
 from gitindex.report.text import printable
+from gitindex.server.turn import Turn
 
 POLL = 0.2
 """Seconds between two looks at the branch; each costs the reading of one small file."""
 _AGAIN = 10.0
 """Seconds until what could not be validated, for lack of an object or of memory, is tried again."""
 _MOST_FINDINGS = 20
-_FETCH_TIMEOUT = 300.0
 _LOG = logging.getLogger("gitindex.server")
 
 
@@ -64,16 +62,6 @@ class Source(NamedTuple):
 
 
 @dataclass
-class Pulled:
-    """How it goes with the remote."""
-
-    every: float
-    """Seconds."""
-    last_success: datetime | None = None
-    problem: str = ""
-
-
-@dataclass
 class Live:
     """The commit that is served, and what keeps it up to date."""
 
@@ -82,18 +70,25 @@ class Live:
     """The full name of the branch, or ``HEAD`` for the one that is checked out."""
     memory: Path | None
     """The file that remembers the last commit that was good, over restarts."""
+    turn: Turn
+    """Of those who write to the same repository."""
     on_change: Callable[[str], None] = lambda _: None
     """Is called with each new commit, from the thread that follows."""
-    pulled: Pulled | None = None
     branch: str = ""
     """The full name of the branch that is followed; empty where it is none."""
     is_telling: bool = True
     """Whether the log is told what goes wrong: of several workers that follow the same branch, one tells."""
     commit: str = ""
+    tip: str = ""
+    """Where the branch was when it was last looked at."""
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     refused: Refused | None = None
     _stopped: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
+    _serving: threading.Lock = field(default_factory=threading.Lock)
+    """Held while what is served changes."""
+    expected: str = ""
+    """A commit that was proven and made here, and that whoever made it is about to serve."""
+    _thread: threading.Thread | None = None
     _process: subprocess.Popen[bytes] | None = None
 
     def begin(self, repository: Repository) -> str:
@@ -109,21 +104,19 @@ class Live:
             raise CannotRunError(f"there is no branch {branch!r} to serve", help="name one of: git branch --list")
         if tip is None:
             raise CannotRunError("HEAD has no commit to serve", help="commit something, or name a branch with --branch")
-        if self.pulled is not None:
-            repository.origin.branch_to_pull(self.reference)
+        self.tip = tip
         self.branch = repository.history.branch(self.reference) or ""
         remembered = self._recall()
         is_known = remembered is not None and repository.has_revision(remembered)
         self.commit = remembered if remembered is not None and is_known else tip
+        if tip == self.turn.made and repository.descends(tip, self.commit):
+            self.commit = tip  # whoever uploaded it was told that it is there
         return self.commit
 
     def start(self) -> None:
         """Follow the branch, until :meth:`stop`."""
-        self._threads = [threading.Thread(target=self._follow, name="follow", daemon=True)]
-        if self.pulled is not None:
-            self._threads.append(threading.Thread(target=self._pull, args=(self.pulled,), name="pull", daemon=True))
-        for thread in self._threads:
-            thread.start()
+        self._thread = threading.Thread(target=self._follow, name="follow", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Follow no longer."""
@@ -131,8 +124,8 @@ class Live:
         process = self._process
         if process is not None:
             process.kill()
-        for thread in self._threads:
-            thread.join(timeout=5)
+        if self._thread is not None:
+            self._thread.join(timeout=5)
 
     def _tip(self, repository: Repository) -> str | None:
         return repository.history.tip(self.reference) if self.reference != "HEAD" else repository.head()
@@ -171,11 +164,12 @@ class Live:
             except GitindexError:
                 continue  # it is being moved or repacked; what is served does not need it now
             is_due = self.refused is not None and self.refused.problem and time.monotonic() - looked > _AGAIN
-            if tip is None or (tip == seen and not is_due):
+            self.tip = tip or self.tip
+            if tip is None or tip == self.expected or (tip == seen and not is_due):
                 continue
             seen, looked = tip, time.monotonic()
             try:
-                self._take(tip)
+                self._take(repository, tip)
             except Exception as error:  # noqa: BLE001 - a bug here must not end the following, unnoticed
                 problem = f"unexpected {type(error).__name__}: {error}"
                 _LOG.error("%s cannot be served: %s", tip[:12], problem)
@@ -188,27 +182,32 @@ class Live:
         newest = self.commit
         for commit in islice(repository.history.first_parents(newest), 100):
             parents = repository.history.commit(commit).parents
-            refused = self._judge(parents[0], commit) if parents else None
+            refused = self.judge(parents[0], commit) if parents else None
             if self._stopped.is_set():
                 return
             if refused is None:
                 if commit != newest:
-                    self._serve(commit)
+                    self._serve(commit, newest)
                 else:
                     self._remember()
                 return
             self._refuse(self.refused or refused)
 
-    def _take(self, tip: str) -> None:
+    def _take(self, repository: Repository, tip: str) -> None:
         if tip == self.commit:
             self.refused = None
             return
-        refused = self._judge(self.commit, tip)
+        base = self.commit
+        # What another process here made was proven by it, on top of what comes before it.
+        is_proven = tip == self.turn.made and repository.descends(tip, base)
+        refused = None if is_proven else self.judge(base, tip)
         if self._stopped.is_set():
             return
-        self._refuse(refused)
         if refused is None:
-            self._serve(tip)
+            self.refused = None
+            self._serve(tip, base)
+        elif self.commit == base:
+            self._refuse(refused)
 
     def _refuse(self, refused: Refused | None) -> None:
         """Remember what is not served, and tell the log when that is new."""
@@ -218,16 +217,25 @@ class Live:
         if before is None or (before.commit, before.problem) != (refused.commit, refused.problem):
             _LOG.warning("%s is not served: %s; see /+status", refused.commit[:12], refused.summary)
 
-    def _serve(self, commit: str) -> None:
-        try:
-            self.on_change(commit)
-        except (GitindexError, TimeoutError) as error:
-            self._refuse(Refused(commit, datetime.now(UTC), problem=f"cannot be opened: {error}"))
-            return
-        self.commit, self.since = commit, datetime.now(UTC)
-        self._remember()
+    def written(self, commit: str) -> None:
+        """Take note that a commit is served that was proven and made here."""
+        with self._serving:
+            self.commit, self.since, self.refused = commit, datetime.now(UTC), None
+            self._remember()
 
-    def _judge(self, base: str, head: str) -> Refused | None:
+    def _serve(self, commit: str, proven_from: str) -> None:
+        with self._serving:
+            if self.commit != proven_from:
+                return  # something was written meanwhile: what the branch holds now is looked at next
+            try:
+                self.on_change(commit)
+            except (GitindexError, TimeoutError) as error:
+                self._refuse(Refused(commit, datetime.now(UTC), problem=f"cannot be opened: {error}"))
+                return
+            self.commit, self.since = commit, datetime.now(UTC)
+            self._remember()
+
+    def judge(self, base: str, head: str) -> Refused | None:
         """Validate a step by the very command that everybody runs, in a process of its own.
 
         What it needs of memory and time is then not the server's, however much a commit changes.
@@ -252,31 +260,3 @@ class Live:
             "" if worst else (errors.decode("utf-8", "replace").strip().splitlines() or ["could not be validated"])[0]
         )
         return Refused(head, datetime.now(UTC), tuple(worst), problem)
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Let other workers wait: two that fetch at once get into each other's way."""
-        if self.memory is None:
-            yield
-            return
-        with self.memory.with_name("pulling").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def _pull(self, pulled: Pulled) -> None:
-        repository: Repository | None = None
-        while not self._stopped.is_set():
-            try:
-                repository = repository or self.source.open()
-                with self._turn():
-                    repository.origin.pull(self.reference, timeout=_FETCH_TIMEOUT)
-                if pulled.problem and self.is_telling:
-                    _LOG.warning("the branch is pulled again")
-                pulled.last_success, pulled.problem = datetime.now(UTC), ""
-            except Exception as error:  # noqa: BLE001 - a bug here must not end the pulling, unnoticed
-                known = isinstance(error, (GitindexError, OSError))
-                problem = " ".join((str(error) if known else f"unexpected {type(error).__name__}: {error}").split())
-                if problem != pulled.problem and self.is_telling:
-                    _LOG.warning("the branch cannot be pulled: %s", printable(problem))
-                pulled.problem = problem
-            self._stopped.wait(pulled.every)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,13 @@ from gitindex.server.answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
+    from gitindex.git.history import Ahead
     from gitindex.server.access import Reader
+    from gitindex.server.live import Refused
+    from gitindex.server.pulling import Pulled
     from gitindex.server.reading import Reading
-    from gitindex.server.state import State
+    from gitindex.server.state import Options, State
 
 _MOST_COMMITS = 100
 _DEFAULT_COMMITS = 20
@@ -31,21 +34,23 @@ _MOST_EVENTS = 100
 """Events of one commit that are told: each takes the reading of a manifest."""
 
 
-def status(state: State, reader: Reader) -> Answer:
+async def status(state: State, reader: Reader) -> Answer:
     """Return how the server is: all of it for those whom it knows, for strangers that it runs."""
-    live = state.live
-    brief: dict[str, Any] = {"state": "degraded" if live.refused else "serving", "version": __version__}
+    live, standing = state.live, await state.standing()
+    brief: dict[str, Any] = {"state": "degraded" if standing.failing else "serving", "version": __version__}
     if not reader.is_known:
         return answers.json_document({"type": "status", "result": brief})
     result = {
         **brief,
-        "revision": live.commit,
+        "failing": standing.failing,
+        "revision": standing.served,
         "reference": live.branch or live.reference,
         "since": _time(live.since),
         "started": _time(state.started),
         "uptime": round(state.uptime(), 1),
-        "refused": None if live.refused is None else _refused(state, reader),
-        "remote": None if live.pulled is None else _pulled(state),
+        "refused": None if standing.refused is None else _refused(standing.refused, reader),
+        "behind": _behind(standing.ahead),
+        "remote": None if standing.pulled is None else _pulled(state.options, standing.pulled),
         "workers": state.options.workers,
         "counters": totals(state),
         "page_cache": {
@@ -59,9 +64,7 @@ def status(state: State, reader: Reader) -> Answer:
     return answers.json_document({"type": "status", "result": result})
 
 
-def _refused(state: State, reader: Reader) -> dict[str, Any]:
-    refused = state.live.refused
-    assert refused is not None  # noqa: S101 - asked before
+def _refused(refused: Refused, reader: Reader) -> dict[str, Any]:
     # Both may name any index.
     is_told = reader.may_read_all
     return {
@@ -72,13 +75,26 @@ def _refused(state: State, reader: Reader) -> dict[str, Any]:
     }
 
 
-def _pulled(state: State) -> dict[str, Any]:
-    pulled = state.live.pulled
-    assert pulled is not None  # noqa: S101 - asked before
+def _behind(ahead: Ahead | None) -> dict[str, Any]:
+    if ahead is None:
+        return {"commits": None, "seconds": None}
+    return {"commits": ahead.commits, "seconds": _age(ahead.oldest) if ahead.oldest is not None else 0}
+
+
+def _age(moment: datetime) -> int:
+    # Whoever made a commit says when that was.
+    return max(0, round((datetime.now(UTC) - moment).total_seconds()))
+
+
+def _pulled(options: Options, last: Pulled) -> dict[str, Any]:
+    success = None if last.succeeded is None else datetime.fromtimestamp(last.succeeded, UTC)
     return {
-        "every": pulled.every,
-        "last_success": _time(pulled.last_success),
-        "problem": pulled.problem or None,
+        "every": options.pull_every,
+        "by_hook": options.hook_secret is not None,
+        "tip": last.tip,
+        "last_success": _time(success),
+        "seconds_since_success": None if success is None else _age(success),
+        "problem": last.problem or None,
     }
 
 
@@ -114,7 +130,7 @@ def totals(state: State) -> dict[str, int]:
     return state.counters.totals()
 
 
-def metrics(state: State, reader: Reader) -> Answer:
+async def metrics(state: State, reader: Reader) -> Answer:
     """Return the numbers as Prometheus reads them."""
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only where it is scraped
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric  # noqa: PLC0415
@@ -122,7 +138,8 @@ def metrics(state: State, reader: Reader) -> Answer:
 
     numbers = totals(state)
     files = state.files.statistics()
-    live = state.live
+    standing = await state.standing()
+    pulled, behind, is_refused = standing.pulled, _behind(standing.ahead), standing.refused is not None
 
     class Collector:
         def collect(self) -> Iterator[Metric]:
@@ -137,16 +154,30 @@ def metrics(state: State, reader: Reader) -> Answer:
             yield GaugeMetricFamily("gitindex_page_cache_bytes", "Pages in memory.", value=state.cache.size)
             yield GaugeMetricFamily("gitindex_file_cache_bytes", "Files of mirrors on disk.", value=files.bytes)
             yield GaugeMetricFamily(
-                "gitindex_revision_refused", "1 while the newest commit is not served.", value=live.refused is not None
+                "gitindex_revision_refused",
+                "1 while the newest commit is not served.",
+                value=is_refused,
             )
-            if live.pulled is not None:
+            if behind["commits"] is not None:
+                yield GaugeMetricFamily(
+                    "gitindex_behind_commits", "Commits that are known and not served.", value=behind["commits"]
+                )
+                yield GaugeMetricFamily(
+                    "gitindex_behind_seconds", "The age of the oldest of them.", value=behind["seconds"]
+                )
+            if pulled is not None:
                 yield GaugeMetricFamily(
                     "gitindex_remote_failing",
                     "1 while the branch cannot be pulled from its remote.",
-                    value=bool(live.pulled.problem),
+                    value=bool(pulled.problem),
+                )
+                yield GaugeMetricFamily(
+                    "gitindex_remote_last_success_timestamp_seconds",
+                    "When the branch was last pulled, since 1970; 0: never.",
+                    value=pulled.succeeded or 0,
                 )
             served = GaugeMetricFamily("gitindex_revision_info", "The commit that is served.", labels=["commit"])
-            served.add_metric([live.commit], 1)
+            served.add_metric([standing.served], 1)
             yield served
             yield from self._upstreams()
 
@@ -173,6 +204,7 @@ _COUNTED = {
     "file_evictions": "Files that were removed to make room.",
     "upstream_requests": "Requests to upstreams, for pages.",
     "upstream_failures": "Those without an answer.",
+    "hooks": "Hooks that were heard.",
 }
 
 

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.server.access import Access
 from gitindex.server.answers import AnswerCache
 from gitindex.server.counters import Counters
-from gitindex.server.live import Live, Pulled, Source
+from gitindex.server.lag import Lag
+from gitindex.server.live import Live, Refused, Source
 from gitindex.server.outcomes import TooBusyError
+from gitindex.server.pulling import Pulled, Pulling
 from gitindex.server.reading import Reading
 from gitindex.server.stored import CheckedFiles
+from gitindex.server.turn import Turn
 
 if TYPE_CHECKING:
     from gitindex.download import Patience as FilePatience
+    from gitindex.git.history import Ahead
     from gitindex.server.fallback import Mirrors
     from gitindex.server.filecache import FileCache
     from gitindex.server.people import People
+    from gitindex.server.writing import Writer
     from gitindex.upstream.health import Patience
 
 T = TypeVar("T")
@@ -34,6 +41,8 @@ _MOST_WAITING = 1000
 """Requests that wait for the thread that reads; more are told to come again."""
 _SOON, _TALLY = 0.5, 1.0
 """Seconds: after the start, and between two looks at what is counted elsewhere."""
+_STALE = 24 * 3600.0
+"""Seconds after which nobody sends anything any more."""
 LOG = logging.getLogger("gitindex.server")
 
 AccessLog = Callable[[dict[str, Any], int, int, str], None]
@@ -60,13 +69,37 @@ class Options:
     public: tuple[str, ...] = ()
     pull_every: float | None = None
     """Seconds."""
+    hook_secret: bytes | None = field(default=None, repr=False)
+    """What a forge proves to know that says that there is something to pull; ``None``: none is heard."""
     is_afresh: bool = False
     """Whether the last good commit is forgotten that an earlier run remembered."""
     workers: int = 1
+    is_writable: bool = False
+    is_pushed: bool = False
+    """Whether what is written goes to the remote first."""
+    is_proposed: bool = False
+    """Whether what is written goes to a branch of its own, with a pull request."""
+    largest_upload: int = 4 << 30
+    """Bytes of a file that somebody uploads."""
+    run: str = field(default_factory=lambda: os.urandom(8).hex())
+    """Tells this run from others that have the same cache; all its workers have the same."""
     patience: Patience | None = None
     """How long an upstream is waited for that has a page; ``None``: as long as clients wait for us."""
     file_patience: FilePatience | None = None
     """The same for files."""
+
+
+class Standing(NamedTuple):
+    """How what is served stands to what is known of its branch, here and at the remote."""
+
+    served: str
+    failing: list[str]
+    """What keeps newer commits from being served: ``fetch``, ``validation``."""
+    refused: Refused | None
+    pulled: Pulled | None
+    """What came of the last fetch; ``None`` where nothing is pulled."""
+    ahead: Ahead | None
+    """What is known and not served; ``None`` where that cannot be told."""
 
 
 class State:
@@ -89,10 +122,16 @@ class State:
         memory = options.cache / "served.json"
         if options.is_afresh:
             memory.unlink(missing_ok=True)
-        pulled = Pulled(options.pull_every) if options.pull_every is not None else None
-        self.live = Live(options.source, options.reference, memory, pulled=pulled, is_telling=self.counters.row == 0)
         repository = options.source.open()
         self.git_directory = repository.own_directory
+        turn = Turn(self.git_directory)
+        self.live = Live(options.source, options.reference, memory, turn, is_telling=self.counters.row == 0)
+        self.pulling: Pulling | None = None
+        if options.pull_every is not None or options.hook_secret is not None:
+            folder, every = options.cache, options.pull_every
+            self.pulling = Pulling(options.source, options.reference, folder, every, options.run)
+            self.pulling.check(repository)
+        self._lag = Lag(options.source)
         # Opened in this thread, and read by one other from now on.
         self.reading = Reading(options.source, self.live.begin(repository), is_confined=options.tokens is not None)
         self.generation = self.reading.generation
@@ -100,6 +139,7 @@ class State:
         self._tidying: asyncio.TimerHandle | None = None
         self._people: People | None = None
         self._mirrors: Mirrors | None = None
+        self._writer: Writer | None = None
 
     # What only some requests need is made, and imported, for the first of these: so the server starts at once.
 
@@ -143,6 +183,30 @@ class State:
         """The upstreams, where any was asked."""
         return self._mirrors
 
+    @property
+    def writer(self) -> Writer:
+        """Who makes changes."""
+        if self._writer is None:
+            from gitindex.server.writing import Writer  # noqa: PLC0415 - most servers only read
+
+            options = self.options
+            self._writer = Writer(
+                options.source,
+                self.live,
+                self._advance,
+                cache=options.cache,
+                is_pushed=options.is_pushed,
+                is_proposed=options.is_proposed,
+            )
+        return self._writer
+
+    @property
+    def uploads(self) -> Path:
+        """The folder for what is being sent here."""
+        folder = self.options.cache / "uploads"
+        _make(folder)
+        return folder
+
     def discard(self) -> None:
         """Let go of it before it was started."""
         self._reader.shutdown()
@@ -152,6 +216,8 @@ class State:
         loop = asyncio.get_running_loop()
         self.live.on_change = lambda commit: asyncio.run_coroutine_threadsafe(self._advance(commit), loop).result(60)
         self.live.start()
+        if self.pulling is not None:
+            self.pulling.start()
         # What an earlier run left half done is put away soon, and not before the first answer.
         self._tidying = loop.call_later(_SOON, self._tidy)
 
@@ -160,7 +226,16 @@ class State:
             _ = self.files
         except GitindexError as error:
             LOG.warning("%s", error)
+        if self.options.is_writable:
+            self._remove_uploads()
         self._go_on_tallying()
+
+    def _remove_uploads(self) -> None:
+        """Remove what was half sent to a server that was stopped."""
+        for path in self.uploads.iterdir():
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < time.time() - _STALE:
+                    path.unlink()
 
     def _go_on_tallying(self) -> None:
         self.tally()
@@ -182,7 +257,12 @@ class State:
         """End all threads."""
         if self._tidying is not None:
             self._tidying.cancel()
-        await asyncio.get_running_loop().run_in_executor(None, self.live.stop)
+        if self._writer is not None:
+            await self._writer.close()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.live.stop)
+        if self.pulling is not None:
+            await loop.run_in_executor(None, self.pulling.stop)
         self._reader.shutdown(wait=True, cancel_futures=True)
         if self._people is not None:
             self._people.close()
@@ -214,6 +294,15 @@ class State:
             LOG.error("%s cannot be served: %s", commit[:12], error)  # noqa: TRY400 - one line
             raise
         self.generation = self.reading.generation
+
+    async def standing(self) -> Standing:
+        """Return what is served, and how that is compared with what is known of the branch, at one moment."""
+        served, tip, refused = self.live.commit, self.live.tip, self.live.refused
+        pulled = self.pulling.last if self.pulling is not None else None
+        is_cut_off = pulled is not None and bool(pulled.problem)
+        failing = [*(["fetch"] if is_cut_off else []), *(["validation"] if refused is not None else [])]
+        ahead = await self._lag.of(served, tip, pulled.tip if pulled is not None else None)
+        return Standing(served, failing, refused, pulled, ahead)
 
     def log(self, scope: dict[str, Any], status: int, size: int, reader: str = "") -> None:
         """Count an answer, and write it down where that is wanted."""

@@ -94,8 +94,20 @@ class _Sink:
         self.digest.update(piece)
 
 
+def _check(sdist: Path) -> None:
+    """Refuse what is no sound sdist: the tar module, for one, takes any header into memory, however long."""
+    from gitindex.facts import read_archive  # noqa: PLC0415 - a heavy import, and only for this
+
+    try:
+        with sdist.open("rb") as stream:
+            read_archive(sdist.name, stream)
+    except DistributionError as error:
+        raise DistributionError(sdist.name, f"cannot be unpacked: {error.problem}", help=error.help) from None
+
+
 def _unpacked(sdist: Path, target: Path) -> Path:
     """Unpack an sdist, and return its one folder; what an archive must not do to a disk is refused (PEP 721)."""
+    _check(sdist)
     target.mkdir()
     total = 0
     try:

@@ -7,6 +7,8 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
+import selectors
 import shutil
 import signal
 import subprocess
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from gitindex.errors import CannotRunError, UsageError
+from gitindex.names import is_sha256
 
 if TYPE_CHECKING:
     from gitindex.testing.fetching import Sources
@@ -28,8 +31,18 @@ if TYPE_CHECKING:
 _NO_TESTS = 5
 """The exit code of pytest where it finds none."""
 _EXTRAS = ("test", "tests", "testing")
-_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "PRIVATE_KEY", "ACCESS_KEY")
-"""Words in names of variables that tests of others have no business with."""
+_SECRETS = ("TOKEN", "SECRET", "PASS", "CREDENTIAL", "KEY", "AUTH", "NETRC")
+"""Words in names of variables that tests of others have no business with: secrets, and who signs with them."""
+_SECRET_ENDS = ("_PWD", "_PAT")
+_FOREIGN = ("PIP_", "UV_", "GITINDEX_", "TOX", "NOX", "PYTHON", "VIRTUAL_ENV", "GIT_", "DBUS_", "GITHUB_", "ACTIONS_")
+"""Beginnings of others: how this run is set, and the files by which a step of a workflow acts on the next."""
+_WITH_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]*@")
+_LARGEST_REPORT = 1 << 26
+_LONGEST = 1e9
+"""Seconds that a result can state."""
+_GLANCE = 0.1
+_LAST_WORDS = 1.0
+"""Seconds in which all has been read that was said before the end."""
 
 
 class Runner(StrEnum):
@@ -109,7 +122,7 @@ def pick_runner(source: Path) -> Runner:
 def _has_tox(source: Path) -> bool:
     try:
         project = tomllib.loads((source / "pyproject.toml").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         project = {}
     tool = project.get("tool")
     if isinstance(tool, dict) and "tox" in tool:
@@ -158,10 +171,10 @@ class _Session:
         done = self._run(command)
         sdist = next(iter(self._sources.files.values()))
         runs = []
-        for session in _json(report).get("sessions", []):
-            status = str(_object(session).get("result", "failed"))
+        for session in map(_object, _list(_json(report).get("sessions"))):
+            status = str(session.get("result", "failed"))
             if status != "skipped":
-                name = str(next(iter(session.get("signatures") or [session.get("name")])))
+                name = str(next(iter(_list(session.get("signatures"))), session.get("name") or "nox"))
                 outcome: Literal["passed", "failed"] = "passed" if status == "success" else "failed"
                 runs.append(self._result(name, outcome, done, sdist))
         return runs or [self._result("nox", "error", done, sdist)]
@@ -212,7 +225,9 @@ class _Session:
     ) -> Run:
         sdist = next(iter(self._sources.files.values()))
         files = tuple(dict.fromkeys((sdist, sha256)))
-        return Run(environment[:200], outcome, done.duration if duration is None else duration, files, done.log)
+        # The name goes into a commit's message, and into logs: it is one line.
+        name = "".join(letter if letter.isprintable() else "?" for letter in environment[:200]) or "?"
+        return Run(name, outcome, done.duration if duration is None else duration, files, done.log)
 
     def _run(self, command: Sequence[str], cwd: Path | None = None) -> _Done:
         """Run a command to its end, in the sources by default; what it prints goes to the log as it comes."""
@@ -232,7 +247,7 @@ class _Session:
             raise CannotRunError(f"{command[0]}: cannot be started: {error.strerror}") from None
         with process, _ended_after(process, left) as is_late:
             assert process.stdout is not None  # noqa: S101 - asked for above
-            while piece := process.stdout.read1(1 << 16):  # type: ignore[attr-defined] # it is buffered
+            for piece in _said(process, process.stdout.fileno()):
                 digest.update(piece)
                 self._log.write(piece)
                 self._log.flush()
@@ -242,9 +257,26 @@ class _Session:
         return _Done(code, round(time.monotonic() - start, 3), digest.hexdigest())
 
 
+def _said(process: subprocess.Popen[bytes], stream: int) -> Iterator[bytes]:
+    """Yield what a process says until it ends: what it leaves behind may hold the line open, or go on talking."""
+    ends = None
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while ends is None or time.monotonic() < ends:
+            if process.poll() is not None and ends is None:
+                ends = time.monotonic() + _LAST_WORDS
+            if selector.select(_GLANCE if ends is None else 0):
+                piece = os.read(stream, 1 << 16)
+                if not piece:
+                    return
+                yield piece
+            elif ends is not None:
+                return
+
+
 @contextlib.contextmanager
 def _ended_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[threading.Event]:
-    """Kill a process, with all that it has started, after so many seconds (which is told) or where this one stops."""
+    """Kill a process after so many seconds (which is told) or where this one stops, and all of its group in the end."""
     is_late = threading.Event()
 
     def end() -> None:
@@ -257,8 +289,7 @@ def _ended_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[t
         yield is_late
     finally:
         timer.cancel()
-        if process.poll() is None:
-            _kill(process)
+        _kill(process)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -269,7 +300,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _tool(name: str) -> list[str]:
     """Return how tox or nox is called: the one of this environment, else the one on the path."""
     if importlib.util.find_spec(name) is not None:
-        return [sys.executable, "-m", name]
+        return [sys.executable, "-P", "-m", name]  # in the folder of the sources, which may have a module of that name
     found = shutil.which(name)
     if found is None:
         raise CannotRunError(f"{name} is not installed", help=f"pip install {name}, or choose another --runner")
@@ -281,8 +312,10 @@ def _environment(index_url: str, place: Path) -> dict[str, str]:
     own = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("PIP_", "UV_", "GITINDEX_", "TOX", "NOX", "PYTHON", "VIRTUAL_ENV", "GIT_"))
+        if not key.startswith(_FOREIGN)
         and not any(word in key.upper() for word in _SECRETS)
+        and not key.upper().endswith(_SECRET_ENDS)
+        and not _WITH_PASSWORD.search(value)
     }
     direct = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1"]))
     return own | {
@@ -300,14 +333,21 @@ def _environment(index_url: str, place: Path) -> dict[str, str]:
 
 
 def _json(path: Path) -> Mapping[str, Any]:
+    """Read what a runner reports, which the tests may have had their hands in."""
     try:
-        return _object(json.loads(path.read_bytes()))
-    except (OSError, ValueError):
+        # A pipe would be waited for.
+        is_fit = path.is_file() and path.stat().st_size <= _LARGEST_REPORT
+        return _object(json.loads(path.read_bytes())) if is_fit else {}
+    except (OSError, ValueError, RecursionError):
         return {}
 
 
 def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _outcome(facts: Mapping[str, Any]) -> Literal["passed", "failed", "error"]:
@@ -320,7 +360,7 @@ def _outcome(facts: Mapping[str, Any]) -> Literal["passed", "failed", "error"]:
 
 def _duration(facts: Mapping[str, Any]) -> float | None:
     found = _object(facts.get("result")).get("duration")
-    return round(float(found), 3) if isinstance(found, int | float) and found >= 0 else None
+    return round(float(found), 3) if isinstance(found, int | float) and 0 <= found < _LONGEST else None
 
 
 def _installed(report: Mapping[str, Any], project: str) -> tuple[str, ...]:
@@ -331,8 +371,9 @@ def _installed(report: Mapping[str, Any], project: str) -> tuple[str, ...]:
 def _digests(report: Mapping[str, Any], project: str) -> Iterator[str]:
     from packaging.utils import canonicalize_name  # noqa: PLC0415
 
-    for item in report.get("install", []):
+    for item in _list(report.get("install")):
         metadata, info = _object(_object(item).get("metadata")), _object(_object(item).get("download_info"))
         digest = _object(_object(info.get("archive_info")).get("hashes")).get("sha256")
-        if canonicalize_name(str(metadata.get("name"))) == canonicalize_name(project) and isinstance(digest, str):
+        is_it = canonicalize_name(str(metadata.get("name"))) == canonicalize_name(project)
+        if is_it and isinstance(digest, str) and is_sha256(digest):
             yield digest

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from gitindex import atomic
 from gitindex.errors import CannotRunError, DeliveryError
-from gitindex.names import IndexName
+from gitindex.names import IndexName, Sha256
 from gitindex.pages import FilePage
 from gitindex.upstream.client import Upstreams
 from gitindex.upstream.mirror import Upstream
@@ -49,7 +49,7 @@ def copy_files(
         file = files[path]
         upstream = mirrors[file.index]
         try:
-            with _Copy(places[path], file, stopped, advance) as copied:
+            with Copy(places[path], file, stopped, advance) as copied:
                 upstreams.fetcher(upstream, file.url, file.size, _LARGEST)(copied)
                 copied.check()
         except DeliveryError as error:
@@ -70,10 +70,30 @@ def copy_files(
             raise
 
 
-class _Copy:
+class Stated(Protocol):
+    """What is said of a file before it comes."""
+
+    @property
+    def filename(self) -> str:
+        """What it is called."""
+
+    @property
+    def index(self) -> object:
+        """Who says it."""
+
+    @property
+    def sha256(self) -> Sha256 | None:
+        """``None`` where nobody says it."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; ``None`` where nobody says it."""
+
+
+class Copy:
     """Takes the bytes of one file under another name, and gives it its own once they have been checked."""
 
-    def __init__(self, place: Path, file: FilePage, stopped: threading.Event, advance: Advance | None) -> None:
+    def __init__(self, place: Path, file: Stated, stopped: threading.Event, advance: Advance | None) -> None:
         self._place = place
         self._file = file
         self._stopped = stopped
@@ -110,14 +130,17 @@ class _Copy:
         if self._advance is not None:
             self._advance(size)
 
-    def check(self) -> None:
-        """Give the file its name; raises :class:`CannotRunError` where it is not what the page says."""
+    def check(self, *, is_believed: bool = False) -> None:
+        """Give the file its name; raises :class:`CannotRunError` where it is not what the page says.
+
+        Where that says no digest, the file is refused unless it *is_believed*.
+        """
         file = self._file
         what = None
         if file.size is not None and self._size != file.size:
             comparison = "more" if self._size > file.size else "fewer"
             what = f"has {comparison} bytes than the {file.size:,} that the page states"
-        elif self._digest.hexdigest() != file.sha256:
+        elif self._digest.hexdigest() != file.sha256 and not (is_believed and file.sha256 is None):
             what = f"has the sha256 {self._digest.hexdigest()}, and the page states {file.sha256}"
         if what is not None:
             raise CannotRunError(f"{file.filename}: {file.index}: {what}", help="tell whoever runs that index")

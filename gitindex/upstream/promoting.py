@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from gitindex.upstream.pages import UpstreamPage
 
 _AGAIN = "nothing was written; run it again"
+_MOST_TO_READ = 4 << 30
+"""Bytes of files that are downloaded for no more than to know what they require."""
 
 
 class Shelf:
@@ -312,6 +314,7 @@ class _Shown(Target):
         super().__init__(shelf.snapshot, target, named, requires)
         self._shelf = shelf
         self._folder = folder
+        self._left = _MOST_TO_READ
         self.notes: dict[str, None] = {}
 
     def held(self, project: ProjectName) -> Mapping[Version, str]:
@@ -339,7 +342,14 @@ class _Shown(Target):
             else:
                 if sink.sha256 == file.core_metadata:
                     return bytes(sink.data)
+        if self._left < (file.size or 0):
+            raise CannotRunError(
+                f"what {file.filename} and others require takes more than {_MOST_TO_READ:,} bytes to know: "
+                f"{self._shelf.upstream.name} has no metadata beside them",
+                help="push what is required first, version by version",
+            )
         (place,) = download([file], self._shelf, self._folder).values()
+        self._left -= place.stat().st_size
         with place.open("rb") as stream:
             try:
                 return read_core_facts(file.filename, stream).metadata

@@ -38,7 +38,7 @@ _MAX_TAG = 1 << 18
 _MAX_SECONDS = 30.0
 """Time to read an HTML page, which goes by its length unless somebody wants it to take long."""
 _MOST_DIGITS = 16
-_READER = 2
+_READER = 3
 """Counted up when the same answer is read differently."""
 _OPTIONAL = frozenset({"core-metadata", "gpg-sig", "provenance", "size", "upload-time"})
 """What a file can do without where it makes no sense; `yanked` and `requires-python` are not among it."""
@@ -116,7 +116,7 @@ def read_list(answer: Answer) -> tuple[ProjectName, ...]:
             raise NotAPageError("answers with JSON that is no list of projects")
         names: Iterable[Any] = (project.get("name") for project in projects if isinstance(project, dict))
     elif answer.media_type in _HTML:
-        names = (_last_segment(link["href"].rstrip("/")) for link in _read_anchors(answer).links)
+        names = (_last_segment(_as_folder(link["href"])) for link in _read_anchors(answer).links)
     else:
         raise NotAPageError(f"answers with Content-Type {answer.media_type[:60]!a}, which is no page")
     normal = {normalize(name) for name in names if isinstance(name, str)}
@@ -259,6 +259,11 @@ def _joined(base: str, url: str) -> str:
         return urljoin(base, url)
     except ValueError:
         return ""
+
+
+def _as_folder(url: str) -> str:
+    """Return a link of a list without the page that plain files make of a folder, and without slashes at its end."""
+    return url.partition("#")[0].partition("?")[0].removesuffix("/index.html").rstrip("/")
 
 
 def _last_segment(url: str) -> str:

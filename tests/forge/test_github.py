@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gitindex.errors import CannotRunError, UsageError
+from gitindex.errors import CannotRunError, MovedError, UsageError
 from gitindex.forge import api
 from gitindex.forge.github import GitHub, api_url, client_for
 from gitindex.forge.remotes import Kind, Place, forge_of, read_remote, shown_at
@@ -417,6 +417,7 @@ def test_a_comment_edits_itself(github: GitHubServer, run: Run, tmp_path: Path) 
 def test_a_marker_that_somebody_else_wrote_counts_for_nothing(github: GitHubServer, run: Run, tmp_path: Path) -> None:
     theirs = github.add_comment(7, ("mallory", "User"), "Mine\n\n<!-- gitindex:comment -->")
     quoted = github.add_comment(7, ("emilie", "User"), "See <!-- gitindex:comment --> here")
+    github.add_comment(7, ("gone", "User"), "Gone\n\n<!-- gitindex:comment -->")["user"] = None
     for _ in range(150):
         github.add_comment(7, ("bob", "User"), "Chatter")
     assert comment(run, tmp_path, "Ours")[1].startswith("Comment created")
@@ -435,6 +436,21 @@ def test_a_workflow_knows_its_comments(
     github.add_comment(7, ("mallory", "User"), "Mine\n\n<!-- gitindex:comment -->")
     assert comment(run, tmp_path, "One")[1].startswith("Comment created")
     assert comment(run, tmp_path, "Two")[1].startswith("Comment updated")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--number", "7"], "say what to tell"),
+        (["--number", "7", "--preview"], "what to preview is not known"),
+        (["--number", "7", "--preview", "--body-file", "x"], "say what to tell"),
+        (["--branch", "emilie:x", "--preview"], "say what to comment on"),
+    ],
+)
+def test_what_a_comment_is_to_say_is_said_once(words: list[str], problem: str, github: GitHubServer, run: Run) -> None:
+    done = run("forge", "comment", *words)
+    assert (done.code, problem in done.err) == (2, True)
+    assert github.asked == []
 
 
 def test_a_comment_that_is_too_long_is_cut(github: GitHubServer, run: Run, tmp_path: Path) -> None:
@@ -531,6 +547,16 @@ def test_another_head_is_not_merged(remote: IndexRepository, github: GitHubServe
     done = run("forge", "merge", "--number", "1", "--expect-head", head)
     assert (done.code, "any more" in done.err) == (1, True)
     assert remote.git("rev-parse", "main") == other
+
+
+def test_what_goes_elsewhere_by_now_is_not_merged(remote: IndexRepository, github: GitHubServer, run: Run) -> None:
+    head = proposed(run, "user", "create", "bob")["commit"]
+    client = GitHub(github.url, REPOSITORY, api.Token(TOKEN, "the test"))
+    github.pulls[0]["base"]["ref"] = "lax"
+    with pytest.raises(MovedError, match="goes to lax by now, and was judged for main"):
+        client.merge(1, head, "merge", target="main")
+    assert remote.git("rev-parse", "main") != head
+    assert ("PUT", f"{PULLS}/1/merge") not in github.asked
 
 
 def test_a_merge_whose_answer_is_lost(github: GitHubServer, run: Run) -> None:

@@ -42,6 +42,11 @@ NOT_RUN: dict[str, dict[str, str]] = {
             "it needs an attestation that somebody signed; tests/test_attestations.py has one"
         ),
     },
+    "how-to/replicate.md": {
+        "git clone --bare https://git.example.org/packages.git /srv/gitindex/packages.git": (
+            "it needs root, a user of its own and /srv; tests/peers/test_replication.py checks it otherwise"
+        ),
+    },
     "tutorial.md": {"python3 -m venv venv": "it would install over the gitindex that is tested"},
 }
 """By page and first line of the block, why nothing runs it: the reason stands twice, here and in the page."""

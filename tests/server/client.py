@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ HTML = "text/html"
 PIP = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 UV = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 
+GONE = b"the client has gone"
 Headers = Mapping[str, str] | list[tuple[str, str]]
 _WITHOUT_CONTENT = frozenset({304})
 
@@ -64,20 +65,30 @@ class Client:
         self._application = application(state)
 
     async def request(
-        self, method: str, path: str | bytes, headers: Headers | None = None, *, query: str = ""
+        self,
+        method: str,
+        path: str | bytes,
+        headers: Headers | None = None,
+        *,
+        query: str = "",
+        body: bytes | Sequence[bytes] = b"",
     ) -> Response:
-        """Send a request; *path* as it stands in the request line, still escaped, and with its query or without."""
+        """Send a request; *path* as it stands in the request line, still escaped, and with its query or without.
+
+        The *body* comes in pieces; with :data:`GONE`, the client goes.
+        """
         raw = path if isinstance(path, bytes) else path.encode("ascii")
         before, mark, after = raw.partition(b"?")
         messages: list[dict[str, Any]] = []
-        is_read = False
+        pieces = [body] if isinstance(body, bytes) else list(body)
 
         async def receive() -> dict[str, Any]:
-            nonlocal is_read
-            if is_read:
+            if not pieces:
                 await asyncio.Event().wait()  # for the client to go, which it does not
-            is_read = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            piece = pieces.pop(0)
+            if piece == GONE:
+                return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
         async def send(message: dict[str, Any]) -> None:
             # As a transport may: other tasks get their turn between two messages.
@@ -175,8 +186,8 @@ class Served:
         finally:
             self._runner.close()
 
-    def request(self, method: str, path: str | bytes, headers: Headers | None = None) -> Response:
-        return self._runner.run(self.client.request(method, path, headers))
+    def request(self, method: str, path: str | bytes, headers: Headers | None = None, *, body: bytes = b"") -> Response:
+        return self._runner.run(self.client.request(method, path, headers, body=body))
 
     def get(self, path: str | bytes, headers: Headers | None = None) -> Response:
         return self.request("GET", path, headers)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from gitindex.server.connection import Patience
 from gitindex.server.live import Source
@@ -95,10 +95,10 @@ class Running(NamedTuple):
 
 
 @asynccontextmanager
-async def running(place: Path, cache: Path, patience: Patience) -> AsyncIterator[Running]:
+async def running(place: Path, cache: Path, patience: Patience, **options: Any) -> AsyncIterator[Running]:
     """Serve on a free port, and stop in order."""
     listening = bind("127.0.0.1", 0)
-    state = State(Options(Source(place, None), cache))
+    state = State(Options(Source(place, None), cache, **options))
     server = Server(configured(state, patience))
     await state.start()
     task = asyncio.create_task(server.serve([listening]))
@@ -111,12 +111,14 @@ async def running(place: Path, cache: Path, patience: Patience) -> AsyncIterator
         await state.close()
 
 
-def run(place: Path, cache: Path, patience: Patience, check: Callable[[Running], Awaitable[None]]) -> None:
+def run(
+    place: Path, cache: Path, patience: Patience, check: Callable[[Running], Awaitable[None]], **options: Any
+) -> None:
     """Run a check against a server, in the very loop that servers have."""
     import uvloop
 
     async def main() -> None:
-        async with running(place, cache, patience) as found:
+        async with running(place, cache, patience, **options) as found:
             try:
                 async with asyncio.timeout(4 * WAIT):
                     await check(found)

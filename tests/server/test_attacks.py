@@ -246,7 +246,7 @@ def test_body_is_dropped_and_the_next_request_is_answered(port: int) -> None:
             (b"Expect: 100-continue\r\nContent-Length: 5", b"hello"),
         ):
             wire.send(b"POST /+api HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n" + body)
-            assert b"405 Method Not Allowed" in wire.head()
+            assert b" 405 only GET and HEAD" in wire.head()
         wire.send(_GET)
         assert b"200 OK" in wire.head()
 

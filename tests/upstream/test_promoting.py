@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gitindex.upstream import promoting
 from tests import hosts
 from tests.builders import make_sdist, make_wheel, metadata
 from tests.conftest import Result, Run
@@ -403,6 +404,23 @@ def test_what_a_vendored_release_requires_is_vendored(open_shop: Callable[..., S
         "deep 1.5": ["lib 1.0"],
     }
     assert shop.is_sound()
+
+
+@pytest.mark.parametrize("size", [{}, {"size": None}])
+def test_what_is_downloaded_to_choose_has_an_end(
+    open_shop: Callable[..., Shop], world: World, monkeypatch: pytest.MonkeyPatch, size: dict[str, Any]
+) -> None:
+    """An upstream without metadata beside its files has hundreds of versions, none of which fits."""
+    world.add("demo", "1.0", extra="Requires-Dist: lib\n")
+    for number in range(200):
+        world.add("lib", f"1.{number}", extra="Requires-Dist: missing\n", core_metadata=None, **size)
+    world.add("missing", "1.0", extra="Requires-Dist: lib<1\n")
+    monkeypatch.setattr(promoting, "_MOST_TO_READ", 20_000)
+    said = open_shop().refused("demo==1.0", "--with-dependencies", code=3)
+    assert "takes more than 20,000 bytes to know" in said
+    assert len(said.splitlines()) == 1
+    read = [path for path in world.host.paths if path.startswith("/files/lib")]
+    assert 1 < len(read) < 60
 
 
 def test_what_the_mirror_hides_is_not_vendored_along(open_shop: Callable[..., Shop], world: World) -> None:

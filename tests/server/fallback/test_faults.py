@@ -282,7 +282,13 @@ def test_point_52_head_downloads_nothing(host: Host, server: Running, name: str)
     assert server.get(url, method="HEAD").headers["content-length"] == str(len(unsized.data))
 
 
-def test_status_tells_of_files_and_of_what_was_broken_off(server: Running) -> None:
+def test_status_tells_of_files_and_of_what_was_broken_off(host: Host, server: Running, name: str) -> None:
+    file = blob(name, SIZE)
+    offer(host, name, file)
+    wrong = wrong_answers(file.data)["hash"]
+    host.on(file.path, wrong, wrong)
+    got = server.get(file.url(name))
+    assert (got.status, got.is_whole) == (200, False)
     eventually(lambda: server.status()["file_cache"]["downloads"] == 0, "all downloads have ended")
     told = server.status()
     assert told["counters"]["broken_off"] > 0

@@ -1,0 +1,229 @@
+"""Commits on top of others, made without a working tree: by a server, whose branch then moves there at once.
+
+Objects come first, and the reference last: whoever is stopped in between leaves objects that nobody sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pygit2
+from pygit2.enums import AttrCheck, FileMode
+
+from gitindex import atomic, layout
+from gitindex.errors import CannotRunError, MovedError
+from gitindex.git.command import ask_git, run_git
+from gitindex.git.folders import reason
+
+if TYPE_CHECKING:
+    from gitindex.git.repository import Repository
+
+_PIECE = 1 << 20
+_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
+_NOBODY = "gitindex", "gitindex@localhost"
+
+Content = bytes | Path | None
+"""What a file becomes: bytes, the copy of a file, or nothing at all."""
+BlobId = pygit2.Oid
+Place = tuple[int, pygit2.Oid]
+"""What a tree says of a path: mode and object."""
+
+
+class Author(NamedTuple):
+    """Whose change a commit is."""
+
+    name: str
+    email: str
+
+
+class Commits:
+    """New commits of a repository, for one thread."""
+
+    def __init__(self, repository: Repository, git: pygit2.Repository) -> None:
+        self._repository = repository
+        self._git = git
+        self._prefix = f"{repository.folder}/" if repository.folder else ""
+        self._large = repository.git_directory / "lfs" / "objects"
+        self.has_pointers = False
+        """Whether anything was kept for Git LFS."""
+
+    def keep(self, path: str, content: bytes | Path, base: str) -> BlobId:
+        """Write the blob that a file at *path* of the index repository is in a commit on top of *base*.
+
+        What Git LFS is to have goes into its folder here, and the blob is the pointer.
+
+        Raises:
+            CannotRunError: the disk fails, or another filter than Git LFS has to see the file.
+
+        """
+        try:
+            match self._filter(path, base):
+                case None | False:
+                    return self._blob(content)
+                case "lfs":
+                    self.has_pointers = True
+                    return self._git.create_blob(self._keep_large(content))
+                case other:
+                    raise CannotRunError(
+                        f"{path}: .gitattributes gives it the filter {other}, which a server does not run",
+                        help="leave the filter of files/ out, or let it be lfs",
+                    )
+        except (pygit2.GitError, ValueError, OSError) as error:
+            raise CannotRunError(f"{path} cannot be written: {reason(error)}") from None
+
+    def make(
+        self,
+        base: str,
+        changes: Mapping[str, Content],
+        message: str,
+        author: Author,
+        kept: Mapping[str, BlobId],
+    ) -> str:
+        """Commit *changes*, by path in the index repository, on top of *base*, and return the commit's id.
+
+        No reference leads to it. *kept* has the blobs of those that were written before (:meth:`keep`).
+
+        Raises:
+            CannotRunError: the objects cannot be written.
+
+        """
+        places: dict[str, Place | None] = {}
+        for path, content in changes.items():
+            blob = None if content is None else kept.get(path) or self.keep(path, content, base)
+            places[self._prefix + path] = None if blob is None else (FileMode.BLOB, blob)
+        try:
+            root = self._git[pygit2.Oid(hex=base)].peel(pygit2.Commit).tree
+            tree = tree_with(self._git, root, places) or self._git.TreeBuilder().write()
+            when = int(time.time())
+            written = _signature(author, when)
+            commit = self._git.create_commit(
+                None, written, self._committer(when) or written, message, tree, [pygit2.Oid(hex=base)]
+            )
+        except (pygit2.GitError, KeyError, ValueError, OSError) as error:
+            raise CannotRunError(f"the change cannot be committed: {reason(error)}") from None
+        return str(commit)
+
+    def move(self, branch: str, old: str, new: str, why: str) -> None:
+        """Let a branch (by its full name), which is at *old*, lead to *new*, which goes on from there.
+
+        Where it is checked out, the working tree is taken along first: what is not committed there stays, and what is
+        in the way is never overwritten.
+
+        Raises:
+            MovedError: the branch is not at *old* any more; nothing is changed.
+            CannotRunError: something that is not committed is in the way, or Git refuses.
+
+        """
+        repository = self._repository
+        self._take_along(branch, old, new)
+        answer = ask_git(repository.own_directory, "update-ref", "-m", why, branch, new, old, accepted=(0, 1, 128))
+        if answer.code == 0:
+            return
+        if repository.history.tip(branch) != old:
+            raise MovedError(f"{branch} was moved by somebody else just now")
+        raise CannotRunError(f"git update-ref: {' '.join(answer.errors.split())}")
+
+    def check_way(self, branch: str, old: str, new: str) -> None:
+        """Make sure that nothing in a working tree would be in the way of :meth:`move`.
+
+        Raises:
+            CannotRunError: something is.
+
+        """
+        self._take_along(branch, old, new, "--dry-run")
+
+    def _take_along(self, branch: str, old: str, new: str, *options: str) -> None:
+        repository = self._repository
+        if repository.is_bare or branch not in repository.head_branches:
+            return
+        try:
+            run_git(repository.top, "read-tree", "-m", "-u", *options, old, new)
+        except CannotRunError as error:
+            raise CannotRunError(
+                f"the working tree is in the way: {error.message}",
+                help="commit or put away what was changed there, or serve a bare repository",
+            ) from None
+
+    def tidy(self) -> None:
+        """Let Git pack what has become much, if it finds so; it does that beside this process."""
+        ask_git(self._repository.own_directory, "gc", "--auto", "--quiet", accepted=range(256))
+
+    def _filter(self, path: str, base: str) -> bool | str | None:
+        if not path.startswith(f"{layout.FILES}/"):
+            return None  # documents are read by everybody; nobody filters them
+        flags = AttrCheck.INDEX_ONLY | AttrCheck.INCLUDE_COMMIT | AttrCheck.NO_SYSTEM
+        return self._git.get_attr(self._prefix + path, "filter", flags, pygit2.Oid(hex=base))
+
+    def _blob(self, content: bytes | Path) -> BlobId:
+        if isinstance(content, bytes):
+            return self._git.create_blob(content)
+        return self._git.create_blob_fromdisk(str(content))
+
+    def _keep_large(self, content: bytes | Path) -> bytes:
+        """Put a file where Git LFS looks for it, and return its pointer."""
+        digest, size = hashlib.sha256(), 0
+        for piece in _pieces(content):
+            digest.update(piece)
+            size += len(piece)
+        oid = digest.hexdigest()
+        target = self._large / oid[:2] / oid[2:4] / oid
+        if not target.is_file() or target.stat().st_size != size:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            atomic.write(target, _pieces(content))
+        return _POINTER.format(oid, size).encode()
+
+    def _committer(self, when: int) -> pygit2.Signature | None:
+        try:
+            found = self._git.default_signature
+        except (KeyError, ValueError, pygit2.GitError):
+            return None
+        return pygit2.Signature(found.name, found.email, when, 0)
+
+
+def tree_with(
+    git: pygit2.Repository, base: pygit2.Tree | None, changes: Mapping[str, Place | None]
+) -> pygit2.Oid | None:
+    """Return the tree that *changes*, by path, make of another one, ``None`` where nothing is left of it.
+
+    What has to be made anew are the trees on the way to them.
+    """
+    here: dict[str, Place | None] = {}
+    below: defaultdict[str, dict[str, Place | None]] = defaultdict(dict)
+    for path, place in changes.items():
+        name, slash, rest = path.partition("/")
+        if slash:
+            below[name][rest] = place
+        else:
+            here[name] = place
+    builder = git.TreeBuilder(base) if base is not None else git.TreeBuilder()
+    for name, inside in below.items():
+        found = base[name] if base is not None and name in base else None
+        tree = tree_with(git, found if isinstance(found, pygit2.Tree) else None, inside)
+        here[name] = None if tree is None else (FileMode.TREE, tree)
+    for name, place in here.items():
+        if place is not None:
+            builder.insert(name, place[1], FileMode(place[0]))
+        elif builder.get(name) is not None:
+            builder.remove(name)
+    return builder.write() if len(builder) else None
+
+
+def _signature(author: Author, when: int) -> pygit2.Signature:
+    name, email = (
+        "".join(" " if letter in "<>\n\0" else letter for letter in text).strip(" .,:;\"'") for text in author
+    )
+    return pygit2.Signature(name or _NOBODY[0], email or _NOBODY[1], when, 0)
+
+
+def _pieces(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    with content.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece

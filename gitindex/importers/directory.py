@@ -1,0 +1,72 @@
+"""A folder of wheels and sdists as a source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gitindex.errors import CannotRunError
+from gitindex.importers.report import Report
+from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
+from gitindex.names import parse_filename
+
+_BESIDE = (".metadata", ".asc", ".sig", ".provenance", ".attestation")
+"""What lies beside a file and is made of it, or says something of it, and is none itself."""
+
+
+class Directory:
+    """The files below a folder; links to other folders are not followed."""
+
+    def __init__(self, folder: Path, index: SourceIndex, *, has_times: bool = False) -> None:
+        """Look at a folder; *has_times* says that the times of the files are those of their uploads.
+
+        Raises:
+            CannotRunError: there is no such folder.
+
+        """
+        if not folder.is_dir():
+            raise CannotRunError(f"{folder}: there is no such folder", help="name a folder of wheels and sdists")
+        self._folder = folder
+        self._index = index
+        self._has_times = has_times
+
+    @property
+    def told(self) -> str:
+        return self._folder.resolve().name or "a folder"
+
+    def users(self) -> Iterator[SourceUser]:
+        if self._index.values:
+            yield SourceUser(self._index.name.user, {})
+
+    def indexes(self) -> Iterator[SourceIndex]:
+        yield self._index
+
+    def listed(self, index: SourceIndex, report: Report) -> Listed:
+        return Listed(tuple(self._files(index, report)))
+
+    def _files(self, index: SourceIndex, report: Report) -> Iterator[SourceFile]:
+        for path in self._paths():
+            if path.name.startswith(".") or path.name.endswith(_BESIDE):
+                continue
+            if parse_filename(path.name) is None and not path.name.endswith((".whl", ".tar.gz")):
+                report.note(index.name, ascii(str(path.relative_to(self._folder)))[1:-1], "is no wheel and no sdist")
+            elif not path.is_file():
+                report.note(index.name, path.name, "is no file")
+            else:
+                time = _time(path) if self._has_times else None
+                yield SourceFile(path.name, path, size=path.stat().st_size, upload_time=time)
+
+    def _paths(self) -> Iterator[Path]:
+        def stop(error: OSError) -> None:
+            raise CannotRunError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+        for folder, folders, names in os.walk(self._folder, onerror=stop):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            yield from (Path(folder, name) for name in sorted(names))
+
+
+def _time(path: Path) -> str:
+    time = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+    return time.isoformat().replace("+00:00", "Z")

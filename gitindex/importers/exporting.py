@@ -1,0 +1,103 @@
+"""Writes the releases of indexes out as plain files, each checked while it is copied: a folder for each index."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gitindex import atomic, layout
+from gitindex.documents import Unreadable
+from gitindex.edits.opened import cannot_read, open_index
+from gitindex.errors import ConflictError
+from gitindex.importers.report import Kind, Report
+from gitindex.model import File, Manifest
+from gitindex.names import IndexName
+from gitindex.report.text import count
+from gitindex.snapshot import Index, Project, Snapshot
+from gitindex.storage import Store
+
+_ANOTHER = "export to a folder that is not there yet"
+
+
+class Exported(NamedTuple):
+    """What was written of an index."""
+
+    name: str
+    files: int
+
+    def __str__(self) -> str:
+        return f"{self.name}: {count(self.files, 'file')}"
+
+
+def export_files(
+    snapshot: Snapshot, names: Iterable[IndexName], store: Store, out: Path, report: Report
+) -> Iterator[Exported]:
+    """Write the files of indexes, each into a folder of its own below *out*; what is there already stays.
+
+    Raises:
+        ConflictError: a file of that name with other bytes is there.
+        CannotRunError: a file cannot be read or written, or does not have the bytes that its manifest says.
+
+    """
+    for name in names:
+        index = open_index(snapshot, name)
+        if index.is_mirror:
+            report.note(name, "", "is a mirror: it has no files of its own")
+            continue
+        files = 0
+        for _, manifest in manifests(index):
+            for file in stored(name, manifest, report):
+                copy(file, store, out / name.user / name.name / file.filename)
+                files += 1
+        yield Exported(str(name), files)
+
+
+def manifests(index: Index) -> Iterator[tuple[Project, Manifest]]:
+    """Yield the releases of an index.
+
+    Raises:
+        CannotRunError: a manifest cannot be read.
+
+    """
+    for project in index.project_names():
+        opened = index.project(project)
+        assert opened is not None  # noqa: S101 - it was listed just now
+        for version in opened.versions():
+            manifest = opened.release(version)
+            if isinstance(manifest, Unreadable):
+                raise cannot_read(manifest)
+            if manifest is not None:
+                yield opened, manifest
+
+
+def stored(index: IndexName, manifest: Manifest, report: Report) -> Iterator[File]:
+    """Yield the files of a release that are here; those that lie elsewhere are told to the report."""
+    for file in manifest.files:
+        if file.url is None:
+            yield file
+        else:
+            report.add(Kind.LEFT_OUT, index, file.filename, f"lies elsewhere: {file.url}")
+
+
+def copy(file: File, store: Store, place: Path) -> None:
+    """Copy a stored file to a place, and check it on the way; the same bytes may be there already.
+
+    Raises:
+        ConflictError: other bytes are there.
+        CannotRunError: it cannot be read or written, or does not have the bytes that its manifest says.
+
+    """
+    sha256 = file.hashes.sha256
+    try:
+        if place.exists():
+            with place.open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() == sha256:
+                    return
+            raise ConflictError(f"{place}: something else is there", help=_ANOTHER)
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise atomic.cannot_write(place, error) from None
+    pieces, check = store.read(layout.stored_path(sha256, file.filename), sha256)
+    atomic.write(place, pieces, check)

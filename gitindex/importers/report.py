@@ -1,0 +1,110 @@
+"""What an import did, and what it could not carry over, with the reason of each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from gitindex.finding import Finding
+from gitindex.names import IndexName
+from gitindex.report.markdown import code, prose
+from gitindex.report.text import count
+
+
+class Kind(StrEnum):
+    """How much it weighs that something was not carried over."""
+
+    NOTE = "note"
+    """It has no counterpart here, or needs none."""
+    LEFT_OUT = "left out"
+    """It is not sound, or the rules refuse it."""
+    CONFLICT = "conflict"
+    """Something else of that name is here."""
+    MISSING = "missing"
+    """The other side did not deliver it; it may do so later."""
+
+
+class Left(NamedTuple):
+    """Something that was not carried over as it was."""
+
+    kind: Kind
+    place: str
+    """The index or the user; empty where it concerns all of it."""
+    what: str
+    why: str
+
+    def __str__(self) -> str:
+        place = ": ".join(filter(None, (self.place, self.what)))
+        return f"{self.kind}: {place}: {self.why}"
+
+
+class Brought(NamedTuple):
+    """What was written of one index."""
+
+    name: IndexName
+    files: int
+    releases: int
+    unchanged: int
+    """Files that were there already."""
+    commits: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        unchanged = f", {self.unchanged:,} unchanged" if self.unchanged else ""
+        return f"{self.name}: {count(self.files, 'file')} of {count(self.releases, 'release')} brought{unchanged}"
+
+
+class Report:
+    """Collects what is told."""
+
+    def __init__(self) -> None:
+        self.brought: list[Brought] = []
+        self.left: dict[Left, None] = {}
+        self.warnings: list[Finding] = []
+        self.users = 0
+        self.tops: set[str] = set()
+        """What was written to: `indexes`, `files`."""
+
+    def add(self, kind: Kind, place: object, what: str, why: str) -> None:
+        """Note that something was not carried over."""
+        self.left[Left(kind, str(place), what, why)] = None
+
+    def note(self, place: object, what: str, why: str) -> None:
+        """Note something that has no counterpart."""
+        self.add(Kind.NOTE, place, what, why)
+
+    def sorted(self) -> list[Left]:
+        """Return what was not carried over: what weighs most comes last, where it is seen."""
+        order = {Kind.NOTE: 0, Kind.LEFT_OUT: 1, Kind.MISSING: 2, Kind.CONFLICT: 3}
+        return sorted(self.left, key=lambda left: (order[left.kind], left.place, left.what, left.why))
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all was brought, 1 where a file is left out or in conflict, 3 where only the network failed."""
+        kinds = {left.kind for left in self.left}
+        if kinds & {Kind.LEFT_OUT, Kind.CONFLICT}:
+            return 1
+        return 3 if Kind.MISSING in kinds else 0
+
+    def data(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "users": self.users,
+            "brought": [
+                {**each._asdict(), "name": str(each.name), "commits": list(each.commits)} for each in self.brought
+            ],
+            "left": [left._asdict() for left in self.sorted()],
+        }
+
+    def markdown(self, told: str) -> str:
+        """Return it as a page for people, to be kept beside what was brought."""
+        lines = [f"# Import from {code(told)}", "", *(f"- {prose(str(each))}" for each in self.brought)]
+        for kind in reversed(Kind):
+            of_kind = [left for left in self.sorted() if left.kind is kind]
+            if of_kind:
+                lines += ["", f"## {kind.capitalize()}", "", *map(_item, of_kind)]
+        return "\n".join(lines) + "\n"
+
+
+def _item(left: Left) -> str:
+    place = ": ".join(code(text) for text in (left.place, left.what) if text)
+    return f"- {place}: {prose(left.why)}"

@@ -1,0 +1,161 @@
+"""Reads the form that a request sends (multipart/form-data, RFC 7578): its file goes to the disk as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import aclosing
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+
+from gitindex.server.body import BodyError, body_pieces
+
+if TYPE_CHECKING:
+    from gitindex.server.delivery import Exchange
+
+_MOST_VALUES = 2000
+_LARGEST_VALUES = 8 << 20
+"""Bytes of all fields together; a README is one of them."""
+_PIECE = 1 << 18
+"""Bytes that are looked at in one step."""
+
+
+class Form:
+    """The fields of a form, and the one file that it may have."""
+
+    def __init__(self, target: Path) -> None:
+        """Let the file go to *target*, which must not be there."""
+        self.values: dict[str, list[str]] = {}
+        self.filename: str | None = None
+        """What the file is called; ``None`` where the form has none. Not checked."""
+        self.path = target
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+        """Bytes of the file."""
+        self._name = ""
+        self._header = b""
+        self._disposition = b""
+        self._value: bytearray | None = None
+        self._length = self._count = 0
+        self._file: BinaryIO | None = None
+        self.is_whole = False
+
+    def value(self, name: str) -> str | None:
+        """Return the value of a field that stands for itself; ``None`` where it is not there, or empty."""
+        values = self.values.get(name, [])
+        return values[-1].strip() or None if values else None
+
+    def close(self) -> None:
+        """Write no further."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def parser(self, boundary: bytes) -> MultipartParser:
+        """Return the parser that fills it."""
+        return MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._on_name,
+                "on_header_value": self._on_value,
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._open,
+                "on_part_data": self._take,
+                "on_part_end": self._end,
+                "on_end": self._finish,
+            },
+        )
+
+    def _begin(self) -> None:
+        self._count += 1
+        if self._count > _MOST_VALUES:
+            raise BodyError(HTTPStatus.BAD_REQUEST, f"the form has more than {_MOST_VALUES:,} fields")
+        self._header, self._disposition, self._current = b"", b"", b""
+
+    def _on_name(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._current += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._current
+        self._header, self._current = b"", b""
+
+    def _open(self) -> None:
+        # Names in a form are UTF-8, as they stand (RFC 7578, section 5.1).
+        kind, options = parse_options_header(self._disposition.decode("latin-1"))
+        name = options.get(b"name")
+        if kind != b"form-data" or name is None:
+            raise BodyError(HTTPStatus.BAD_REQUEST, "a part of the form has no name")
+        self._name = name.decode("utf-8", "replace")
+        filename = options.get(b"filename")
+        if filename is None:
+            self._value = bytearray()
+        elif self.filename is not None:
+            raise BodyError(HTTPStatus.BAD_REQUEST, "the form has more than one file; send one at a time")
+        else:
+            self.filename = filename.decode("utf-8", "replace")
+            self._file = self.path.open("xb")
+
+    def _take(self, data: bytes, start: int, end: int) -> None:
+        piece = data[start:end]
+        if self._file is not None:
+            self.sha256.update(piece)
+            self.size += len(piece)
+            self._file.write(piece)
+        elif self._value is not None:
+            self._length += len(piece)
+            if self._length > _LARGEST_VALUES:
+                problem = f"the fields of the form are larger than {_LARGEST_VALUES:,} bytes"
+                raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
+            self._value += piece
+
+    def _end(self) -> None:
+        if self._value is not None:
+            self.values.setdefault(self._name, []).append(self._value.decode("utf-8", "replace"))
+            self._value = None
+        self.close()
+
+    def _finish(self) -> None:
+        self.is_whole = True
+
+
+async def read_form(exchange: Exchange, target: Path, most: int) -> Form:
+    """Read the form that a request sends, of *most* bytes; its file goes to *target*.
+
+    Raises:
+        BodyError: it is no form, or too large, or not whole.
+        GoneError: the client has gone.
+
+    """
+    kind, options = parse_options_header(dict(exchange.scope["headers"]).get(b"content-type", b"").decode("latin-1"))
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise BodyError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send a form: multipart/form-data")
+    form = Form(target)
+    loop = asyncio.get_running_loop()
+    waiting = bytearray()
+    try:
+        parser = form.parser(options[b"boundary"])
+        async with aclosing(body_pieces(exchange, most)) as pieces:
+            async for piece in pieces:
+                waiting += piece
+                if len(waiting) >= _PIECE:
+                    await loop.run_in_executor(None, parser.write, bytes(waiting))
+                    waiting.clear()
+        if waiting:
+            await loop.run_in_executor(None, parser.write, bytes(waiting))
+    except FormParserError:
+        raise BodyError(HTTPStatus.BAD_REQUEST, "the body is no form that can be read") from None
+    finally:
+        form.close()
+    if not form.is_whole:
+        raise BodyError(HTTPStatus.BAD_REQUEST, "the form breaks off")
+    return form

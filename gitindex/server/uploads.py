@@ -1,0 +1,167 @@
+"""Uploads over HTTP: PyPI's legacy upload API, as twine, uv, Poetry, Flit, Hatch and devpi speak it.
+
+`POST /<user>/<index>/` with a form. See PyPI's documentation of that API; the fields that repeat the metadata are not
+needed, and where they are there, they have to say what the file says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from gitindex.edits import releases
+from gitindex.errors import CannotRunError, DistributionError, GitindexError, NotThereError
+from gitindex.facts import Distribution, read_distribution
+from gitindex.model import Mirror, Stage
+from gitindex.names import IndexName, normalize, parse_version
+from gitindex.rights import Rights
+from gitindex.server.access import Reader
+from gitindex.server.answers import Answer
+from gitindex.server.body import BodyError
+from gitindex.server.delivery import Exchange
+from gitindex.server.failures import Failure, done, failure, told
+from gitindex.server.form import Form, read_form
+
+if TYPE_CHECKING:
+    from gitindex.server.state import State
+    from gitindex.server.writing import Written
+    from gitindex.snapshot import Snapshot
+
+
+class Digest(Protocol):
+    """What :mod:`hashlib` makes."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
+
+_PIECE = 1 << 20
+_MORE = 16 << 20
+"""Bytes of a form beside its file."""
+
+
+async def upload(state: State, exchange: Exchange, index: IndexName, reader: Reader) -> Answer:
+    """Take a distribution that is sent to an index; return the answer.
+
+    Raises:
+        GoneError: the client has gone.
+
+    """
+    try:
+        refused = await state.read(lambda: _refusal(state.reading.current.snapshot, index, reader))
+        if refused is not None:
+            return told(exchange, refused)
+        target = state.uploads / secrets.token_hex(16)
+        try:
+            form = await read_form(exchange, target, state.options.largest_upload + _MORE)
+            written = await _release(state, form, index, reader)
+        finally:
+            with contextlib.suppress(OSError):
+                target.unlink(missing_ok=True)
+    except GitindexError as error:
+        return told(exchange, failure(error))
+    except OSError as error:
+        return told(exchange, failure(CannotRunError(f"a disk fails: {error.strerror}")))
+    return done(written)
+
+
+def _refusal(snapshot: Snapshot, index: IndexName, reader: Reader) -> Failure | None:
+    """Return why nothing that would be sent could be taken; the rules judge what is sent."""
+    opened = snapshot.index(index)
+    definition = opened.definition if opened else None
+    if definition is None:
+        return failure(NotThereError(f"there is no index {index}"))
+    if isinstance(definition, Mirror):
+        return Failure(HTTPStatus.FORBIDDEN, (f"{index} is a mirror: nobody can upload to it",))
+    rights = Rights(snapshot)
+    actor = rights.actor(reader.user or "")
+    if isinstance(definition, Stage) and not rights.may_release(actor, index):
+        return Failure(HTTPStatus.FORBIDDEN, (f"{actor} may not release to {index}: see acl_upload of that index",))
+    return None
+
+
+async def _release(state: State, form: Form, index: IndexName, reader: Reader) -> Written:
+    action = form.value(":action") or "file_upload"
+    if action != "file_upload":
+        raise BodyError(HTTPStatus.BAD_REQUEST, f"the action {action!r} is not known here; wanted: file_upload")
+    if form.filename is None:
+        raise BodyError(HTTPStatus.BAD_REQUEST, "the form has no file; send it in the field content")
+    if form.size > state.options.largest_upload:
+        problem = f"the file is larger than {state.options.largest_upload:,} bytes"
+        raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
+    loop = asyncio.get_running_loop()
+    dist, provenance = await loop.run_in_executor(None, _read, form)
+    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return await state.writer.write(
+        lambda snapshot: releases.upload(snapshot, index, [(dist, form.path)], time, provenance),
+        actor=reader.user,
+        name=f"upload {dist.project}-{dist.version} to {index} {dist.sha256[:6]}",
+    )
+
+
+def _read(form: Form) -> tuple[Distribution, dict[str, bytes]]:
+    """Return what was sent, and what attests it; the form has to agree with both."""
+    assert form.filename is not None  # noqa: S101 - looked at before
+    with form.path.open("rb") as stream:
+        dist = read_distribution(form.filename, stream)
+    _check(form, dist)
+    return dist, _provenance(form, dist)
+
+
+def _check(form: Form, dist: Distribution) -> None:
+    name, version = form.value("name"), form.value("version")
+    if name is not None and normalize(name) != dist.project:
+        raise _disagrees(dist, f"has the name {dist.name}, and the form says {name}")
+    if version is not None and str(parse_version(version)) != dist.version:
+        raise _disagrees(dist, f"has the version {dist.version}, and the form says {version}")
+    if form.sha256.hexdigest() != dist.sha256:
+        raise CannotRunError(f"{dist.filename}: the disk gives back other bytes than were written")
+    digests: dict[str, Callable[[], str]] = {
+        "sha256_digest": lambda: str(dist.sha256),
+        "blake2_256_digest": lambda: _digest(form.path, hashlib.blake2b(digest_size=32)),
+        "md5_digest": lambda: _digest(form.path, hashlib.md5(usedforsecurity=False)),
+    }
+    # The first of them is enough: what is wrong with it is a file that was damaged on the way.
+    for field, digest in digests.items():
+        if (stated := form.value(field)) is not None:
+            if stated.lower() != digest():
+                raise _disagrees(dist, f"was damaged on the way: its {field} is not {stated}")
+            return
+
+
+def _digest(path: Path, digest: Digest) -> str:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _provenance(form: Form, dist: Distribution) -> dict[str, bytes]:
+    sent = form.value("attestations")
+    if sent is None:
+        return {}
+    from gitindex.attestations import MAX_SIZE, ProvenanceError, provenance_of, read_attestation  # noqa: PLC0415
+
+    try:
+        listed = json.loads(sent)
+        if not isinstance(listed, list) or len(sent) > MAX_SIZE:
+            raise _disagrees(dist, "comes with attestations that are no list, or too large")
+        read = [read_attestation(json.dumps(one).encode())[0] for one in listed]
+        return {dist.filename: provenance_of(read, dist.filename, dist.sha256)} if read else {}
+    except (ValueError, RecursionError):
+        raise _disagrees(dist, "comes with attestations that are no JSON") from None
+    except ProvenanceError as error:
+        raise _disagrees(dist, f"has an attestation that {error}") from None
+
+
+def _disagrees(dist: Distribution, problem: str) -> DistributionError:
+    return DistributionError(dist.filename, problem)

@@ -1,0 +1,347 @@
+"""Writes for the server: each change is a commit, and those that come at once move the branch together.
+
+One thread makes them, one after the other; other processes wait for their turn. The branch moves by compare-and-swap,
+after every object is there: whoever is stopped in between leaves the repository as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from gitindex.check import today
+from gitindex.edits.plan import Plan
+from gitindex.errors import CannotRunError, DeclinedError, GitindexError, MovedError, UsageError
+from gitindex.finding import Finding
+from gitindex.git.commits import Author, BlobId
+from gitindex.model import User
+from gitindex.names import UserName
+from gitindex.objects import StoredObjects
+from gitindex.server.outcomes import TooBusyError
+from gitindex.server.pulling import FETCH_WITHIN, turn
+from gitindex.snapshot import Snapshot
+from gitindex.write import checked
+
+if TYPE_CHECKING:
+    from gitindex.git import Repository
+    from gitindex.server.live import Live, Source
+
+MOST_WAITING = 1000
+"""Changes that wait for their turn; more are told to come again."""
+_MOST_AT_ONCE = 64
+"""Commits that the branch moves over in one step."""
+_ATTEMPTS = 20
+"""So often it is tried again on top of what somebody else pushed meanwhile."""
+_LARGE = 1 << 20
+"""Bytes of a file that is not written while others wait."""
+_TIDY_EVERY = 200
+"""Commits until Git is asked whether it wants to pack."""
+_LOG = logging.getLogger("gitindex.server")
+
+ChangeOf = Callable[[Snapshot], Plan]
+"""Makes the plan of a change from what the branch holds. It may be called more than once, on top of other commits."""
+
+
+class Written(NamedTuple):
+    """What became of a change."""
+
+    notes: tuple[str, ...]
+    """What it does, a line each."""
+    commit: str | None
+    """``None`` where nothing had to change."""
+    warnings: tuple[Finding, ...] = ()
+    is_proposed: bool = False
+    """Whether it waits for somebody to merge it."""
+    url: str = ""
+    """The pull request, where it is known."""
+
+
+@dataclass(eq=False)
+class _Job:
+    change: ChangeOf
+    actor: UserName | None
+    name: str
+    done: asyncio.Future[Written]
+    kept: dict[str, BlobId] = field(default_factory=dict)
+    """The large files that are written already, by path."""
+    stored: set[str] = field(default_factory=set)
+    """The same for those that lie in a storage outside of the repository."""
+
+
+class _ToKeep(NamedTuple):
+    """What a change needs before it can be committed; it is known to be right."""
+
+    base: str
+    files: Mapping[str, bytes | Path]
+    is_outside: bool
+    url: str
+
+
+_Made = Written | _ToKeep | Exception
+
+
+class Writer:
+    """Makes changes for the server; its public methods are called in the thread of the event loop."""
+
+    def __init__(
+        self,
+        source: Source,
+        live: Live,
+        advance: Callable[[str], Awaitable[None]],
+        *,
+        cache: Path,
+        is_pushed: bool = False,
+        is_proposed: bool = False,
+    ) -> None:
+        """Write to the branch that *live* follows.
+
+        *advance* is told each commit that is to be served; *cache* is the server's folder. Where it *is pushed*, a
+        change is there when the remote has it; where it *is proposed*, it goes to a branch of its own, and a pull
+        request is opened.
+        """
+        self._source, self._live, self._advance = source, live, advance
+        self._cache, self._is_pushed, self._is_proposed = cache, is_pushed, is_proposed
+        self._thread = ThreadPoolExecutor(1, "write")
+        self._jobs: deque[_Job] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._open: Repository | None = None
+        self._commits = 0
+        self._proven = ""
+        """The last commit that was found in order."""
+
+    async def write(self, change: ChangeOf, *, actor: UserName | None, name: str) -> Written:
+        """Make a change, by a user of the repository; return when it is served. *name* tells it in a few words.
+
+        Raises:
+            RefusedError: the rules refuse it. Nothing has changed, here as wherever else this raises.
+            UsageError, NotThereError, ConflictError: it makes no sense as things are.
+            TooBusyError: too many changes wait.
+            CannotRunError: the disk, the storage or the remote fails.
+
+        """
+        if len(self._jobs) >= MOST_WAITING:
+            raise TooBusyError("too many changes wait", help="try again")
+        job = _Job(change, actor, name, asyncio.get_running_loop().create_future())
+        self._put(job)
+        # It is made even if who asked for it has gone: that is as if they had gone a moment later.
+        return await asyncio.shield(job.done)
+
+    async def close(self) -> None:
+        """End after the changes that wait are made."""
+        while self._running is not None:
+            await asyncio.wait([self._running])
+        self._thread.shutdown()
+
+    def _put(self, job: _Job) -> None:
+        self._jobs.append(job)
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._jobs:
+                batch = [self._jobs.popleft() for _ in range(min(len(self._jobs), _MOST_AT_ONCE))]
+                made = await loop.run_in_executor(self._thread, self._write, batch)
+                newest = [one.commit for one in made if isinstance(one, Written) and one.commit]
+                if newest and not self._is_proposed:
+                    await self._serve(newest[-1])
+                for job, outcome in zip(batch, made, strict=True):
+                    self._settle(job, outcome)
+        finally:
+            self._running = None
+
+    async def _serve(self, commit: str) -> None:
+        try:
+            await self._advance(commit)
+        except (GitindexError, TimeoutError) as error:
+            self._live.expected = ""  # it is there: who follows the branch tries again
+            _LOG.warning("%s: %s", commit[:12], error)
+            return
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._live.written, commit)
+
+    def _settle(self, job: _Job, outcome: _Made) -> None:
+        if isinstance(outcome, Exception):
+            _settle(job.done, outcome)
+        elif isinstance(outcome, Written):
+            if not job.done.done():
+                job.done.set_result(outcome)
+        else:
+            keeping = asyncio.get_running_loop().run_in_executor(None, self._keep, outcome, job)
+            keeping.add_done_callback(partial(self._kept, job))
+
+    def _kept(self, job: _Job, keeping: asyncio.Future[None]) -> None:
+        error = keeping.exception()
+        if error is not None:
+            _settle(job.done, error)
+        else:
+            self._put(job)
+
+    def _keep(self, needed: _ToKeep, job: _Job) -> None:
+        """Write what is large, or lies elsewhere, while others go on."""
+        if needed.is_outside:
+            StoredObjects(needed.url).keep(needed.files)
+            job.stored.update(needed.files)
+            return
+        commits = self._source.open().commits
+        for path, content in needed.files.items():
+            job.kept[path] = commits.keep(path, content, needed.base)
+
+    # From here on: the thread that writes.
+
+    def _write(self, jobs: Sequence[_Job]) -> list[_Made]:
+        try:
+            self._open = self._open or self._source.open()
+            with self._live.turn.taken():
+                if self._is_proposed:
+                    return [self._told(partial(self._propose, self._open, job)) for job in jobs]
+                return self._commit(self._open, jobs)
+        except Exception as error:  # noqa: BLE001 - each of them is told
+            self._open, self._live.expected = None, ""
+            return [error] * len(jobs)
+
+    def _commit(self, repository: Repository, jobs: Sequence[_Job]) -> list[_Made]:
+        """Commit the changes, and move the branch."""
+        branch = self._branch(repository)
+        for _ in range(_ATTEMPTS):
+            tip = repository.history.tip(branch)
+            if tip is None:
+                raise CannotRunError(f"the branch {branch.removeprefix('refs/heads/')} has no commit to go on from")
+            self._prove(repository, tip)
+            made, newest = self._make(repository, jobs, tip)
+            if newest == tip:
+                return made
+            try:
+                self._live.expected = self._live.turn.made = newest
+                if self._is_pushed:
+                    repository.commits.check_way(branch, tip, newest)
+                    has_pointers = repository.commits.has_pointers
+                    repository.proposals.advance(branch, tip, newest, has_pointers=has_pointers)
+                repository.commits.move(branch, tip, newest, f"gitindex serve: {_told(made)}")
+            except MovedError:
+                self._live.expected = ""
+                if self._is_pushed:
+                    with turn(self._cache):
+                        repository.origin.pull(self._live.reference, timeout=FETCH_WITHIN)
+                continue
+            except DeclinedError:
+                self._live.expected = ""
+                if len(jobs) == 1:
+                    raise
+                # One of them is what the remote does not want.
+                return [self._told(partial(self._commit_one, repository, job)) for job in jobs]
+            self._count(repository, made)
+            return made
+        raise CannotRunError("the branch moves on faster than anything can be added to it", help="try again")
+
+    def _commit_one(self, repository: Repository, job: _Job) -> _Made:
+        (made,) = self._commit(repository, [job])
+        return made
+
+    def _make(self, repository: Repository, jobs: Sequence[_Job], tip: str) -> tuple[list[_Made], str]:
+        """Make a commit of each change, on top of each other; nothing leads to them yet."""
+        made: list[_Made] = []
+        last = repository.at(tip)
+        for job in jobs:
+            outcome = self._told(partial(self._make_one, repository, job, last))
+            if isinstance(outcome, Written) and outcome.commit:
+                last = repository.at(outcome.commit)
+            made.append(outcome)
+        return made, str(last.name)
+
+    def _make_one(self, repository: Repository, job: _Job, last: Snapshot) -> Written | _ToKeep:
+        if last.settings.policy.require_signed_commits:
+            raise UsageError(
+                "this repository wants signed commits, and a server has nobody's key",
+                help="open a pull request: gitindex upload --pr",
+            )
+        plan, findings = _judged(job, last)
+        if not plan.changes:
+            return Written(tuple(plan.notes), None)
+        if (needed := _to_keep(job, plan, last)) is not None:
+            return needed
+        message = f"{plan.summary}\n"
+        commit = repository.commits.make(str(last.name), plan.changes, message, _author(job, last), job.kept)
+        return Written(tuple(plan.notes), commit, findings)
+
+    def _propose(self, repository: Repository, job: _Job) -> Written:
+        from gitindex.forge import propose  # noqa: PLC0415 - few servers propose
+
+        base = repository.proposals.published()
+        plan = job.change(base)
+        made = propose(repository, base, plan, name=job.name, today=today(), actor=job.actor)
+        is_new = made.branch is not None
+        return Written(tuple(plan.notes), made.commit, made.warnings, is_proposed=is_new, url=made.url or "")
+
+    def _prove(self, repository: Repository, tip: str) -> None:
+        """Refuse to go on from what does not validate, and so is not served."""
+        served = self._live.commit
+        if tip == served or (tip in {self._proven, self._live.turn.made} and repository.descends(tip, served)):
+            return
+        if (refused := self._live.judge(served, tip)) is not None:
+            raise CannotRunError(
+                f"the newest commit {tip[:12]} is not in order, and nothing is added to it: {refused.summary}",
+                help="mend that first; see /+status",
+            )
+        self._proven = tip
+
+    def _branch(self, repository: Repository) -> str:
+        branch = repository.history.resolve(self._live.reference)
+        if branch == "HEAD":
+            raise CannotRunError("HEAD is at no branch, so nothing can be added", help="serve one with --branch")
+        return branch
+
+    def _count(self, repository: Repository, made: Sequence[_Made]) -> None:
+        before = self._commits // _TIDY_EVERY
+        self._commits += sum(isinstance(one, Written) and one.commit is not None for one in made)
+        if self._commits // _TIDY_EVERY != before:
+            repository.commits.tidy()
+
+    @staticmethod
+    def _told(work: Callable[[], _Made]) -> _Made:
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - one change does not take the others along
+            return error
+
+
+def _judged(job: _Job, last: Snapshot) -> tuple[Plan, tuple[Finding, ...]]:
+    plan = job.change(last)
+    return plan, tuple(checked(last, last, plan, today(), job.actor)) if plan.changes else ()
+
+
+def _to_keep(job: _Job, plan: Plan, last: Snapshot) -> _ToKeep | None:
+    """Return what is better written before the commit, which others would wait for."""
+    outside = {path: content for path, content in plan.uploads.items() if path not in job.stored}
+    if outside:
+        return _ToKeep(str(last.name), outside, is_outside=True, url=last.settings.storage.url)
+    large = {
+        path: content
+        for path, content in plan.changes.items()
+        if isinstance(content, Path) and path not in job.kept and content.stat().st_size > _LARGE
+    }
+    return _ToKeep(str(last.name), large, is_outside=False, url="") if large else None
+
+
+def _author(job: _Job, last: Snapshot) -> Author:
+    user = None if job.actor is None else last.user(job.actor)
+    email = user.email if isinstance(user, User) else ""
+    return Author(job.actor or "gitindex", email)
+
+
+def _told(made: Sequence[_Made]) -> str:
+    """Return what a step of the branch brings, for its log."""
+    notes = [one.notes[0] for one in made if isinstance(one, Written) and one.commit and one.notes]
+    return notes[0] if len(notes) == 1 else f"{notes[0]} and {len(notes) - 1} more" if notes else "changes"
+
+
+def _settle(done: asyncio.Future[Written], error: BaseException) -> None:
+    if not done.done():
+        done.set_exception(error)
