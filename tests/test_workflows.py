@@ -700,7 +700,7 @@ def test_repository_of_a_package_proposes_its_release(scene: Scene, github: GitH
     assert len(list(dist.iterdir())) == 2
     # Signing asks Sigstore for a certificate: here the notary of the tests does it.
     (sign,) = [step["run"] for step in workflow["jobs"]["attest"]["steps"] if step.get("name", "").startswith("Attest")]
-    assert sign == "python -m pypi_attestations sign dist/*"
+    assert sign == "python -P -m pypi_attestations sign dist/*"
     attested = scene.folder / "shelf/release-attested"
     shutil.copytree(dist, attested)
     token = {"steps": {"token": {"outputs": {"token": TOKEN}}}}

@@ -72,18 +72,8 @@ def test_modules_of_the_folder_where_it_is_run_are_not(tools: Tools, stages: Pat
     for name in ("pip", "runpy", "json", "encodings"):
         (tools.home / f"{name}.py").write_text(f"open({str(trace)!r}, 'a').write({name!r})\n")
     program = Path(sys.executable).parent / "gitindex"
-    words = [
-        "install",
-        "--index",
-        define(),
-        "--python",
-        sys.executable,
-        "--",
-        "demo",
-        "--target",
-        tools.home / "target",
-    ]
-    done(tools.run(program, "-C", stages, *words))
+    words = ["install", "--index", define(), "--python", sys.executable, "--", "demo"]
+    done(tools.run(program, "-C", stages, *words, "--target", tools.home / "target"))
     assert target(tools)["demo"] == "2.0"
     assert not trace.exists()
 
