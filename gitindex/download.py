@@ -111,9 +111,13 @@ class Downloader:
     passwords come from the user's netrc, for the host that the URL names and for no other, unless the caller knows.
     """
 
-    def __init__(self, patience: Patience, *, gives_up_after: int | None = GIVES_UP_AFTER) -> None:
-        """Make a downloader that gives a host up after so many failures in a row, or never."""
+    def __init__(self, patience: Patience, *, gives_up_after: int | None = GIVES_UP_AFTER, accept: str = "*/*") -> None:
+        """Make a downloader that gives a host up after so many failures in a row, or never.
+
+        What it *accept*s are media types, for a server that has several of a URL.
+        """
         self._patience = patience
+        self._accept = accept
         self._gives_up_after = gives_up_after
         self._own = threading.local()
         self._lock = threading.Lock()
@@ -251,6 +255,7 @@ class Downloader:
 
             session = self._own.session = requests.Session()
             session.headers["Accept-Encoding"] = "identity"
+            session.headers["Accept"] = self._accept
             prepare(session, Adapter())
         return session
 

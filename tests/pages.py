@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -244,3 +246,18 @@ class Terminal:
 def pages() -> list[str]:
     """Return the pages of the documentation, by their paths below docs/."""
     return sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+
+
+def build_site(folder: Path) -> Path:
+    """Build the documentation as a site below *folder*, and return where it is."""
+    shutil.copytree(DOCS, folder / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", folder)
+    built = subprocess.run(
+        [Path(sys.executable).with_name("zensical"), "build", "--strict"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder / "build" / "docs"

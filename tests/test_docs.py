@@ -17,7 +17,7 @@ import yaml
 
 from gitindex.edits.workflows import WORKFLOWS
 from gitindex.rules import RULES, Rule
-from tests.pages import pages
+from tests.pages import build_site, pages
 from tests.test_cases import CASES, Files
 from tests.test_rules import each_rule
 from tests.trees import Node
@@ -87,17 +87,7 @@ def test_page_of_the_formats_says_something_of_each_key() -> None:
 
 
 def test_pages_make_a_site_that_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    shutil.copytree(DOCS, tmp_path / "docs")
-    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
-    built = subprocess.run(
-        [Path(sys.executable).with_name("zensical"), "build", "--strict"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
-    site = tmp_path / "build" / "docs"
+    site = build_site(tmp_path)
     made = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     assert made == {"404.html", *(address(page) for page in pages())}
     for path in site.rglob("*.html"):
@@ -111,6 +101,14 @@ def test_pages_make_a_site_that_loads_nothing_from_elsewhere(tmp_path: Path) -> 
 def address(page: str) -> str:
     """Return the file of the site that a page becomes."""
     return "index.html" if page == "index.md" else f"{page.removesuffix('.md')}/index.html"
+
+
+def test_the_navigation_calls_pages_what_the_first_page_calls_them() -> None:
+    first = (DOCS / "index.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| .* \| \[([^]]+)\]\((how-to/[^)]+)\) \|$", first, re.MULTILINE)
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert shown == re.findall(r"^ +- ([^:\n]+): (how-to/\S+)$", navigation, re.MULTILINE)
+    assert len(shown) > 15
 
 
 def test_every_page_stands_in_the_navigation() -> None:

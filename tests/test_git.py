@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gitindex.errors import CannotRunError, NotThereError, UsageError
 from gitindex.git import GitFolder, Repository
+from gitindex.git.command import run_git
 from gitindex.git.creation import create
 from gitindex.model import Manifest, Settings
 from gitindex.names import IndexName, UserName
@@ -764,6 +766,50 @@ def test_a_commit_that_a_hook_refuses_is_an_error_with_its_words(repository: Ind
     with pytest.raises(CannotRunError, match="not on a Sunday"):
         repository.open().commit([USER], "x")
     assert repository.git("rev-parse", "HEAD") == head
+
+
+def test_what_commits_have_and_another_one_does_not_have_is_counted_once(repository: IndexRepository) -> None:
+    def commit(name: str, date: str) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GIT_COMMITTER_DATE", date)
+            repository.git("commit", "--quiet", "--allow-empty", "-m", name)
+        return repository.git("rev-parse", "HEAD")
+
+    base = repository.git("rev-parse", "HEAD")
+    shared = commit("shared", "2026-01-02T00:00:00Z")
+    one = commit("one", "2026-01-01T00:00:00Z")
+    repository.git("checkout", "--quiet", "-b", "other", shared)
+    other = commit("other", "2026-01-03T00:00:00Z")
+    history = repository.open().history
+    assert history.ahead([one, other], base, 100) == (3, datetime(2026, 1, 1, tzinfo=UTC))
+    assert history.ahead([other], base, 100) == (2, datetime(2026, 1, 2, tzinfo=UTC))
+    assert history.ahead([other], one, 100) == (1, datetime(2026, 1, 3, tzinfo=UTC))
+    assert history.ahead([one, other], base, 2).commits == 2
+    for heads in ([], [base], [shared, base]):
+        assert history.ahead(heads, shared, 100) == (0, None)
+    for missing in ("1" * 40, "zz"):
+        with pytest.raises(CannotRunError, match="cannot be read"):
+            history.ahead([missing], base, 100)
+        with pytest.raises(CannotRunError, match="cannot be read"):
+            history.ahead([one], missing, 100)
+
+
+def test_commit_of_the_last_fetch_is_told_by_branch(repository: IndexRepository, tmp_path: Path) -> None:
+    bare = bare_clone(repository, tmp_path / "bare.git")
+    origin = Repository.open(bare).origin
+    assert origin.fetched("refs/heads/main") is None
+    names = ("a.b", "a+b", "aXb", "x/main")
+    commits = {}
+    for name in names:
+        repository.git("checkout", "--quiet", "-b", name)
+        repository.git("commit", "--quiet", "--allow-empty", "-m", name)
+        commits[name] = repository.git("rev-parse", "HEAD")
+    run_git(bare, "fetch", "--quiet", "origin", *(f"refs/heads/{name}" for name in names))
+    assert {name: origin.fetched(f"refs/heads/{name}") for name in names} == commits
+    assert origin.fetched("refs/heads/main") is None
+    with pytest.raises(CannotRunError):
+        run_git(bare, "fetch", "--quiet", "/nowhere", "refs/heads/a.b")
+    assert origin.fetched("refs/heads/a.b") is None
 
 
 def test_settings_of_a_snapshot_are_read_once(repository: IndexRepository, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,59 @@ def _import() -> None:
     """Bring in what another index has."""
 
 
+@import_.command("devpi")
+def import_devpi(
+    ctx: typer.Context,
+    place: Annotated[str, typer.Argument(metavar="URL", help="The devpi-server, or a folder that devpi-export wrote.")],
+    index: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--index", metavar="USER/INDEX", help="Only this index and all that it inherits from; may be repeated."
+        ),
+    ] = None,
+    without_digests: _WithoutDigests = False,
+    history: _History = False,
+    jobs: _Jobs = 8,
+    report_file: _Report = None,
+    commit: CommitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring in a devpi-server: users, indexes, releases, results of tests.
+
+    Bases come before what inherits from them, each index as one commit. Names and password for reading come from netrc.
+    """
+    from gitindex.importers.devpi_export import DevpiExport
+    from gitindex.importers.devpi_server import DevpiServer
+    from gitindex.importers.making import check_place
+    from gitindex.importers.report import Report
+    from gitindex.report.progress import progress_of
+
+    repository = open_repository(ctx)
+    check_place(repository)
+    here = current(repository)
+    report = Report()
+    with progress_of("projects") as progress:
+        source: DevpiServer | DevpiExport
+        if "://" in place:
+            source = DevpiServer(place, here, report, only=index or (), progress=progress)
+        else:
+            source = DevpiExport(Path(place), here, report, only=index or ())
+        try:
+            _carry_out(
+                repository,
+                source,
+                report,
+                is_believed=without_digests,
+                history=history,
+                jobs=jobs,
+                report_file=report_file,
+                commit=commit,
+                as_json=as_json,
+            )
+        finally:
+            source.close()
+
+
 @import_.command("simple")
 def import_simple(
     ctx: typer.Context,
@@ -119,6 +172,7 @@ def import_simple(
     Files are checked against the digests of its pages; times of upload, yanks and statuses come along.
     """
     from gitindex.download import Patience
+    from gitindex.importers.report import Report
     from gitindex.importers.simple import Simple
     from gitindex.report.progress import progress_of
     from gitindex.upstream.client import Upstreams
@@ -133,6 +187,7 @@ def import_simple(
             _carry_out(
                 repository,
                 source,
+                Report(),
                 is_believed=without_digests,
                 history=history,
                 jobs=jobs,
@@ -162,11 +217,21 @@ def import_dir(
 ) -> None:
     """Bring in a folder of wheels and sdists."""
     from gitindex.importers.directory import Directory
+    from gitindex.importers.report import Report
 
     repository = open_repository(ctx)
     target = _target(repository, index_name(index), create=create)
     source = Directory(folder, target, has_times=mtime)
-    _carry_out(repository, source, history=history, jobs=jobs, report_file=report_file, commit=commit, as_json=as_json)
+    _carry_out(
+        repository,
+        source,
+        Report(),
+        history=history,
+        jobs=jobs,
+        report_file=report_file,
+        commit=commit,
+        as_json=as_json,
+    )
 
 
 def _target(repository: Repository, name: IndexName, *, create: bool) -> SourceIndex:
@@ -185,6 +250,7 @@ def _target(repository: Repository, name: IndexName, *, create: bool) -> SourceI
 def _carry_out(
     repository: Repository,
     source: Source,
+    report: Report,
     *,
     history: bool,
     jobs: int,
@@ -196,13 +262,11 @@ def _carry_out(
     """Import, and tell what came of it, also where it is broken off."""
     from gitindex.cachefolder import cache_folder
     from gitindex.importers.making import Terms, Work, bring
-    from gitindex.importers.report import Report
     from gitindex.importers.shelf import Shelf
 
     folder = cache_folder(repository.git_directory, repository.folder) / "import"
     shelf = Shelf(folder, source.told, jobs=jobs, is_believed=is_believed)
     terms = Terms(moment(), today(), commit=commit or history, history=history)
-    report = Report()
     try:
         bring(Work(repository, source, shelf, terms, report, _bar))
     except BaseException:
@@ -231,6 +295,8 @@ def _bar(wanted: Sequence[Wanted]) -> Iterator[Callable[[int], None]]:
 
 
 def _tell(repository: Repository, source: Source, report: Report, *, is_committed: bool) -> None:
+    if report.users:
+        say(f"{count(report.users, 'user')} brought")
     for each in report.brought:
         say(str(each))
     for left in report.sorted():

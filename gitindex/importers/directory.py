@@ -37,7 +37,8 @@ class Directory:
         return self._folder.resolve().name or "a folder"
 
     def users(self) -> Iterator[SourceUser]:
-        yield SourceUser(self._index.name.user, {})
+        if self._index.values:
+            yield SourceUser(self._index.name.user, {})
 
     def indexes(self) -> Iterator[SourceIndex]:
         yield self._index

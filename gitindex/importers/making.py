@@ -67,12 +67,12 @@ class _Release:
     @property
     def time(self) -> str:
         """When the first of its files came; empty where nobody knows."""
-        return min((file.upload_time for file in self.files.values() if file.upload_time), default="")
+        return min((time for file in self.files.values() if (time := file.came or file.upload_time)), default="")
 
     @property
     def uploader(self) -> str:
         """Who released the first of its files."""
-        known = [(file.upload_time or "", file.uploader) for file in self.files.values() if file.uploader]
+        known = [(file.came or file.upload_time or "", file.uploader) for file in self.files.values() if file.uploader]
         return min(known)[1] if known else ""
 
 
@@ -96,33 +96,41 @@ def bring(work: Work) -> None:
         UsageError: an index of that name is here, and is none that takes releases.
 
     """
+    _bring_users(work)
     for index in work.source.indexes():
         worktree = work.repository.worktree()
         _ = worktree.settings
-        plan = _definitions(worktree, work.source, index)
+        plan = _definition(worktree, index)
         listed = Listed(()) if index.is_mirror else work.source.listed(index, work.report)
         _Making(work, worktree, index).carry_out(plan, listed)
 
 
-def _definitions(worktree: Snapshot, source: Source, index: SourceIndex) -> Plan:
-    """Plan what the index itself needs: its owner, and its definition, where they are not here yet."""
-    plan, name = Plan(), index.name
+def _bring_users(work: Work) -> None:
+    """Make the users who are not here yet, before anything names them."""
+    worktree = work.repository.worktree()
+    plan = Plan()
+    for user in work.source.users():
+        path = layout.user_path(user.name)
+        if worktree.user(user.name) is None:
+            plan.changes[path] = toml.new_document(dict(user.values))
+        else:
+            plan.concerned.append(path)
+    if plan.changes:
+        plan.notes = [f"Import {count(len(plan.changes), 'user')} from {work.source.told}"]
+        work.report.warnings += checked(worktree, worktree, plan, work.terms.today)
+        work.report.users = len(plan.changes)
+        work.report.tops.add(layout.INDEXES)
+    if plan.changes or (work.terms.commit and plan.concerned):
+        carry_out_addition(work.repository, worktree, plan, commit=work.terms.commit)
+
+
+def _definition(worktree: Snapshot, index: SourceIndex) -> Plan:
+    """Plan the definition of an index, where it is not here yet."""
     if not index.values:
-        return plan
-    if worktree.user(name.user) is None:
-        user = next(user for user in source.users() if user.name == name.user)
-        plan.changes.update({layout.user_path(name.user): toml.new_document(dict(user.values))})
-        plan.notes.append(f"Create user {name.user}")
-    else:
-        plan.concerned.append(layout.user_path(name.user))
-    if worktree.index(name) is None:
-        planned = _laid_over(worktree, plan)
-        made = owners.create_index(planned, name, index.values)
-        plan.changes |= made.changes
-        plan.notes += made.notes
-    else:
-        plan.concerned.append(layout.index_path(name))
-    return plan
+        return Plan()
+    if worktree.index(index.name) is None:
+        return owners.create_index(worktree, index.name, index.values)
+    return Plan(concerned=[layout.index_path(index.name)])
 
 
 class _Making:

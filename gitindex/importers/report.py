@@ -60,6 +60,7 @@ class Report:
         self.brought: list[Brought] = []
         self.left: dict[Left, None] = {}
         self.warnings: list[Finding] = []
+        self.users = 0
         self.tops: set[str] = set()
         """What was written to: `indexes`, `files`."""
 
@@ -87,6 +88,7 @@ class Report:
     def data(self) -> dict[str, Any]:
         """Return it for programs."""
         return {
+            "users": self.users,
             "brought": [
                 {**each._asdict(), "name": str(each.name), "commits": list(each.commits)} for each in self.brought
             ],

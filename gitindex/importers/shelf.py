@@ -72,7 +72,6 @@ class Shelf:
         self._told = told
         self._jobs = jobs
         self._is_believed = is_believed
-        self._stopped = threading.Event()
 
     def bring(
         self, wanted: Sequence[Wanted], here: Callable[[Wanted], Path | None], advance: Advance
@@ -83,27 +82,32 @@ class Shelf:
             CannotRunError: the disk fails.
 
         """
+        stopped = threading.Event()
+
+        def bring(item: Wanted) -> Arrived | Failed:
+            return self._bring(item, here(item), advance, stopped)
+
         try:
-            for item, result in spread(wanted, lambda w: self._bring(w, here(w), advance), self._jobs, _no_limit):
+            for item, result in spread(wanted, bring, self._jobs, _no_limit):
                 assert result is not None  # noqa: S101 - nothing takes too long
                 yield item, result
         finally:
-            self._stopped.set()
+            stopped.set()
 
-    def _bring(self, wanted: Wanted, here: Path | None, advance: Advance) -> Arrived | Failed:
+    def _bring(self, wanted: Wanted, here: Path | None, advance: Advance, stopped: threading.Event) -> Arrived | Failed:
         file = wanted.file
         try:
-            place = here if here is not None else self._fetched(wanted, advance)
+            place = here if here is not None else self._fetched(wanted, advance, stopped)
             dist = _read(wanted, place)
         except DeliveryError as error:
             return Failed(Kind.LEFT_OUT if error.is_wrong else Kind.MISSING, error.problem)
         except DistributionError as error:
             return Failed(Kind.LEFT_OUT, "; ".join(filter(None, (error.problem, error.help))))
         if file.sha256 is not None and dist.sha256 != file.sha256:
-            return Failed(Kind.CONFLICT, f"has the sha256 {dist.sha256}, and not {file.sha256}")
+            return Failed(Kind.LEFT_OUT, f"has the sha256 {dist.sha256}, and not {file.sha256}")
         return Arrived(dist, place)
 
-    def _fetched(self, wanted: Wanted, advance: Advance) -> Path:
+    def _fetched(self, wanted: Wanted, advance: Advance, stopped: threading.Event) -> Path:
         file = wanted.file
         if isinstance(file.content, Path):
             return file.content
@@ -115,9 +119,7 @@ class Shelf:
             return place
         self._make_room(place)
         try:
-            with Copy(
-                place, _Stated(file.filename, self._told, file.sha256, file.size), self._stopped, advance
-            ) as copy:
+            with Copy(place, _Stated(file.filename, self._told, file.sha256, file.size), stopped, advance) as copy:
                 file.content(copy)
                 copy.check(is_believed=self._is_believed)
         except CannotRunError as error:

@@ -73,7 +73,8 @@ class Simple:
         return self._upstream.url
 
     def users(self) -> Iterator[SourceUser]:
-        yield SourceUser(self._index.name.user, {})
+        if self._index.values:
+            yield SourceUser(self._index.name.user, {})
 
     def indexes(self) -> Iterator[SourceIndex]:
         yield self._index

@@ -32,8 +32,10 @@ class SourceFile:
     """Bytes."""
     upload_time: str | None = None
     """As a manifest has it."""
-    uploader: str | None = None
-    """The user who released it, as the other side calls them."""
+    came: str | None = None
+    """When it came into this very index, where that is known: a push is later than the upload."""
+    uploader: UserName | None = None
+    """The user who brought it there."""
     yanked: str | None = None
     """The reason (may be empty); ``None`` where it is not yanked."""
     results: tuple[Mapping[str, Any], ...] = ()

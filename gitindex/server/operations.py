@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from gitindex.git.history import Ahead
     from gitindex.server.access import Reader
-    from gitindex.server.pulling import Pulling
+    from gitindex.server.live import Refused
+    from gitindex.server.pulling import Pulled
     from gitindex.server.reading import Reading
-    from gitindex.server.state import State
+    from gitindex.server.state import Options, State
 
 _MOST_COMMITS = 100
 _DEFAULT_COMMITS = 20
@@ -35,21 +36,21 @@ _MOST_EVENTS = 100
 
 async def status(state: State, reader: Reader) -> Answer:
     """Return how the server is: all of it for those whom it knows, for strangers that it runs."""
-    live, failing = state.live, state.failing
-    brief: dict[str, Any] = {"state": "degraded" if failing else "serving", "version": __version__}
+    live, standing = state.live, await state.standing()
+    brief: dict[str, Any] = {"state": "degraded" if standing.failing else "serving", "version": __version__}
     if not reader.is_known:
         return answers.json_document({"type": "status", "result": brief})
     result = {
         **brief,
-        "failing": failing,
-        "revision": live.commit,
+        "failing": standing.failing,
+        "revision": standing.served,
         "reference": live.branch or live.reference,
         "since": _time(live.since),
         "started": _time(state.started),
         "uptime": round(state.uptime(), 1),
-        "refused": None if live.refused is None else _refused(state, reader),
-        "behind": _behind(await state.behind()),
-        "remote": None if state.pulling is None else _pulled(state, state.pulling),
+        "refused": None if standing.refused is None else _refused(standing.refused, reader),
+        "behind": _behind(standing.ahead),
+        "remote": None if standing.pulled is None else _pulled(state.options, standing.pulled),
         "workers": state.options.workers,
         "counters": totals(state),
         "page_cache": {
@@ -63,9 +64,7 @@ async def status(state: State, reader: Reader) -> Answer:
     return answers.json_document({"type": "status", "result": result})
 
 
-def _refused(state: State, reader: Reader) -> dict[str, Any]:
-    refused = state.live.refused
-    assert refused is not None  # noqa: S101 - asked before
+def _refused(refused: Refused, reader: Reader) -> dict[str, Any]:
     # Both may name any index.
     is_told = reader.may_read_all
     return {
@@ -87,12 +86,11 @@ def _age(moment: datetime) -> int:
     return max(0, round((datetime.now(UTC) - moment).total_seconds()))
 
 
-def _pulled(state: State, pulling: Pulling) -> dict[str, Any]:
-    last = pulling.last
+def _pulled(options: Options, last: Pulled) -> dict[str, Any]:
     success = None if last.succeeded is None else datetime.fromtimestamp(last.succeeded, UTC)
     return {
-        "every": pulling.every,
-        "by_hook": state.options.hook_secret is not None,
+        "every": options.pull_every,
+        "by_hook": options.hook_secret is not None,
         "tip": last.tip,
         "last_success": _time(success),
         "seconds_since_success": None if success is None else _age(success),
@@ -140,8 +138,8 @@ async def metrics(state: State, reader: Reader) -> Answer:
 
     numbers = totals(state)
     files = state.files.statistics()
-    live, pulling = state.live, state.pulling
-    behind = _behind(await state.behind())
+    standing = await state.standing()
+    pulled, behind, is_refused = standing.pulled, _behind(standing.ahead), standing.refused is not None
 
     class Collector:
         def collect(self) -> Iterator[Metric]:
@@ -156,7 +154,9 @@ async def metrics(state: State, reader: Reader) -> Answer:
             yield GaugeMetricFamily("gitindex_page_cache_bytes", "Pages in memory.", value=state.cache.size)
             yield GaugeMetricFamily("gitindex_file_cache_bytes", "Files of mirrors on disk.", value=files.bytes)
             yield GaugeMetricFamily(
-                "gitindex_revision_refused", "1 while the newest commit is not served.", value=live.refused is not None
+                "gitindex_revision_refused",
+                "1 while the newest commit is not served.",
+                value=is_refused,
             )
             if behind["commits"] is not None:
                 yield GaugeMetricFamily(
@@ -165,19 +165,19 @@ async def metrics(state: State, reader: Reader) -> Answer:
                 yield GaugeMetricFamily(
                     "gitindex_behind_seconds", "The age of the oldest of them.", value=behind["seconds"]
                 )
-            if pulling is not None:
+            if pulled is not None:
                 yield GaugeMetricFamily(
                     "gitindex_remote_failing",
                     "1 while the branch cannot be pulled from its remote.",
-                    value=bool(pulling.last.problem),
+                    value=bool(pulled.problem),
                 )
                 yield GaugeMetricFamily(
                     "gitindex_remote_last_success_timestamp_seconds",
                     "When the branch was last pulled, since 1970; 0: never.",
-                    value=pulling.last.succeeded or 0,
+                    value=pulled.succeeded or 0,
                 )
             served = GaugeMetricFamily("gitindex_revision_info", "The commit that is served.", labels=["commit"])
-            served.add_metric([live.commit], 1)
+            served.add_metric([standing.served], 1)
             yield served
             yield from self._upstreams()
 

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ PAUSE = 1.0
 """Seconds between the beginnings of two fetches that hooks ask for, however many they are."""
 FETCH_WITHIN = 300.0
 _LOG = logging.getLogger("gitindex.server")
+_CREDENTIALS = re.compile(r"://[^/@\s]*@")
+"""Git names the URL of a remote as it was configured."""
 _LATEST = 1e11
 """Seconds since 1970 that can be told as a date."""
 
@@ -64,7 +67,7 @@ class Pulling:
 
         *folder* is the server's cache; what workers share the name of a *run*, they do once for all of them.
         """
-        self.every = every
+        self._every = every
         self._name = run
         self._source = source
         self._reference = reference
@@ -137,7 +140,7 @@ class Pulling:
 
     def _wait(self, last: Pulled) -> float:
         """Wait until it is to be pulled again, and return since when a fetch that began would have done."""
-        pause = self.every
+        pause = self._every
         if last.problem:
             pause = AGAIN if pause is None else min(pause, AGAIN)
         # A clock that was put back must not stop it for long.
@@ -166,7 +169,7 @@ class Pulling:
         return found
 
     def _failed(self, last: Pulled, started: float, text: str) -> Pulled:
-        problem = printable(" ".join(text.split()))
+        problem = printable(_CREDENTIALS.sub("://", " ".join(text.split())))
         if problem != last.problem:
             _LOG.warning("the branch cannot be pulled: %s", problem)
         found = Pulled(started, last.succeeded, last.tip, problem, self._name)

@@ -12,16 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gitindex.errors import CannotRunError, GitindexError
 from gitindex.server.access import Access
 from gitindex.server.answers import AnswerCache
 from gitindex.server.counters import Counters
 from gitindex.server.lag import Lag
-from gitindex.server.live import Live, Source
+from gitindex.server.live import Live, Refused, Source
 from gitindex.server.outcomes import TooBusyError
-from gitindex.server.pulling import Pulling
+from gitindex.server.pulling import Pulled, Pulling
 from gitindex.server.reading import Reading
 from gitindex.server.stored import CheckedFiles
 from gitindex.server.turn import Turn
@@ -87,6 +87,19 @@ class Options:
     """How long an upstream is waited for that has a page; ``None``: as long as clients wait for us."""
     file_patience: FilePatience | None = None
     """The same for files."""
+
+
+class Standing(NamedTuple):
+    """How what is served stands to what is known of its branch, here and at the remote."""
+
+    served: str
+    failing: list[str]
+    """What keeps newer commits from being served: ``fetch``, ``validation``."""
+    refused: Refused | None
+    pulled: Pulled | None
+    """What came of the last fetch; ``None`` where nothing is pulled."""
+    ahead: Ahead | None
+    """What is known and not served; ``None`` where that cannot be told."""
 
 
 class State:
@@ -282,16 +295,14 @@ class State:
             raise
         self.generation = self.reading.generation
 
-    @property
-    def failing(self) -> list[str]:
-        """What keeps the newest commit from being served."""
-        is_cut_off = self.pulling is not None and bool(self.pulling.last.problem)
-        return [*(["fetch"] if is_cut_off else []), *(["validation"] if self.live.refused is not None else [])]
-
-    async def behind(self) -> Ahead | None:
-        """Return what is known of the branch, here or at the remote, and not served; ``None`` where none can tell."""
-        fetched = self.pulling.last.tip if self.pulling is not None else None
-        return await self._lag.of(self.live.commit, self.live.tip, fetched)
+    async def standing(self) -> Standing:
+        """Return what is served, and how that is compared with what is known of the branch, at one moment."""
+        served, tip, refused = self.live.commit, self.live.tip, self.live.refused
+        pulled = self.pulling.last if self.pulling is not None else None
+        is_cut_off = pulled is not None and bool(pulled.problem)
+        failing = [*(["fetch"] if is_cut_off else []), *(["validation"] if refused is not None else [])]
+        ahead = await self._lag.of(served, tip, pulled.tip if pulled is not None else None)
+        return Standing(served, failing, refused, pulled, ahead)
 
     def log(self, scope: dict[str, Any], status: int, size: int, reader: str = "") -> None:
         """Count an answer, and write it down where that is wanted."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gitindex.cli import command
-from gitindex.server import connection
+from gitindex.server import connection, hooks
 from gitindex.server.filecache import FileCache
 from gitindex.upstream.client import Upstreams
 from gitindex.upstream.health import Patience
@@ -116,6 +116,7 @@ def test_the_numbers_of_the_page_are_those_of_the_program() -> None:
     assert bound("downloads at once") == str(downloads)
     assert bound("connections").startswith(f"{connection.MOST_CONNECTIONS}, or a third ")
     assert bound("head of a request") == f"{connection.LARGEST_HEAD >> 10} KB, within {connection.HEADERS_WITHIN:g} s"
+    assert bound("call of a [webhook]") == f"{hooks.LARGEST >> 20} MB, within {hooks.WITHIN:g} s"
     assert bound("connection without a request") == f"{connection.IDLE:g} s"
     assert bound("client that takes nothing") == f"{connection.STALLED:g} s"
     patience = Patience()

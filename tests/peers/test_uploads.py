@@ -67,7 +67,7 @@ def project(tools: Tools, name: str, backend: str) -> Path:
         (folder / "dist" / filename).write_bytes(data)
     (folder / "pyproject.toml").write_text(
         f'[build-system]\nrequires = ["{backend}"]\nbuild-backend = "{backend.replace("-core", "_core")}.api"\n'
-        f'[project]\nname = "{name}"\nversion = "1.0"\ndescription = "A demo"\n'
+        f'[project]\nname = "{name}"\nversion = "1.0"\ndescription = "A demo"\nrequires-python = ">=3.8"\n'
     )
     return folder
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gitindex.git.command import run_git
 from tests.repositories import IndexRepository, bare_clone
 from tests.server.client import Client, serving
 from tests.server.test_live import MANY, broken, release
@@ -173,3 +175,23 @@ def test_remote_commit_that_is_not_here_makes_it_unknown(bare: Path, tmp_path: P
             assert "gitindex_behind_commits" not in await metrics(client)
 
     asyncio.run(check())
+
+
+def test_credentials_in_the_url_of_the_remote_are_told_to_nobody(
+    bare: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://emilie:hidden@127.0.0.1:{taken.getsockname()[1]}/packages.git"
+        run_git(bare, "config", "remote.origin.url", url)
+
+        async def check() -> None:
+            async with serving(bare, tmp_path / "cache", pull_every=60.0) as client:
+                found = await status_when(client, lambda result: result["failing"] == ["fetch"])
+                assert "http://127.0.0.1:" in found["remote"]["problem"]
+                assert b"hidden" not in (await client.get("/+status")).body
+
+        asyncio.run(check())
+    assert "cannot be pulled" in caplog.text
+    assert "hidden" not in caplog.text
+    assert b"hidden" not in (tmp_path / "cache/pulled.json").read_bytes()

@@ -9,6 +9,7 @@ import hmac
 import os
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,23 @@ def test_many_calls_cause_one_fetch_after_the_running_one_and_a_call_again_does_
             assert 3 <= fetches() <= 4
             result = (await client.get("/+status")).json["result"]
             assert (result["revision"], result["counters"]["hooks"]) == (commit, 55)
+
+    asyncio.run(check())
+
+
+def test_fetches_that_calls_ask_for_begin_a_while_apart(bare: Path, tmp_path: Path) -> None:
+    async def check() -> None:
+        async with serving(bare, tmp_path / "cache", hook_secret=SECRET) as client:
+            await status_when(client, lambda result: result["remote"]["last_success"] is not None)
+            assert client.state.pulling is not None
+            started = [client.state.pulling.last.started]
+            while len(started) < 4:
+                assert (await call(client, github(BODY))).status == 202
+                last = client.state.pulling.last.started
+                started += [last] if last != started[-1] else []
+                await asyncio.sleep(0.01)
+            for before, after in pairwise(started):
+                assert pulling.PAUSE - 0.05 < after - before < pulling.PAUSE + 20
 
     asyncio.run(check())
 

@@ -1,0 +1,420 @@
+"""What devpi calls users, indexes, options and links, in our words; what has no counterpart is told.
+
+An answer of a devpi-server and an export of one say the same, so this is what both stand on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from gitindex.errors import CannotRunError, DeliveryError, NotThereError
+from gitindex.importers.reading import a_list, a_mapping, a_moment, a_text, read_json, texts
+from gitindex.importers.report import Kind, Report
+from gitindex.importers.source import Fetch, SourceFile, SourceIndex, SourceUser
+from gitindex.importers.toxresults import is_about, runs_of
+from gitindex.model import Mirror, Settings, Stage
+from gitindex.names import (
+    MAX_NAME,
+    IndexName,
+    ProjectName,
+    Sha256,
+    UserName,
+    is_owner_name,
+    is_project_name,
+    is_user_name,
+    normalize,
+)
+from gitindex.snapshot import Snapshot
+from gitindex.upstream.mirror import Upstream
+
+_ODD = re.compile(r"[^a-z0-9]*([._-])[^a-z0-9]*|[^a-z0-9]+")
+_ANYBODY = frozenset({":ANONYMOUS:", ":AUTHENTICATED:"})
+_OF_USERS = frozenset({"username", "email", "title", "indexes", "created", "modified", "password", "pwhash"})
+_OF_ALL = frozenset({"type", "volatile", "title", "description", "projects"})
+_OF_STAGES = _OF_ALL | {"bases", "acl_upload", "mirror_whitelist", "mirror_whitelist_inheritance"}
+_OF_MIRRORS = _OF_ALL | {"mirror_url", "mirror_cache_expiry", "mirror_use_external_urls"}
+_WITHOUT_EFFECT: Mapping[str, Any] = {
+    "acl_toxresult_upload": [":ANONYMOUS:"],
+    "mirror_ignore_serial_header": False,
+    "mirror_no_project_list": False,
+    "mirror_provides_core_metadata": False,
+}
+"""Options without a counterpart, by what they are where nobody has chosen anything."""
+_WHY = {
+    "acl_toxresult_upload": "who may release records results here",
+    "pypi_whitelist": "it is what devpi called mirror_whitelist before version 3",
+}
+
+
+class Translation:
+    """The users and indexes of a devpi-server as they are here."""
+
+    def __init__(
+        self, users: Mapping[str, Any], indexes: Mapping[str, Any], here: Snapshot, report: Report, only: Sequence[str]
+    ) -> None:
+        """Read what devpi says; *only* names the indexes that are wanted, with all that they inherit from.
+
+        Raises:
+            NotThereError: one of these is not there.
+
+        """
+        self._here = here
+        self._report = report
+        self._configs = {str(name): a_mapping(config) for name, config in indexes.items()}
+        wanted = [*self._closure(only)] if only else [*self._configs]
+        owners = {name.partition("/")[0] for name in wanted}
+        self._user_configs = {
+            str(name): a_mapping(config) for name, config in users.items() if not only or name in owners
+        }
+        self.user_names = self._named(self._user_configs, UserName, "user", is_user_name)
+        self._indexes = self._index_names(wanted)
+        self._volatile: dict[IndexName, bool] = {}
+
+    def _closure(self, only: Iterable[str]) -> Iterator[str]:
+        """Yield names with those of all that they inherit from."""
+        seen = dict.fromkeys(only)
+        for name in seen:
+            if name not in self._configs:
+                raise NotThereError(f"{name}: devpi has no such index", help=f"it has: {', '.join(self._configs)}")
+        todo = [*seen]
+        while todo:
+            name = todo.pop()
+            yield name
+            bases = [base for base in texts(self._configs[name].get("bases")) if base in self._configs]
+            todo += [base for base in bases if base not in seen]
+            seen.update(dict.fromkeys(bases))
+
+    def _named(
+        self, names: Iterable[str], kind: Callable[[str], Any], what: str, is_name: Callable[[str], bool]
+    ) -> dict[str, Any]:
+        """Return what names are here: those that are none are spelled as one, where that is free."""
+        given = sorted(names, key=lambda name: (not is_name(name), name))
+        found: dict[str, Any] = {}
+        for name in given:
+            spelled = _spelled(name)
+            if not is_name(spelled) or spelled in found.values():
+                self._report.add(Kind.LEFT_OUT, name, what, f"cannot be called {spelled!a} here: rename it in devpi")
+                continue
+            if spelled != name:
+                self._report.note(name, what, f"is called {spelled} here: names are in lower case, without other signs")
+            found[name] = kind(spelled)
+        return found
+
+    def _index_names(self, wanted: Iterable[str]) -> dict[str, IndexName]:
+        by_user: dict[str, list[str]] = {}
+        for name in sorted(wanted):
+            user, _, index = name.partition("/")
+            if user in self.user_names:
+                by_user.setdefault(user, []).append(index)
+            else:
+                self._report.add(Kind.LEFT_OUT, name, "", "its owner is not carried over")
+        found: dict[str, IndexName] = {}
+        for user, indexes in by_user.items():
+            named = self._named((f"{user}/{index}" for index in indexes), str, "index", self._is_index)
+            found |= {
+                name: IndexName(self.user_names[user], spelled.partition("/")[2]) for name, spelled in named.items()
+            }
+        return found
+
+    @staticmethod
+    def _is_index(name: str) -> bool:
+        user, _, index = name.partition("/")
+        return is_user_name(user) and is_owner_name(index)
+
+    def users(self) -> Iterator[SourceUser]:
+        """Yield the users, sorted."""
+        for name, config in sorted(self._user_configs.items()):
+            if name not in self.user_names:
+                continue
+            values = {key: text for key in ("email", "title") if (text := a_text(config.get(key)))}
+            if self._here.user(self.user_names[name]) is None:
+                if "email" not in values and name != "root":
+                    why = "has none, by which commits are known for theirs: gitindex user modify NAME email=…"
+                    self._report.note(name, "email", why)
+                self._note_others(name, config, _OF_USERS)
+            yield SourceUser(self.user_names[name], values)
+
+    def indexes(self) -> Iterator[tuple[str, SourceIndex]]:
+        """Yield the indexes with what devpi calls them, bases first."""
+        for name in self._in_order():
+            config, here = self._configs[name], self._here.index(self._indexes[name])
+            kind = config.get("type")
+            if here is not None and here.is_mirror != (kind == "mirror"):
+                self._report.add(Kind.CONFLICT, name, "", "is of another type here")
+                del self._indexes[name]
+                continue
+            values = self._mirror(name, config) if kind == "mirror" else self._stage(name, config)
+            if values is None:
+                del self._indexes[name]
+                continue
+            if here is not None and here.definition is not None:
+                if isinstance(here.definition, Stage | Mirror) and _differs(here.definition, values):
+                    self._report.note(self._indexes[name], "index.toml", "is here already, and stays as it is")
+                values = {**values, "volatile": here.is_volatile} if kind != "mirror" else values
+            self._volatile[self._indexes[name]] = kind != "mirror" and bool(values["volatile"])
+            yield name, SourceIndex(self._indexes[name], values)
+
+    def _in_order(self) -> list[str]:
+        """Return the indexes in an order in which each comes after its bases, as far as there is no cycle."""
+        order: dict[str, None] = {}
+        for start in sorted(self._indexes):
+            path = [(start, iter(self._bases_of(start)))]
+            open_ = {start}
+            while path:
+                name, bases = path[-1]
+                following = next((base for base in bases if base not in order and base not in open_), None)
+                if following is None:
+                    order[name] = None
+                    open_.discard(name)
+                    path.pop()
+                else:
+                    open_.add(following)
+                    path.append((following, iter(self._bases_of(following))))
+        return [*order]
+
+    def _bases_of(self, name: str) -> list[str]:
+        config = self._configs[name]
+        return [] if config.get("type") == "mirror" else [b for b in texts(config.get("bases")) if b in self._indexes]
+
+    def _stage(self, name: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
+        kind = config.get("type", "stage")
+        if kind != "stage":
+            why = f"is of type {str(kind)[:40]!a}, which is not known here"
+            self._report.add(Kind.LEFT_OUT, name, "", why)
+            return None
+        place = self._indexes[name]
+        bases = [*self._bases(name, place, config)]
+        values: dict[str, Any] = {"type": "stage", **_words(config)}
+        values["volatile"] = _truth(config.get("volatile"), default=True)
+        soft = [base for base in bases if self._is_volatile(base)]
+        if soft and not values["volatile"]:
+            why = (
+                f"is volatile here, since its base {soft[0]} is: make that one non-volatile, and then this "
+                f"(gitindex index modify {place} volatile=false)"
+            )
+            self._report.note(place, "volatile", why)
+            values["volatile"] = True
+        values["bases"] = [str(base) for base in bases]
+        acl = self._acl(name, place, config)
+        if acl != [place.user]:
+            values["acl_upload"] = acl
+        whitelist = [*self._whitelist(place, config)]
+        if whitelist:
+            values["mirror_whitelist"] = whitelist
+        # devpi's own default, where the key is missing in old data, is this.
+        if config.get("mirror_whitelist_inheritance", "union") == "union":
+            values["mirror_whitelist_inheritance"] = "union"
+        self._note_others(place, config, _OF_STAGES)
+        return values
+
+    def _bases(self, name: str, place: IndexName, config: Mapping[str, Any]) -> Iterator[IndexName]:
+        seen: set[str] = set()
+        for base in texts(config.get("bases")):
+            known = self._indexes.get(base)
+            if base in seen or base == name:
+                self._report.note(place, f"base {base}", "is left out: it is named twice, or is the index itself")
+            elif known is None:
+                self._report.note(place, f"base {base}", "is left out: it is not carried over")
+            elif known not in self._volatile:
+                self._report.note(place, f"base {base}", "is left out: it closes a cycle")
+            else:
+                yield known
+            seen.add(base)
+
+    def _is_volatile(self, base: IndexName) -> bool:
+        return self._volatile.get(base, False)
+
+    def _acl(self, name: str, place: IndexName, config: Mapping[str, Any]) -> list[str]:
+        stated = config.get("acl_upload")
+        listed = [name.partition("/")[0]] if stated is None else texts(stated)
+        found: dict[str, None] = {}
+        settings = self._here.settings_or_problem
+        groups = settings.groups if isinstance(settings, Settings) else {}
+        for entry in listed:
+            if entry in self.user_names or self._here.user(_spelled(entry)) is not None:
+                found[self.user_names.get(entry, _spelled(entry))] = None
+            elif entry.upper() in _ANYBODY:
+                self._report.note(place, f"acl_upload {entry}", "is left out: releases are made by users who are known")
+            elif entry.startswith(":") and entry[1:] in groups:
+                found[entry] = None
+            else:
+                what = "group" if entry.startswith(":") else "user"
+                self._report.note(place, f"acl_upload {entry}", f"is left out: there is no such {what} here")
+        return [*found]
+
+    def _whitelist(self, place: IndexName, config: Mapping[str, Any]) -> Iterator[str]:
+        for item in dict.fromkeys(texts(config.get("mirror_whitelist", config.get("pypi_whitelist")))):
+            entry = item if item == "*" else normalize(item)
+            if entry == "*" or is_project_name(entry):
+                yield entry
+            else:
+                self._report.note(place, f"mirror_whitelist {item}", "is left out: it is no name of a project")
+
+    def _mirror(self, name: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
+        place = self._indexes[name]
+        url = _plain_url(a_text(config.get("mirror_url")))
+        if url is None:
+            self._report.add(Kind.LEFT_OUT, name, "", "is a mirror without a mirror_url that can be asked")
+            return None
+        values: dict[str, Any] = {"type": "mirror", **_words(config)}
+        if url != config.get("mirror_url"):
+            why = "has a name and a password in it, which are left out: the environment has them, or netrc"
+            self._report.note(place, "mirror_url", why)
+        if url.rstrip("/") != Upstream(place, Mirror(type="mirror")).url.rstrip("/"):  # it is PyPI's by default
+            values["mirror_url"] = url
+        expiry = config.get("mirror_cache_expiry")
+        if isinstance(expiry, int) and not isinstance(expiry, bool) and expiry >= 0:
+            values["mirror_cache_expiry"] = expiry
+        if _truth(config.get("mirror_use_external_urls"), default=False):
+            values["mirror_use_external_urls"] = True
+        self._note_others(place, config, _OF_MIRRORS)
+        return values
+
+    def _note_others(self, place: object, config: Mapping[str, Any], known: Iterable[str]) -> None:
+        """Tell of options without a counterpart, unless they say what holds without them."""
+        for key in sorted(config.keys() - set(known)):
+            value = config[key]
+            if value in (None, "", [], {}) or _WITHOUT_EFFECT.get(key) == value:
+                continue
+            self._report.note(place, key[:100], f"has no counterpart: {_WHY.get(key, 'nothing here reads it')}")
+
+
+def _spelled(name: str) -> str:
+    """Return a name in lower case, with single `.`, `_` or `-` between letters and digits; a slash stays."""
+    return "/".join(
+        _ODD.sub(lambda odd: odd[1] or "-", part.lower()).strip("._-")[:MAX_NAME] for part in name.split("/")
+    )
+
+
+def _words(config: Mapping[str, Any]) -> dict[str, str]:
+    return {key: text for key in ("title", "description") if (text := a_text(config.get(key)))}
+
+
+def _truth(value: object, *, default: bool) -> bool:
+    if isinstance(value, str):
+        return value.lower() in {"true", "yes", "1"}
+    return value if isinstance(value, bool) else default
+
+
+def _differs(definition: Stage | Mirror, values: Mapping[str, Any]) -> bool:
+    stated = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    data = definition.data()
+    return any(data.get(key) != value for key, value in stated.items())
+
+
+def _plain_url(url: str) -> str | None:
+    """Return a URL without the name and password in it, ``None`` where it is none that a mirror can have."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        _ = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isprintable():
+        return None
+    return parts._replace(netloc=host).geturl()
+
+
+NO_FILES = "has no files: nothing but its name was registered"
+
+
+class Link(NamedTuple):
+    """A file that devpi has of a release."""
+
+    rel: str
+    """`releasefile`, `toxresult` or `doczip`."""
+    place: str
+    """Where it is: the end of a URL's path, or a path in an export."""
+    filename: str
+    sha256: Sha256 | None
+    log: tuple[Mapping[str, Any], ...]
+    about: str = ""
+    """For a result: the name of the file that was tested."""
+    modified: str | None = None
+    """When the file was last written, where devpi says so, as a manifest has it."""
+
+
+class Release(NamedTuple):
+    """A version of a project in an index."""
+
+    place: IndexName
+    project: ProjectName
+    links: Sequence[Link]
+    users: Mapping[str, UserName]
+    """What users are called here."""
+
+
+def files_of(
+    release: Release, content_of: Callable[[Link], Path | Fetch], read: Callable[[Link], bytes], report: Report
+) -> Iterator[SourceFile]:
+    """Yield the files of a release with what came of testing them; *read* gives a result, or raises DeliveryError."""
+    results = [link for link in release.links if link.rel == "toxresult"]
+    for link in release.links:
+        if link.rel == "releasefile":
+            file = _file(link, release, content_of(link))
+            of_file = [result for result in results if result.about == link.filename]
+            yield replace(file, results=tuple(_runs(file, of_file, read, release.place, report)))
+        elif link.rel == "doczip":
+            report.note(release.place, link.filename[:200], "is documentation, which has no place here")
+        elif link.rel != "toxresult":
+            report.note(release.place, link.filename[:200], f"is {link.rel[:40]!a}, which has no counterpart")
+
+
+def _file(link: Link, release: Release, content: Path | Fetch) -> SourceFile:
+    uploads = [entry for entry in link.log if entry.get("what") in {"upload", "overwrite"}]
+    uploaded = next((time for entry in reversed(uploads) if (time := a_moment(entry.get("when")))), link.modified)
+    last = link.log[-1] if link.log else {}
+    who = last.get("who") or next((entry.get("who") for entry in reversed(uploads) if entry.get("who")), None)
+    came = a_moment(last.get("when")) or uploaded
+    return SourceFile(
+        link.filename,
+        content,
+        project=release.project,
+        sha256=link.sha256,
+        upload_time=uploaded or came,
+        came=came,
+        uploader=release.users.get(who) if isinstance(who, str) else None,
+    )
+
+
+def _runs(
+    file: SourceFile, results: Iterable[Link], read: Callable[[Link], bytes], place: IndexName, report: Report
+) -> list[dict[str, Any]]:
+    runs: list[dict[str, Any]] = []
+    for link in results:
+        stated = (time for entry in link.log if (time := a_moment(entry.get("when"))))
+        time = next(stated, link.modified or file.upload_time)
+        try:
+            data = read(link)
+            said = read_json(data, link.filename)
+        except DeliveryError as error:
+            report.add(Kind.MISSING, place, link.filename, error.problem)
+            continue
+        except CannotRunError as error:
+            report.add(Kind.LEFT_OUT, place, link.filename, error.message.removeprefix(f"{link.filename}: "))
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        if link.sha256 not in {None, digest}:
+            report.add(Kind.LEFT_OUT, place, link.filename, f"has the sha256 {digest}, and not {link.sha256}")
+        elif not is_about(said, file.sha256):
+            report.note(place, link.filename, f"tells of other bytes than those of {file.filename}")
+        elif time is not None:
+            runs += runs_of(said, time=time, log=digest)
+    return sorted(runs, key=lambda run: (run["time"], run["log"], run["environment"]))
+
+
+def log_of(value: object) -> tuple[Mapping[str, Any], ...]:
+    """Return what devpi noted of a link."""
+    return tuple(map(a_mapping, a_list(value)))
+
+
+def note_passwords(report: Report) -> None:
+    """Say how people are known here."""
+    why = "are not carried over: who reads gets a token (gitindex token create), who releases an identity (user modify)"
+    report.note("", "passwords", why)

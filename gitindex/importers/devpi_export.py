@@ -1,0 +1,145 @@
+"""What `devpi-export` wrote as a source: a folder with `dataindex.json`, and the files that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from gitindex.errors import CannotRunError, DeliveryError
+from gitindex.importers.devpi import NO_FILES, Link, Release, Translation, files_of, log_of, note_passwords
+from gitindex.importers.reading import a_list, a_mapping, a_sha256, as_stated, read_json
+from gitindex.importers.report import Kind, Report
+from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
+from gitindex.names import IndexName, ProjectName, normalize
+from gitindex.snapshot import Snapshot
+
+INDEX = "dataindex.json"
+_LARGEST = 1 << 30
+_LARGEST_RESULT = 64 << 20
+_VERSIONS = frozenset({"1", "2"})
+
+
+class DevpiExport:
+    """An export of a devpi-server, or some of its indexes with what they inherit from."""
+
+    def __init__(self, folder: Path, here: Snapshot, report: Report, *, only: Collection[str] = ()) -> None:
+        """Read what an export says.
+
+        Raises:
+            CannotRunError: it is none, or none of a known version.
+            NotThereError: it has no index that *only* names.
+
+        """
+        self._folder = folder.resolve()
+        self._report = report
+        path = folder / INDEX
+        data = read_json(_bytes(path, _LARGEST), str(path))
+        version = data.get("dumpversion")
+        if str(version) not in _VERSIONS:
+            raise CannotRunError(f"{path}: is an export of version {str(version)[:20]!a}; known are 1 and 2")
+        self._indexes = a_mapping(data.get("indexes"))
+        configs = {name: a_mapping(each).get("indexconfig") for name, each in self._indexes.items()}
+        self._translation = Translation(a_mapping(data.get("users")), configs, here, report, [*only])
+        self._there: dict[IndexName, str] = {}
+        note_passwords(report)
+
+    @property
+    def told(self) -> str:
+        return self._folder.name or "an export"
+
+    def users(self) -> Iterator[SourceUser]:
+        return self._translation.users()
+
+    def indexes(self) -> Iterator[SourceIndex]:
+        for name, index in self._translation.indexes():
+            self._there[index.name] = name
+            yield index
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def listed(self, index: SourceIndex, report: Report) -> Listed:
+        there = a_mapping(self._indexes[self._there[index.name]])
+        links: dict[tuple[ProjectName, str], list[Link]] = {}
+        for stated in map(a_mapping, a_list(there.get("files"))):
+            project, version = stated.get("projectname"), stated.get("version")
+            link = self._link(stated, index.name, report)
+            if isinstance(project, str) and link is not None:
+                links.setdefault((normalize(project), str(version)), []).append(link)
+        self._note_empty(index.name, a_mapping(there.get("projects")), links)
+        files: list[SourceFile] = []
+        for (project, _), of_release in links.items():
+            release = Release(index.name, project, of_release, self._translation.user_names)
+            files += files_of(release, self._place, self._result, report)
+        return Listed(tuple(files))
+
+    def _note_empty(
+        self, place: IndexName, projects: Mapping[str, Any], links: Mapping[tuple[ProjectName, str], list[Link]]
+    ) -> None:
+        has_files = {key for key, of in links.items() if any(link.rel == "releasefile" for link in of)}
+        named = {project for project, _ in has_files}
+        for name, versions in projects.items():
+            project = normalize(name)
+            if not a_mapping(versions) and project not in named:
+                self._report.note(place, name[:100], "has no releases")
+            for version in a_mapping(versions):
+                # Exports of old do not say of which version a file is.
+                if (project, version) not in has_files and (project, "None") not in has_files:
+                    self._report.note(place, f"{name} {version}"[:200], NO_FILES)
+
+    def _link(self, stated: Mapping[str, Any], place: IndexName, report: Report) -> Link | None:
+        path, rel = stated.get("relpath"), stated.get("type")
+        if not isinstance(path, str) or not isinstance(rel, str):
+            return None
+        if not self._is_inside(path):
+            report.add(Kind.LEFT_OUT, place, ascii(path[:200])[1:-1], "is not there, or leads out of the folder")
+            return None
+        mapping = a_mapping(stated.get("entrymapping"))
+        about = stated.get("for_entrypath")
+        return Link(
+            rel,
+            path,
+            path.rpartition("/")[2],
+            a_sha256(mapping),
+            log_of(stated.get("log")),
+            about.rpartition("/")[2] if isinstance(about, str) else "",
+            _modified(mapping.get("last_modified")),
+        )
+
+    def _is_inside(self, path: str) -> bool:
+        try:
+            place = self._folder / path
+            return place.is_file() and place.resolve().is_relative_to(self._folder)
+        except (OSError, ValueError):
+            return False
+
+    def _place(self, link: Link) -> Path:
+        return self._folder / link.place
+
+    def _result(self, link: Link) -> bytes:
+        try:
+            return _bytes(self._place(link), _LARGEST_RESULT)
+        except CannotRunError as error:
+            raise DeliveryError(error.message) from None
+
+
+def _bytes(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        help_ = f"name a folder with {INDEX}, which devpi-export writes"
+        raise CannotRunError(f"{path}: cannot be read: {error.strerror or error}", help=help_) from None
+    if len(data) > limit:
+        raise CannotRunError(f"{path}: has more than {limit:,} bytes")
+    return data
+
+
+def _modified(value: object) -> str | None:
+    """Return the time of an HTTP header as a manifest has it."""
+    try:
+        return as_stated(parsedate_to_datetime(value)) if isinstance(value, str) else None
+    except (TypeError, ValueError, OverflowError):
+        return None

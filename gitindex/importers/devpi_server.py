@@ -1,0 +1,193 @@
+"""A devpi-server as a source: what it says of itself as JSON, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from gitindex.download import Downloader, Patience, Sink
+from gitindex.errors import CannotRunError, DeliveryError
+from gitindex.importers.devpi import NO_FILES, Link, Release, Translation, files_of, log_of, note_passwords
+from gitindex.importers.reading import LARGEST, a_list, a_mapping, a_sha256, a_text, read_json
+from gitindex.importers.report import Kind, Report
+from gitindex.importers.simple import check_url
+from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
+from gitindex.names import IndexName, normalize
+from gitindex.snapshot import Snapshot
+from gitindex.threads import spread
+
+_JOBS = 8
+_LARGEST_FILE = 16 << 30
+_AGAIN = "the same command goes on from here"
+
+
+class DevpiServer:
+    """What a devpi-server has, or some of its indexes with what they inherit from."""
+
+    def __init__(
+        self,
+        url: str,
+        here: Snapshot,
+        report: Report,
+        *,
+        only: Collection[str] = (),
+        patience: Patience | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Ask a server what it has.
+
+        Raises:
+            UsageError: the URL is none that may be asked.
+            CannotRunError: there is no devpi-server.
+            NotThereError: it has no index that *only* names.
+
+        """
+        check_url(url)
+        self._root = url.rstrip("/") + "/"
+        self._report = report
+        self._progress = progress
+        self._json = Downloader(patience or Patience(), accept="application/json")
+        self._files = Downloader(patience or Patience())
+        self._there: dict[IndexName, str] = {}
+        users = self._get("", "list:userconfig")
+        indexes = {
+            f"{user}/{name}": options
+            for user, config in users.items()
+            for name, options in a_mapping(a_mapping(config).get("indexes")).items()
+        }
+        self._translation = Translation(users, indexes, here, report, [*only])
+        note_passwords(report)
+
+    @property
+    def told(self) -> str:
+        return self._root
+
+    def users(self) -> Iterator[SourceUser]:
+        return self._translation.users()
+
+    def indexes(self) -> Iterator[SourceIndex]:
+        for name, index in self._translation.indexes():
+            self._there[index.name] = name
+            yield index
+
+    def close(self) -> None:
+        """Let no download wait to be tried again."""
+        self._json.stop()
+        self._files.stop()
+
+    def listed(self, index: SourceIndex, report: Report) -> Listed:
+        there = self._there[index.name]
+        try:
+            names = self._get(_quoted(there), "indexconfig").get("projects")
+        except CannotRunError as error:
+            report.add(Kind.MISSING, index.name, "", error.message)
+            return Listed(())
+        projects = [name for name in a_list(names) if isinstance(name, str) and name]
+        files: list[SourceFile] = []
+        spreading = spread(projects, partial(self._project, there, index.name), _JOBS, lambda _: None)
+        for done, (name, found) in enumerate(spreading, 1):
+            if self._progress is not None:
+                self._progress(done, len(projects))
+            if isinstance(found, list):
+                files += found
+            elif found is not None:
+                report.add(Kind.MISSING, index.name, name[:100], found)
+        return Listed(tuple(files))
+
+    def _project(self, there: str, place: IndexName, name: str) -> list[SourceFile] | str:
+        """Return the files of a project, or why they are not known."""
+        project = normalize(name)
+        try:
+            versions = self._get(f"{_quoted(there)}/{quote(name, safe='@')}?ignore_bases=", "projectconfig")
+        except CannotRunError as error:
+            return error.message
+        files: list[SourceFile] = []
+        for version, data in versions.items():
+            links = [*filter(None, map(self._link, a_list(a_mapping(data).get("+links"))))]
+            if not any(link.rel == "releasefile" for link in links):
+                self._report.note(place, f"{name} {version}"[:200], NO_FILES)
+            release = Release(place, project, links, self._translation.user_names)
+            files += files_of(release, partial(self._fetch, there), partial(self._report_of, there), self._report)
+        if not versions:
+            self._report.note(place, name[:100], "has no releases")
+        return files
+
+    def _link(self, value: object) -> Link | None:
+        """Return a link; its URL may be one that only the server's own neighbours can ask, so its path counts."""
+        stated = a_mapping(value)
+        place = _below(stated.get("href"))
+        rel = stated.get("rel")
+        if place is None or not isinstance(rel, str):
+            return None
+        about = _below(stated.get("for_href")) or ""
+        filename = unquote(place.rpartition("/")[2])
+        return Link(
+            rel, place, filename, a_sha256(stated), log_of(stated.get("log")), unquote(about.rpartition("/")[2])
+        )
+
+    def _url(self, there: str, link: Link) -> str:
+        return f"{self._root}{_quoted(there)}/+f/{link.place}"
+
+    def _fetch(self, there: str, link: Link) -> Callable[[Sink], None]:
+        url = self._url(there, link)
+        return lambda sink: self._files.fetch(url, sink, _LARGEST_FILE)
+
+    def _report_of(self, there: str, link: Link) -> bytes:
+        """Download what tox reported; raises DeliveryError."""
+        return _download(self._files, self._url(there, link))
+
+    def _get(self, path: str, kind: str) -> Mapping[str, Any]:
+        """Return what the server says, of a kind.
+
+        Raises:
+            CannotRunError: it does not answer, or is no devpi-server.
+
+        """
+        url = f"{self._root}{path}"
+        try:
+            data = read_json(_download(self._json, url), url)
+        except DeliveryError as error:
+            raise CannotRunError(f"{url}: {error.problem}", help=_AGAIN) from None
+        if data.get("type") != kind or not isinstance(data.get("result"), dict):
+            what = a_text(data.get("type"))[:40] or "something else"
+            help_ = "give the URL of the server itself, and name indexes with --index" if not path else ""
+            raise CannotRunError(f"{url}: answers with {what!a}, and not with {kind!a} as devpi does", help=help_)
+        return a_mapping(data["result"])
+
+
+def _quoted(index: str) -> str:
+    return "/".join(quote(part, safe="@") for part in index.split("/"))
+
+
+def _below(href: object) -> str | None:
+    """Return the part of a link's path that says which file it is."""
+    try:
+        path = urlsplit(href).path if isinstance(href, str) else ""
+    except ValueError:
+        return None
+    place = path.partition("/+f/")[2]
+    is_plain = place.isascii() and place.isprintable() and not {"", ".", ".."} & set(unquote(place).split("/"))
+    return place if place and is_plain else None
+
+
+class _Memory:
+    """Takes a download into memory."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def begin(self, size: int | None) -> None:  # noqa: ARG002 - what comes is counted
+        self.data.clear()
+
+    def add(self, piece: bytes) -> None:
+        self.data += piece
+
+
+def _download(downloader: Downloader, url: str) -> bytes:
+    sink = _Memory()
+    downloader.fetch(url, sink, LARGEST + 1)
+    if len(sink.data) > LARGEST:
+        raise CannotRunError(f"{url}: answers with more than {LARGEST:,} bytes")
+    return bytes(sink.data)

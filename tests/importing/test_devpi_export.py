@@ -1,0 +1,148 @@
+"""`gitindex import devpi FOLDER`: an export of devpi-server says the same as the server itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+from tests.builders import make_wheel
+from tests.conftest import Run
+from tests.importing.devpi import devpi_server, fill, run_devpi
+from tests.importing.shown import digest, entry, put, released
+from tests.repositories import Content, IndexRepository, files_below, make_repository
+
+WHEEL = make_wheel("demo", "1.0")
+PATH = "emilie/dev/demo/1.0/" + WHEEL[0]
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> IndexRepository:
+    return make_repository(tmp_path / "packages", Content().settings())
+
+
+def export(folder: Path, *files: dict[str, Any], **more: Any) -> Path:
+    """Write an export with these files of `emilie/dev`."""
+    put(folder / "emilie/dev/demo/1.0", WHEEL)
+    config = {"type": "stage", "volatile": True, "bases": [], "mirror_whitelist_inheritance": "intersection"}
+    data = {
+        "dumpversion": "2",
+        "users": {"emilie": {"username": "emilie", "pwhash": "$argon2id$secret", "email": "emilie@example.org"}},
+        "indexes": {"emilie/dev": {"indexconfig": config, "projects": {"demo": {"1.0": {}}}, "files": files}},
+        **more,
+    }
+    (folder / "dataindex.json").write_text(json.dumps(data))
+    return folder
+
+
+def file(**stated: Any) -> dict[str, Any]:
+    return {
+        "type": "releasefile",
+        "projectname": "demo",
+        "version": "1.0",
+        "relpath": PATH,
+        "entrymapping": {"hashes": {"sha256": digest(WHEEL[1])}, "last_modified": "Fri, 01 Mar 2024 12:00:00 GMT"},
+        **stated,
+    }
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Return the URL of a devpi-server, and an export of it."""
+    folder = tmp_path_factory.mktemp("devpi")
+    with devpi_server(folder) as running:
+        fill(running)
+    run_devpi("devpi-export", "--serverdir", folder / "server", folder / "export")
+    with devpi_server(folder) as running:
+        yield running.url, folder / "export"
+
+
+@pytest.mark.peers
+def test_export_makes_the_very_tree_that_the_server_does(run: Run, tmp_path: Path, both: tuple[str, Path]) -> None:
+    url, folder = both
+    trees, told = [], []
+    for number, place in enumerate((url, str(folder))):
+        repository = make_repository(tmp_path / str(number), Content().settings())
+        done = run("-C", repository.path, "import", "devpi", place, "--commit", "--json")
+        trees.append(repository.git("rev-parse", "HEAD:indexes", "HEAD:files"))
+        told.append(json.loads(done.out)["left"])
+    assert trees[0] == trees[1]
+    assert told[0] == told[1]
+    assert "pwhash" not in repository.git("log", "-p", "--all")
+    assert "argon2" not in repository.git("log", "-p", "--all")
+
+
+def test_file_comes_with_the_time_that_devpi_knows(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    folder = export(tmp_path / "export", file())
+    before = files_below(folder)
+    done = run("-C", empty.path, "import", "devpi", folder, "--commit")
+    assert done.code == 0, done.out + done.err
+    assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
+    assert entry(empty, "emilie/dev", WHEEL[0])["upload-time"] == "2024-03-01T12:00:00Z"
+    assert files_below(folder) == before
+
+
+def test_mirror_of_pypi_is_one_without_a_word(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    mirror = {"indexconfig": {"type": "mirror", "mirror_url": PYPI_SIMPLE_ENDPOINT, "volatile": False}}
+    folder = export(tmp_path / "export", users={"root": {}}, indexes={"root/pypi": mirror})
+    assert run("-C", empty.path, "import", "devpi", folder).code == 0
+    assert (empty.path / "indexes/root/pypi/index.toml").read_text() == 'type = "mirror"\n'
+
+
+@pytest.mark.parametrize(
+    "path", ["../outside-1.0.tar.gz", "/etc/passwd", "emilie/dev/../../../x", "gone.whl", "link-1.0.tar.gz", "a\0b", ""]
+)
+def test_path_that_leads_out_of_the_folder_is_left_out(
+    run: Run, empty: IndexRepository, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "outside-1.0.tar.gz").write_bytes(b"secret")
+    folder = export(tmp_path / "export", file(), file(relpath=path))
+    (folder / "link-1.0.tar.gz").symlink_to(tmp_path / "outside-1.0.tar.gz")
+    done = run("-C", empty.path, "import", "devpi", folder)
+    assert done.code == 1
+    assert "is not there, or leads out of the folder" in done.out
+    assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
+
+
+def test_other_bytes_than_stated_are_left_out(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    folder = export(tmp_path / "export", file(entrymapping={"hashes": {"sha256": "0" * 64}}))
+    done = run("-C", empty.path, "import", "devpi", folder)
+    assert done.code == 1
+    assert f"left out: emilie/dev: {WHEEL[0]}: has the sha256 {digest(WHEEL[1])}, and not {'0' * 64}" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "cannot be read: No such file or directory; name a folder with dataindex.json"),
+        ("{", "is no JSON that can be read"),
+        ('{"dumpversion": "3"}', "is an export of version '3'; known are 1 and 2"),
+    ],
+)
+def test_what_is_no_export_is_told_in_one_line(
+    run: Run, empty: IndexRepository, tmp_path: Path, *, text: str | None, told: str
+) -> None:
+    folder = export(tmp_path / "export")
+    (folder / "dataindex.json").unlink()
+    if text is not None:
+        (folder / "dataindex.json").write_text(text)
+    done = run("-C", empty.path, "import", "devpi", folder)
+    assert (done.code, done.out) == (3, "")
+    assert told in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_old_exports_are_read(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    """Version 1 does not say of which version a file is, and has the digest in another place, or an older one."""
+    old = file(entrymapping={"md5": "0" * 32})
+    del old["version"]
+    folder = export(tmp_path / "export", old, dumpversion="1")
+    done = run("-C", empty.path, "import", "devpi", folder)
+    assert done.code == 0, done.out
+    assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
+    shutil.rmtree(folder)
