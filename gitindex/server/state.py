@@ -80,6 +80,8 @@ class Options:
     """Whether what is written goes to the remote first."""
     is_proposed: bool = False
     """Whether what is written goes to a branch of its own, with a pull request."""
+    push_to: tuple[str, ...] = ()
+    """The upload URLs of other indexes to which releases may be pushed."""
     largest_upload: int = 4 << 30
     """Bytes of a file that somebody uploads."""
     run: str = field(default_factory=lambda: os.urandom(8).hex())
