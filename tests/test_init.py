@@ -623,3 +623,26 @@ def test_a_bare_repository_is_refused(run: Run, tmp_path: Path) -> None:
     assert result.code == 3
     assert "bare" in result.err
     assert files_below(tmp_path) == before
+
+
+@pytest.mark.parametrize("forge", ["github", "gitlab", "gitea"])
+def test_workflows_and_people_install_gitindex_from_where_it_is(tmp_path: Path, run: Run, forge: str) -> None:
+    source = "gitindex @ git+https://git.example.org/tools/gitindex@v0.1.0"
+    assert run("init", tmp_path / "new", "--user", "emilie", "--forge", forge, "--requirement", source).code == 0
+    texts = [path.read_text() for path in (tmp_path / "new").rglob("*.yml") if "gitindex" in path.read_text()]
+    said = [line.split(": ", 1)[1] for text in texts for line in text.splitlines() if "REQUIREMENT:" in line]
+    assert said
+    assert {json.loads(each) for each in said} == {source}
+    assert f"pip install '{source}'" in (tmp_path / "new" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "requirement", ["", "--index-url=https://example.org", "a\nb", "${{ secrets.X }}", "gitindex "]
+)
+def test_a_requirement_that_pip_or_a_forge_would_take_otherwise_is_refused(
+    tmp_path: Path, run: Run, requirement: str
+) -> None:
+    result = run("init", tmp_path / "new", "--user", "emilie", "--requirement", requirement)
+    assert result.code == 2
+    assert "is nothing that pip installs; write it as gitindex==" in result.err
+    assert not (tmp_path / "new").exists()

@@ -18,7 +18,15 @@ from gitindex.cli.common import JsonOption
 from gitindex.cli.output import note, print_json, say
 from gitindex.codeowners import Forge
 from gitindex.documents import Unreadable, read_settings
-from gitindex.edits.forges import NONE, Publishing, check_source, places_of, publishing
+from gitindex.edits.forges import (
+    NONE,
+    REQUIREMENT,
+    Publishing,
+    check_requirement,
+    check_source,
+    places_of,
+    publishing,
+)
 from gitindex.edits.owners import NAME_HELP
 from gitindex.edits.plan import Plan
 from gitindex.edits.setup import PRE_COMMIT, Wanted, new_repository
@@ -88,6 +96,12 @@ def init(
             help="Write workflows that call those of this repository, at this commit; by default whole ones.",
         ),
     ] = "",
+    requirement: Annotated[
+        str,
+        typer.Option(
+            "--requirement", metavar="TEXT", help="What pip installs gitindex by in workflows, such as git+https://…"
+        ),
+    ] = REQUIREMENT,
     login: Annotated[str, typer.Option("--login", metavar="LOGIN", help="The first user's login at the forge.")] = "",
     lfs: Annotated[bool, typer.Option("--lfs", help="Keep released files in Git LFS.")] = False,
     commit: Annotated[bool, typer.Option("--commit/--no-commit", help="Commit what is made.")] = True,
@@ -107,6 +121,7 @@ def init(
     published = publishing(kind, host, str(read_location(publish_to)) if publish_to else "")
     if workflows:
         check_source(workflows, kind)
+    check_requirement(requirement)
     wanted = Wanted(
         _first_user(user, full_name),
         email,
@@ -119,6 +134,7 @@ def init(
         workflows=workflows,
         lfs=lfs,
         folder=folder,
+        requirement=requirement,
     )
     plan, beside = new_repository(wanted)
     _check_new(target, plan, branch)

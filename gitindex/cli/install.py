@@ -37,6 +37,8 @@ def install(
 
     The index is served on the loopback interface until the installer is done. Mirrors answer for names that are not
     ours. Installer options from the environment and configuration that name other indexes are not used.
+
+    What the installer gets comes after two dashes: gitindex install --index emilie/dev -- --target here table-print
     """
     arguments = arguments or []
     _check_arguments(arguments)
