@@ -151,7 +151,10 @@ def test_a_revision_is_installed_as_it_was(tools: Tools, shop: Site) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--index", "emilie/nope"], "gitindex: emilie/nope: no such index; see: gitindex index list"),
+        (
+            ["--index", "emilie/nope"],
+            "gitindex: emilie/nope: no such index; did you mean emilie/dev? see: gitindex index list",
+        ),
         (
             ["--index", "nope"],
             "gitindex: 'nope' is no name of an index; write it as user/name in lower case, such as emilie/prod",
