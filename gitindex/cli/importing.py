@@ -29,10 +29,12 @@ from gitindex.report.text import count
 
 if TYPE_CHECKING:
     from gitindex.git import Repository
+    from gitindex.importers.exporting import Exported
     from gitindex.importers.report import Report
     from gitindex.importers.shelf import Wanted
     from gitindex.importers.source import Source, SourceIndex
     from gitindex.names import IndexName
+    from gitindex.snapshot import Snapshot
 
 import_ = typer.Typer(
     rich_markup_mode=None,
@@ -329,12 +331,44 @@ def export_dir(
     from gitindex.importers.exporting import export_files
     from gitindex.importers.report import Report
 
+    repository, snapshot, names = _exported(ctx, rev, index)
+    report = Report()
+    exported = [*export_files(snapshot, names, store_of(repository, snapshot), folder, report)]
+    _tell_exported(exported, report, as_json=as_json)
+
+
+@export.command("devpi")
+def export_devpi(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="PATH", help="The folder that is made.")],
+    index: _Indexes = None,
+    rev: _Rev = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write users, indexes and releases as devpi-import takes them.
+
+    What indexes inherit from is written too. What devpi has no counterpart of is told.
+    """
+    from gitindex.importers.devpi_writing import DevpiWriting
+    from gitindex.importers.report import Report
+
+    repository, snapshot, names = _exported(ctx, rev, index)
+    report = Report()
+    writing = DevpiWriting(snapshot, store_of(repository, snapshot), folder, report)
+    _tell_exported([*writing.write(names)], report, as_json=as_json)
+
+
+def _exported(
+    ctx: typer.Context, rev: str | None, index: Sequence[str] | None
+) -> tuple[Repository, Snapshot, list[IndexName]]:
+    """Return what is written out, and of what."""
     repository = open_repository(ctx)
     snapshot = repository.at(rev) if rev is not None else current(repository)
     _ = snapshot.settings
-    names = [index_name(name) for name in index or ()] or [*snapshot.index_names()]
-    report = Report()
-    exported = [*export_files(snapshot, names, store_of(repository, snapshot), folder, report)]
+    return repository, snapshot, [index_name(name) for name in index or ()] or [*snapshot.index_names()]
+
+
+def _tell_exported(exported: Sequence[Exported], report: Report, *, as_json: bool) -> None:
     if as_json:
         print_json({"exported": [each._asdict() for each in exported], "left": report.data()["left"]})
     else:

@@ -68,10 +68,10 @@ class Translation:
         self._report = report
         self._configs = {str(name): a_mapping(config) for name, config in indexes.items()}
         wanted = [*self._closure(only)] if only else [*self._configs]
-        owners = {name.partition("/")[0] for name in wanted}
-        self._user_configs = {
-            str(name): a_mapping(config) for name, config in users.items() if not only or name in owners
-        }
+        owners = dict.fromkeys(name.partition("/")[0] for name in wanted)
+        # An owner may be missing in an export: root is there in every devpi.
+        named = owners if only else {**owners, **users}
+        self._user_configs = {str(name): a_mapping(users.get(name)) for name in named}
         self.user_names = self._named(self._user_configs, UserName, "user", is_user_name)
         self._indexes = self._index_names(wanted)
         self._volatile: dict[IndexName, bool] = {}
@@ -269,7 +269,7 @@ class Translation:
         if url.rstrip("/") != Upstream(place, Mirror(type="mirror")).url.rstrip("/"):  # it is PyPI's by default
             values["mirror_url"] = url
         expiry = config.get("mirror_cache_expiry")
-        if isinstance(expiry, int) and not isinstance(expiry, bool) and expiry >= 0:
+        if type(expiry) is int and expiry >= 0 and expiry != Mirror(type="mirror").mirror_cache_expiry:
             values["mirror_cache_expiry"] = expiry
         if _truth(config.get("mirror_use_external_urls"), default=False):
             values["mirror_use_external_urls"] = True

@@ -220,6 +220,11 @@ class Access:
             return None
         return known.reader
 
+    def seconds_left(self, authorization: bytes) -> float | None:
+        """Return for how long the token in a header is still valid; ``None``: as long as nobody revokes it."""
+        known = self._state.find(authorization)
+        return None if known is None or known.expiry is None else max(known.expiry - self._clock(), 0.0)
+
     def _look(self) -> None:
         """Read the file again if it is another one. What cannot be read changes nothing, and is told once."""
         self._looked = self._ticks()
