@@ -34,6 +34,12 @@ from gitindex.snapshot import Snapshot
 from gitindex.upstream.mirror import Upstream
 
 _ODD = re.compile(r"[^a-z0-9]*([._-])[^a-z0-9]*|[^a-z0-9]+")
+_TYPES_OF_7 = {"local": "stage", "remote": "mirror"}
+_OPTIONS_OF_7 = {
+    "remote_url": "mirror_url",
+    "remote_refresh_delay": "mirror_cache_expiry",
+    "remote_use_external_urls": "mirror_use_external_urls",
+}
 _ANYBODY = frozenset({":ANONYMOUS:", ":AUTHENTICATED:"})
 _OF_USERS = frozenset({"username", "email", "title", "indexes", "created", "modified", "password", "pwhash"})
 _OF_ALL = frozenset({"type", "volatile", "title", "description", "projects"})
@@ -66,7 +72,7 @@ class Translation:
         """
         self._here = here
         self._report = report
-        self._configs = {str(name): a_mapping(config) for name, config in indexes.items()}
+        self._configs = {str(name): _in_old_words(a_mapping(config)) for name, config in indexes.items()}
         wanted = [*self._closure(only)] if only else [*self._configs]
         owners = dict.fromkeys(name.partition("/")[0] for name in wanted)
         # An owner may be missing in an export: root is there in every devpi.
@@ -283,6 +289,22 @@ class Translation:
             if value in (None, "", [], {}) or _WITHOUT_EFFECT.get(key) == value:
                 continue
             self._report.note(place, key[:100], f"has no counterpart: {_WHY.get(key, 'nothing here reads it')}")
+
+
+def _in_old_words(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return options of devpi 7 in the words of devpi 6, which are ours too."""
+    if config.get("type") not in _TYPES_OF_7:
+        return config
+    options = {_OPTIONS_OF_7.get(key, key): value for key, value in config.items()}
+    options["type"] = _TYPES_OF_7[config["type"]]
+    if options["type"] == "stage":
+        rules = options.pop("project_inheritance_rules", None)
+        options.setdefault("mirror_whitelist_inheritance", "intersection")
+        if rules == ["allow all"]:
+            options["mirror_whitelist"] = ["*"]
+        elif rules not in (None, ["block type:remote if local_exists"]):
+            options["project_inheritance_rules"] = rules
+    return options
 
 
 def _spelled(name: str) -> str:

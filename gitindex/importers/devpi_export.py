@@ -13,6 +13,7 @@ from gitindex.importers.reading import a_list, a_mapping, a_sha256, as_stated, r
 from gitindex.importers.report import Kind, Report
 from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
 from gitindex.names import IndexName, ProjectName, normalize
+from gitindex.report.text import printable
 from gitindex.snapshot import Snapshot
 
 INDEX = "dataindex.json"
@@ -47,7 +48,7 @@ class DevpiExport:
 
     @property
     def told(self) -> str:
-        return self._folder.name or "an export"
+        return printable(self._folder.name) or "an export"
 
     def users(self) -> Iterator[SourceUser]:
         return self._translation.users()

@@ -220,6 +220,30 @@ def test_options_that_break_rules_are_brought_in_order(run: Run, empty: IndexRep
     assert "note root/up mirror_no_project_list" in told
 
 
+def test_words_of_devpi_7_are_understood(run: Run, empty: IndexRepository, spoken: Spoken) -> None:
+    spoken.users["root"]["indexes"]["up"] = {
+        "type": "remote",
+        "volatile": False,
+        "remote_url": "https://packages.example.org/simple/",
+        "remote_refresh_delay": 60,
+    }
+    blocking = {"project_inheritance_rules": ["block type:remote if local_exists"]}
+    spoken.index("emilie/prod", type="local", volatile=False, bases=["root/up"], **blocking)
+    spoken.index("emilie/open", type="local", bases=["emilie/prod"], project_inheritance_rules=["allow all"])
+    spoken.index("emilie/odd", type="local", project_inheritance_rules=["block all"])
+    spoken.file("emilie/prod", "demo", WHEEL)
+    done = import_(run, empty, spoken.say())
+    assert done.code == 0, done.out
+    assert definition(empty, "root/up") == {
+        "type": "mirror",
+        "mirror_url": "https://packages.example.org/simple/",
+        "mirror_cache_expiry": 60,
+    }
+    assert definition(empty, "emilie/prod") == {"type": "stage", "volatile": False, "bases": ["root/up"]}
+    assert definition(empty, "emilie/open")["mirror_whitelist"] == ["*"]
+    assert "note emilie/odd project_inheritance_rules" in left(done)
+
+
 def test_file_that_is_not_what_the_link_says_is_left_out(run: Run, empty: IndexRepository, spoken: Spoken) -> None:
     spoken.index("emilie/dev")
     spoken.file("emilie/dev", "demo", WHEEL)
