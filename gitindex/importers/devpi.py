@@ -39,12 +39,13 @@ _OPTIONS_OF_7 = {
     "remote_url": "mirror_url",
     "remote_refresh_delay": "mirror_cache_expiry",
     "remote_use_external_urls": "mirror_use_external_urls",
+    "remote_web_url_fmt": "mirror_web_url_fmt",
 }
 _ANYBODY = frozenset({":ANONYMOUS:", ":AUTHENTICATED:"})
 _OF_USERS = frozenset({"username", "email", "title", "indexes", "created", "modified", "password", "pwhash"})
 _OF_ALL = frozenset({"type", "volatile", "title", "description", "projects"})
 _OF_STAGES = _OF_ALL | {"bases", "acl_upload", "mirror_whitelist", "mirror_whitelist_inheritance"}
-_OF_MIRRORS = _OF_ALL | {"mirror_url", "mirror_cache_expiry", "mirror_use_external_urls"}
+_OF_MIRRORS = _OF_ALL | {"mirror_web_url_fmt", "mirror_url", "mirror_cache_expiry", "mirror_use_external_urls"}
 _WITHOUT_EFFECT: Mapping[str, Any] = {
     "acl_toxresult_upload": [":ANONYMOUS:"],
     "mirror_ignore_serial_header": False,
