@@ -128,12 +128,10 @@ def _bring_users(work: Work) -> None:
 
 
 def _definition(worktree: Snapshot, index: SourceIndex) -> Plan:
-    """Plan the definition of an index, where it is not here yet."""
-    if not index.values:
-        return Plan()
+    """Plan the definition of an index, where it is not here yet; one that is in no commit yet comes along."""
     if worktree.index(index.name) is None:
         return owners.create_index(worktree, index.name, index.values)
-    return Plan(concerned=[layout.index_path(index.name)])
+    return Plan(concerned=[layout.user_path(index.name.user), layout.index_path(index.name)])
 
 
 class _Making:
