@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -411,12 +411,13 @@ class _Making:
         yield statements, None
 
     def _author(self, release: _Release) -> Author | None:
-        if not release.time:
+        seconds = int(datetime.fromisoformat(release.time).timestamp()) if release.time else -1
+        if seconds < 0:
             return None
         user = self._worktree.user(release.uploader) if release.uploader else None
         if isinstance(user, User) and _EMAIL.fullmatch(user.email):
-            return Author(release.time, release.uploader, user.email)
-        return Author(release.time)
+            return Author(seconds, release.uploader, user.email)
+        return Author(seconds)
 
     def _written(self, plan: Plan, author: Author | None) -> str | None:
         if not plan.changes and not (self._terms.commit and plan.concerned):

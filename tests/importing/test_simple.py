@@ -241,6 +241,19 @@ def test_history_is_told_release_by_release(run: Run, repository: IndexRepositor
     assert repository.git("status", "--porcelain") == ""
 
 
+def test_times_that_nobody_lived_in_do_not_stop_a_history(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, upload_time="0001-01-01T00:00:00Z")
+    world.add("demo", NEWER, upload_time="9999-12-31T23:59:59Z")
+    world.add("other", OTHER, upload_time="1970-01-01T00:00:00Z")
+    done = run("-C", repository.path, "import", "simple", world.url, "--index", "emilie/prod", "--history")
+    assert done.code == 0, done.err
+    assert entry(repository, "emilie/prod", WHEEL[0])["upload-time"] == "0001-01-01T00:00:00Z"
+    times = dict(line.split("|") for line in repository.git("log", "-3", "--format=%s|%at").splitlines())
+    assert times["Release demo 2.0 to emilie/prod"] == "253402300799"
+    assert times["Release other 1.0 to emilie/prod"] == "0"
+    assert int(times["Release demo 1.0 to emilie/prod"]) > 1_000_000_000
+
+
 @pytest.mark.parametrize("options", [(), ("--history",)], ids=["plain", "history"])
 def test_killed_import_is_gone_on_with(
     run: Run, repository: IndexRepository, world: World, options: tuple[str, ...]
