@@ -294,10 +294,11 @@ class Translation:
 
 def _in_old_words(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return options of devpi 7 in the words of devpi 6, which are ours too."""
-    if config.get("type") not in _TYPES_OF_7:
+    kind = config.get("type")
+    if not isinstance(kind, str) or kind not in _TYPES_OF_7:
         return config
     options = {_OPTIONS_OF_7.get(key, key): value for key, value in config.items()}
-    options["type"] = _TYPES_OF_7[config["type"]]
+    options["type"] = _TYPES_OF_7[kind]
     if options["type"] == "stage":
         rules = options.pop("project_inheritance_rules", None)
         options.setdefault("mirror_whitelist_inheritance", "intersection")
@@ -390,7 +391,7 @@ def files_of(
 
 
 def _file(link: Link, release: Release, content: Path | Fetch) -> SourceFile:
-    uploads = [entry for entry in link.log if entry.get("what") in {"upload", "overwrite"}]
+    uploads = [entry for entry in link.log if entry.get("what") in ("upload", "overwrite")]
     uploaded = next((time for entry in reversed(uploads) if (time := a_moment(entry.get("when")))), link.modified)
     last = link.log[-1] if link.log else {}
     who = last.get("who") or next((entry.get("who") for entry in reversed(uploads) if entry.get("who")), None)

@@ -105,7 +105,7 @@ class DevpiServer:
         """Return the files of a project, or why they are not known."""
         project = normalize(name)
         try:
-            versions = self._get(f"{_quoted(there)}/{quote(name, safe='@')}?ignore_bases=", "projectconfig")
+            versions = self._get(f"{_quoted(there)}/{_segment(name)}?ignore_bases=", "projectconfig")
         except CannotRunError as error:
             return error.message
         files: list[SourceFile] = []
@@ -125,7 +125,7 @@ class DevpiServer:
 
     def _digests(self, there: str, name: str) -> Mapping[str, Sha256]:
         """Return the sha256 of files by place, as the simple page says them: the links of devpi 7 do not."""
-        url = f"{self._root}{_quoted(there)}/+simple/{quote(name, safe='@')}/"
+        url = f"{self._root}{_quoted(there)}/+simple/{_segment(name)}/"
         try:
             page = read_json(_download(self._pages, url), url)
         except (DeliveryError, CannotRunError):  # then nobody says them, which is told of each file
@@ -177,7 +177,12 @@ class DevpiServer:
 
 
 def _quoted(index: str) -> str:
-    return "/".join(quote(part, safe="@") for part in index.split("/"))
+    return "/".join(map(_segment, index.split("/")))
+
+
+def _segment(name: str) -> str:
+    """Return a name as a part of a URL; half of a character, which JSON can bring, names nothing."""
+    return quote(name, safe="@", errors="replace")
 
 
 def _below(href: object) -> str | None:

@@ -48,7 +48,8 @@ def a_list(value: object) -> list[Any]:
 
 def a_text(value: object) -> str:
     """Return a text of one line, an empty one for anything else."""
-    return " ".join(value.split()) if isinstance(value, str) else ""
+    # JSON can bring half of a character, which no file can hold.
+    return " ".join(value.encode("utf-8", "replace").decode().split()) if isinstance(value, str) else ""
 
 
 def texts(value: object) -> list[str]:
