@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,10 +29,12 @@ from gitindex.report.text import count
 
 if TYPE_CHECKING:
     from gitindex.git import Repository
+    from gitindex.importers.exporting import Exported
     from gitindex.importers.report import Report
     from gitindex.importers.shelf import Wanted
     from gitindex.importers.source import Source, SourceIndex
     from gitindex.names import IndexName
+    from gitindex.snapshot import Snapshot
 
 import_ = typer.Typer(
     rich_markup_mode=None,
@@ -263,12 +265,14 @@ def _carry_out(
     from gitindex.cachefolder import cache_folder
     from gitindex.importers.making import Terms, Work, bring
     from gitindex.importers.shelf import Shelf
+    from gitindex.report.progress import progress_of
 
     folder = cache_folder(repository.git_directory, repository.folder) / "import"
     shelf = Shelf(folder, source.told, jobs=jobs, is_believed=is_believed)
     terms = Terms(moment(), today(), commit=commit or history, history=history)
     try:
-        bring(Work(repository, source, shelf, terms, report, _bar))
+        with progress_of("commits") if history else nullcontext() as progress:
+            bring(Work(repository, source, shelf, terms, report, _bar, progress))
     except BaseException:
         if not as_json and report.brought:
             _tell(repository, source, report, is_committed=terms.commit)
@@ -329,12 +333,44 @@ def export_dir(
     from gitindex.importers.exporting import export_files
     from gitindex.importers.report import Report
 
+    repository, snapshot, names = _exported(ctx, rev, index)
+    report = Report()
+    exported = [*export_files(snapshot, names, store_of(repository, snapshot), folder, report)]
+    _tell_exported(exported, report, as_json=as_json)
+
+
+@export.command("devpi")
+def export_devpi(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="PATH", help="The folder that is made.")],
+    index: _Indexes = None,
+    rev: _Rev = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write users, indexes and releases as devpi-import takes them.
+
+    What indexes inherit from is written too. What devpi has no counterpart of is told.
+    """
+    from gitindex.importers.devpi_writing import DevpiWriting
+    from gitindex.importers.report import Report
+
+    repository, snapshot, names = _exported(ctx, rev, index)
+    report = Report()
+    writing = DevpiWriting(snapshot, store_of(repository, snapshot), folder, report)
+    _tell_exported([*writing.write(names)], report, as_json=as_json)
+
+
+def _exported(
+    ctx: typer.Context, rev: str | None, index: Sequence[str] | None
+) -> tuple[Repository, Snapshot, list[IndexName]]:
+    """Return what is written out, and of what."""
     repository = open_repository(ctx)
     snapshot = repository.at(rev) if rev is not None else current(repository)
     _ = snapshot.settings
-    names = [index_name(name) for name in index or ()] or [*snapshot.index_names()]
-    report = Report()
-    exported = [*export_files(snapshot, names, store_of(repository, snapshot), folder, report)]
+    return repository, snapshot, [index_name(name) for name in index or ()] or [*snapshot.index_names()]
+
+
+def _tell_exported(exported: Sequence[Exported], report: Report, *, as_json: bool) -> None:
     if as_json:
         print_json({"exported": [each._asdict() for each in exported], "left": report.data()["left"]})
     else:

@@ -136,11 +136,12 @@ def fill(devpi: Devpi) -> None:
 
 
 @contextlib.contextmanager
-def devpi_server(folder: Path, *, imported: Path | None = None) -> Iterator[Devpi]:
-    """Run a devpi-server whose data lie in *folder*, which may be there; of an export, where one is *imported*."""
-    data = folder / "server"
+def devpi_server(folder: Path, *, imported: Path | None = None, data: Path | None = None) -> Iterator[Devpi]:
+    """Run a devpi-server; its *data* may be there already, and are those of an export where one is *imported*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = data or folder / "server"
     if imported is not None:
-        run_devpi("devpi-import", "--serverdir", data, "--no-root-pypi", imported)
+        run_devpi("devpi-import", "--serverdir", data, imported)
     elif not data.exists():
         run_devpi("devpi-init", "--serverdir", data, "--no-root-pypi", "--root-passwd", ROOT_PASSWORD)
     port = free_port()

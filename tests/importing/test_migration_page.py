@@ -1,0 +1,64 @@
+"""The commands of docs/how-to/migrate-from-devpi.md that need a devpi-server, for one on the loopback interface."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.importing.devpi import Devpi, devpi_server, fill
+from tests.importing.shown import released
+from tests.pages import DOCS, Step, Terminal, steps_of
+from tests.peers.foreign import peer
+from tests.peers.tools import Tools
+from tests.repositories import IndexRepository
+
+pytestmark = pytest.mark.peers
+
+PAGE = (DOCS / "how-to/migrate-from-devpi.md").read_text(encoding="utf-8")
+_BLOCK = re.compile(
+    r"^<!-- run by tests/importing/test_migration_page\.py: [^\n]* -->\n```(?:console|sh)\n(.*?)^```",
+    re.MULTILINE | re.DOTALL,
+)
+BRING, TUNNEL, EXPORT, BACK = (match[1] for match in _BLOCK.finditer(PAGE))
+
+
+def test_devpi_server_is_brought_over_and_back(tmp_path: Path) -> None:
+    place = tmp_path / "devpi"
+    tools = Tools(tmp_path).with_environment(VIRTUAL_ENV=sys.prefix, DEVPI=str(peer("devpi-server").parent))
+    with Terminal(tmp_path, tools.environment_of_commands()) as terminal:
+        terminal.run(Step('export PATH="$PATH:$DEVPI"; gitindex init packages --user emilie; cd packages'))
+        with devpi_server(place) as devpi:
+            fill(devpi)
+            _import(terminal, BRING, "https://devpi.example.org/", devpi)
+            _import(terminal, TUNNEL.splitlines()[-1].join(("$ ", "\n")), "http://127.0.0.1:3141/", devpi)
+            before = devpi.simple("emilie/prod")
+        repository = IndexRepository(tmp_path / "packages")
+        assert len(released(repository, "emilie/prod")) == 3
+        assert "broken-1.0-py3-none-any.whl" in (tmp_path / "import.md").read_text()
+        terminal.run(Step("gitindex export devpi ../for-devpi"))
+        for block in (EXPORT, BACK):
+            (step,) = steps_of(block)
+            terminal.run(Step(step.command.replace("~/.devpi", str(place))))
+    assert (tmp_path / "old-export/dataindex.json").is_file()
+    with devpi_server(tmp_path / "devpi/another-place", data=place / "another") as devpi:
+        assert devpi.simple("emilie/prod") == before
+
+
+def _import(terminal: Terminal, block: str, url: str, devpi: Devpi) -> None:
+    """Run a command of the page; two of the files are no distributions, so that it says that something is left out."""
+    (step,) = steps_of(block)
+    assert url in step.command
+    terminal.run(Step(f"{step.command.replace(url, devpi.url)} || test $? = 1"))
+
+
+def test_tunnel_is_a_command_that_ssh_understands() -> None:
+    command = TUNNEL.splitlines()[0].removesuffix(" &").split()
+    done = subprocess.run([command[0], "-G", *command[1:]], capture_output=True, text=True, check=False)
+    if done.returncode == 127:
+        pytest.skip("ssh is not there")
+    assert done.returncode == 0, done.stderr
+    assert "localforward 3141 [127.0.0.1]:3141" in done.stdout
