@@ -388,6 +388,34 @@ def test_changes_that_come_at_once_are_all_made(filled: Ours) -> None:
     done(here.gitindex(filled.repository.root, "audit"))
 
 
+def test_changes_may_be_proposals(tmp_path: Path) -> None:
+    made = content()
+    made.stage("emilie/dev")
+    made.stage("emilie/prod", volatile=False)
+    made.release("emilie/dev", "pkg", "1.0")
+    repository = make_repository(tmp_path / "ours" / "packages", made)
+    remote = tmp_path / "remote.git"
+    repository.git("clone", "--quiet", "--bare", str(repository.root), str(remote))
+    repository.git("remote", "add", "origin", str(remote))
+    repository.git("fetch", "--quiet", "origin")
+    before = head(repository)
+    with our_door(tmp_path / "ours", repository, "--via", "pull-request") as ours:
+        client = ours.client
+        client.ok("use URL")
+        ours.login("emilie")
+        client.ok("use emilie/dev")
+        assert "200 proposed pkg 1.0 -> emilie/prod" in client.ok("push pkg==1.0 emilie/prod")
+        name, data = make_wheel("pkg", "2.0")
+        (tmp_path / name).write_bytes(data)
+        client.ok(f"upload {tmp_path / name}")
+        assert "proposed" in client("index -c more").output
+        assert "proposed" in client("remove -y pkg==1.0").output
+    assert head(repository) == before
+    branches = repository.git("ls-remote", "--heads", str(remote)).splitlines()
+    assert len(branches) == 5
+    assert sum("gitindex/" in branch for branch in branches) == 4
+
+
 # Other servers
 
 

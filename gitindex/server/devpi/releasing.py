@@ -30,7 +30,7 @@ from gitindex.upstream.mirror import Upstream
 if TYPE_CHECKING:
     from gitindex.edits.plan import Plan
     from gitindex.server.devpi.call import Call
-    from gitindex.server.writing import Written
+    from gitindex.server.writing import ChangeOf, Written
     from gitindex.snapshot import Snapshot
 
 _LARGEST_REPORT = 32 << 20
@@ -75,7 +75,9 @@ def _refused(call: Call, index: IndexName) -> Answer | None:
     return forbidden(f"change the releases of {index}: see gitindex token create --upload {index}")
 
 
-async def _write(call: Call, plan: Any, name: str, *, is_kept: bool = False) -> Written | Answer:
+async def _write(
+    call: Call, plan: ChangeOf, name: str, *, is_kept: bool = False, takes_proposals: bool = False
+) -> Written | Answer:
     """Make a change; an answer is why it is not made, or not yet."""
     reader = call.reader
     assert reader is not None  # noqa: S101 - asked before
@@ -83,7 +85,7 @@ async def _write(call: Call, plan: Any, name: str, *, is_kept: bool = False) -> 
         written = await call.state.writer.write(plan, actor=reader.user, name=name)
     except GitindexError as error:
         return failed(error, is_kept=is_kept)
-    if written.is_proposed:
+    if written.is_proposed and not takes_proposals:
         return said(HTTPStatus.ACCEPTED, f"proposed: {written.url}" if written.url else "proposed")
     return written
 
@@ -161,9 +163,15 @@ async def _push(call: Call, source: IndexName, wanted: Wanted, to: Any) -> Answe
     if isinstance(definition, Mirror):
         written = await _vendor(call, Upstream(source, definition), wanted, target, name)
     else:
-        written = await _write(call, lambda newest: promotion.push(newest, [wanted], source, target).plan, name)
+        written = await _write(
+            call, lambda newest: promotion.push(newest, [wanted], source, target).plan, name, takes_proposals=True
+        )
     if isinstance(written, Answer):
         return written
+    if written.is_proposed:  # for devpi's client nothing but 200 is a success
+        return document(
+            "actionlog", [[200, "proposed", wanted.project, wanted.version, "->", str(target), written.url]]
+        )
     result = await call.state.read(lambda: _actions(call.state.reading.current.snapshot, wanted, target))
     return document("actionlog", result)
 
@@ -196,7 +204,7 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
         except GitindexError as error:
             return failed(error)
         # What was brought lies there, so that this is quick.
-        return await _write(call, partial(plan, folder), name)
+        return await _write(call, partial(plan, folder), name, takes_proposals=True)
 
 
 def _actions(snapshot: Snapshot, wanted: Wanted, target: IndexName) -> list[list[Any]]:
