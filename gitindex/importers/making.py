@@ -147,6 +147,7 @@ class _Making:
         head = work.repository.head() if work.terms.commit else None
         self._committed = None if head is None else work.repository.at(head).index(index.name)
         self._unchanged = 0
+        self._unsaid: set[ProjectName] = set()
         self._known: dict[ProjectName, Mapping[str, str]] = {}
 
     def carry_out(self, definitions: Plan, listed: Listed) -> None:
@@ -163,7 +164,8 @@ class _Making:
                 self._check(definitions, found, statements)
                 break
             except RefusedError as refused:
-                if not self._leave_out(found, refused.findings):
+                is_less = self._leave_out(found, refused.findings)
+                if not self._say_less(statements, refused.findings) and not is_less:
                     raise
         self._write(definitions, found, statements)
 
@@ -335,7 +337,7 @@ class _Making:
                 yanks = {release.version: reason}
             else:
                 yanks = {name: reason for name, reason in reasons.items() if reason is not None}
-            if yanks or release.project in statuses:
+            if (yanks or release.project in statuses) and release.project not in self._unsaid:
                 by_project.setdefault(release.project, {}).update(yanks)
         for project, yanks in sorted(by_project.items()):
             opened = index.project(project)
@@ -379,6 +381,16 @@ class _Making:
                         release.files[name] = replace(file, results=())
                         is_any = True
         return is_any
+
+    def _say_less(self, statements: Plan, findings: Iterable[Finding]) -> bool:
+        """Leave out what is stated of projects where the rules refuse that; tell whether there was anything."""
+        projects = {path.split("/")[-2]: path for path in statements.changes}
+        refused = {finding.path: finding for finding in findings}
+        unsaid = {project: refused[path] for project, path in projects.items() if path in refused}
+        for project, finding in unsaid.items():
+            self._left_out(f"yanks and status of {project}", f"{finding.code}: {finding.message}")
+        self._unsaid.update(map(ProjectName, unsaid))
+        return bool(unsaid)
 
     def _write(self, definitions: Plan, found: Sequence[_Release], statements: Plan) -> None:
         commits = []

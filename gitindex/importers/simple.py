@@ -89,10 +89,9 @@ class Simple:
             attested = sum(file.provenance is not None for file in page.files)
             if attested:
                 report.note(index.name, name, f"the attestations of {attested:,} of its files are not carried over")
-            files_of = {file.version for file in page.files}
-            empty = [version for version in page.versions if version not in files_of]
-            if empty and not page.files:
-                report.note(index.name, name, "has no files")
+            if not page.files:
+                state = f", and is {page.status.status}" if page.status is not None else ""
+                report.note(index.name, name, f"lists no files{state}: nothing of it is here")
         return Listed(tuple(files), statuses)
 
     def _pages(self, report: Report) -> Iterator[tuple[ProjectName, UpstreamPage]]:

@@ -23,6 +23,7 @@ from tests.importing.world import TIME, World, start
 from tests.peers.foreign import Foreign, dumb_pypi, pypiserver
 from tests.peers.server import SiteServer
 from tests.repositories import Content, IndexRepository, bare_clone, files_below, make_repository, small_content
+from tests.upstream.pages import page, sent
 
 WHEEL, SDIST, NEWER = make_wheel("demo", "1.0"), make_sdist("demo", "1.0"), make_wheel("demo", "2.0")
 OTHER = make_wheel("other", "1.0")
@@ -121,6 +122,21 @@ def test_file_that_is_not_what_the_page_says_is_left_out(
     assert done.code == 1
     assert f": {why}" in done.out
     assert released(repository, "emilie/prod") == {NEWER[0]: digest(NEWER[1])}
+    assert run("-C", repository.path, "validate", "--all").code == 0
+
+
+def test_statement_that_the_rules_refuse_is_left_out_alone(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, yanked="x" * (1 << 20))
+    world.add("other", OTHER, yanked="slow")
+    world.add("gone", make_wheel("gone", "1.0"))
+    world.host.on("/simple/gone/", sent(page(name="gone", project_status={"status": "quarantined"})))
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert done.code == 1
+    assert "left out: emilie/prod: yanks and status of demo: GI001: " in done.out
+    assert "note: emilie/prod: gone: lists no files, and is quarantined: nothing of it is here" in done.out
+    assert sorted(released(repository, "emilie/prod")) == [WHEEL[0], OTHER[0]]
+    assert not (repository.path / "indexes/emilie/prod/demo/project.toml").exists()
+    assert (repository.path / "indexes/emilie/prod/other/project.toml").exists()
     assert run("-C", repository.path, "validate", "--all").code == 0
 
 
