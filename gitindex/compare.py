@@ -70,6 +70,8 @@ class Change:
 
     @staticmethod
     def _storage_moved_in(base: Snapshot, head: Snapshot) -> bool:
+        if base.root.entries().get(layout.SETTINGS) == head.root.entries().get(layout.SETTINGS):
+            return False
         old, new = base.settings_or_problem, head.settings_or_problem
         return (
             isinstance(old, Settings)

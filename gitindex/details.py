@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gitindex.facts.described import Described
     from gitindex.model import TestResults
     from gitindex.pages import FilePage, ProjectPage
+    from gitindex.released import ReleasedFile
     from gitindex.resolve import Step
     from gitindex.storage import EmbeddedStore
 
@@ -73,7 +74,7 @@ def _described(page: ProjectPage, version: str, store: EmbeddedStore) -> Describ
     newest = version or page.versions[-1]
     of_version = (file for file in page.files if file.version == newest and file.sha256 is not None)
     for file in sorted(of_version, key=_wheels_first):
-        data = _metadata(file, store)
+        data = metadata_of(file, store)
         if data is not None:
             from gitindex.facts.described import read_described  # noqa: PLC0415 - not every site has metadata
 
@@ -85,7 +86,7 @@ def _wheels_first(file: FilePage) -> tuple[bool, str]:
     return not file.filename.endswith(".whl"), file.filename
 
 
-def _metadata(file: FilePage, store: EmbeddedStore) -> bytes | None:
+def metadata_of(file: FilePage | ReleasedFile, store: EmbeddedStore) -> bytes | None:
     """Return METADATA or PKG-INFO of a stored file; ``None`` where it is not here, or in a broken archive."""
     path = layout.stored_path(str(file.sha256), file.filename)
     beside = path + layout.METADATA_SUFFIX

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
-from gitindex.model import Definition, Mirror, Stage, User
-from gitindex.names import ProjectName
-from gitindex.resolve import ResolvedFile, files_of, resolution_order, walk
-from gitindex.snapshot import Index, Snapshot
+from gitindex import toxreport
+from gitindex.model import Definition, Mirror, Stage, TestRun, User
+from gitindex.names import IndexName, ProjectName
+from gitindex.resolve import ResolvedFile, Step, display_name, files_of, resolution_order, walk
+from gitindex.snapshot import Index, Project, Snapshot
+
+_START, _END = 3, 16
+"""How devpi shortens a sha256 in a URL."""
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)", re.ASCII)
+_NAMES = {"platforms": "platform", "supported_platforms": "supported_platform", "provides_extra": "provides_extras"}
+_OF_RELEASE = frozenset({"name", "version"})
+"""What the manifest says, and metadata may spell otherwise."""
 
 
-def user_config(snapshot: Snapshot, name: str) -> dict[str, Any]:
-    """Return devpi's ``userconfig`` of a user."""
+def user_config(
+    snapshot: Snapshot, name: str, may_read: Callable[[IndexName], bool] = lambda _: True
+) -> dict[str, Any]:
+    """Return devpi's ``userconfig`` of a user, with the indexes that may be read."""
     user = snapshot.user(name)
     config: dict[str, Any] = {"username": name}
     if isinstance(user, User):
         config |= {key: value for key, value in (("email", user.email), ("title", user.title)) if value}
-    indexes = (snapshot.index(index) for index in snapshot.index_names(name))
+    indexes = (snapshot.index(index) for index in snapshot.index_names(name) if may_read(index))
     return config | {"indexes": {index.name.name: index_config(index, projects=False) for index in indexes if index}}
 
 
@@ -51,31 +65,108 @@ def _given(definition: Definition) -> dict[str, Any]:
     }
 
 
-def project_config(snapshot: Snapshot, index: Index, name: ProjectName) -> dict[str, Any]:
-    """Return devpi's ``projectconfig``: the versions of a project as *index* shows it, inherited ones included."""
-    steps = walk(snapshot, resolution_order(snapshot, index), name)
-    versions: dict[str, Any] = {}
+def project_config(
+    snapshot: Snapshot, index: Index, name: ProjectName, *, root: str = "", ignore_bases: bool = False
+) -> dict[str, Any]:
+    """Return devpi's ``projectconfig``: the versions of a project as *index* shows it, inherited ones included.
+
+    *root* is what comes before the path of a file, without a slash at its end. What several indexes have of a version
+    is told as devpi does it: the first of them in the order, and the others as what it shadows.
+    """
+    order = (index,) if ignore_bases else resolution_order(snapshot, index)
+    steps = tuple(walk(snapshot, order, name))
+    projects = {step.index.name: step.project for step in steps if step.project is not None}
+    releases: dict[str, dict[IndexName, dict[str, Any]]] = {}
     for found in files_of(steps):
-        if found.shadowed_by is None:
-            version = versions.setdefault(found.version, {"name": name, "version": found.version, "+links": []})
-            if found.file.requires_python is not None:
-                version["requires_python"] = found.file.requires_python
-            version["+links"].append(_link(found))
-    return versions
+        by_index = releases.setdefault(found.version, {})
+        release = by_index.get(found.index)
+        if release is None:
+            spelled = display_name(_steps_of(steps, found.index), name, found.version)
+            release = by_index[found.index] = {"name": spelled, "version": found.version, "+links": []}
+        if found.file.requires_python is not None:
+            release["requires_python"] = found.file.requires_python
+        link = _link(found, root)
+        release["+links"] += [link, *_results(projects[found.index], found, link["href"])]
+    return {version: _with_shadowing(tuple(by_index.values())) for version, by_index in releases.items()}
 
 
-def _link(found: ResolvedFile) -> dict[str, Any]:
+def version_fields(metadata: bytes) -> dict[str, Any]:
+    """Return the fields of core metadata by devpi's names for them; what is malformed is left out."""
+    from packaging.metadata import parse_email  # noqa: PLC0415 - a heavy import, and few ask for it
+
+    raw, _ = parse_email(metadata)
+    fields: dict[str, Any] = {_NAMES.get(key, key): value for key, value in raw.items() if key not in _OF_RELEASE}
+    if "keywords" in fields:
+        fields["keywords"] = ",".join(raw["keywords"])
+    if "project_urls" in fields:
+        fields["project_urls"] = [f"{label}, {url}" for label, url in raw["project_urls"].items()]
+    return fields
+
+
+def _steps_of(steps: tuple[Step, ...], index: IndexName) -> tuple[Step, ...]:
+    return tuple(step for step in steps if step.index.name == index)
+
+
+def _with_shadowing(releases: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    first, *others = releases
+    return first | ({"+shadowing": others} if others else {})
+
+
+def file_path(index: IndexName, sha256: str, filename: str) -> str:
+    """Return where devpi has a file of an index: a path below the root, escaped, with a slash before it."""
+    return f"/{index}/+f/{sha256[:_START]}/{sha256[_START:_END]}/{quote(filename)}"
+
+
+def _link(found: ResolvedFile, root: str) -> dict[str, Any]:
     file = found.file
     link: dict[str, Any] = {
         "rel": "releasefile",
         "basename": file.filename,
         "index": str(found.index),
-        "hash_spec": f"sha256={file.sha256}",
-        "hashes": {"sha256": file.sha256},
+        "href": root + file_path(found.index, file.sha256, file.filename),
+        **_hashes(file.sha256),
         "size": file.size,
+        "log": _log("upload", file.upload_time, found.index),
     }
     if file.upload_time is not None:
         link["upload-time"] = file.upload_time
     if found.yanked is not None:
         link["yanked"] = found.yanked or True
     return link
+
+
+def _hashes(sha256: str) -> dict[str, Any]:
+    return {"hash_spec": f"sha256={sha256}", "hashes": {"sha256": sha256}}
+
+
+def _log(what: str, time: str | None, index: IndexName) -> list[dict[str, Any]]:
+    """Return devpi's log of a link; who did it is in the history, and would be looked up for each file."""
+    match = _TIME.match(time or "")
+    if match is None:
+        return []
+    return [{"what": what, "who": None, "when": [int(part) for part in match.groups()], "dst": str(index)}]
+
+
+def _results(project: Project | None, found: ResolvedFile, href: str) -> Iterator[dict[str, Any]]:
+    """Yield the links of the results of testing a file."""
+    for number, run in tested(project, found.version):
+        if found.file.sha256 in run.files:
+            yield {
+                "rel": "toxresult",
+                "href": href + result_suffix(number, run),
+                "for_href": href,
+                **_hashes(hashlib.sha256(toxreport.report_of(run)).hexdigest()),
+                "log": _log("toxresultupload", run.time, found.index),
+            }
+
+
+def tested(project: Project | None, version: str) -> Iterator[tuple[int, TestRun]]:
+    """Yield the results of testing a version, numbered as they stand in its file."""
+    results = project.results(version) if project is not None else None
+    if isinstance(results, tuple):
+        yield from enumerate(results)
+
+
+def result_suffix(number: int, run: TestRun) -> str:
+    """Return what the URL of a result has behind that of its file."""
+    return f".toxresult-{re.sub('[^0-9]', '', run.time)[:14]}-{number}"

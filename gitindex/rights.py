@@ -33,6 +33,8 @@ class Rights:
 
     def __init__(self, policy: Snapshot) -> None:
         self._policy = policy
+        self._admins: dict[UserName, bool] = {}
+        """Who was asked about, and whether they are one."""
 
     @cached_property
     def identities(self) -> Mapping[str, UserName | None]:
@@ -55,8 +57,12 @@ class Rights:
 
     def is_admin(self, actor: Actor) -> bool:
         """Tell whether the actor may change users, groups, policy and settings."""
-        user = None if actor.user is None else self._policy.user(actor.user)
-        return isinstance(user, User) and user.admin
+        if actor.user is None:
+            return False
+        if actor.user not in self._admins:
+            user = self._policy.user(actor.user)
+            self._admins[actor.user] = isinstance(user, User) and user.admin
+        return self._admins[actor.user]
 
     def may_define(self, actor: Actor, index: IndexName) -> bool:
         """Tell whether the actor may create, change or delete an index: its owner, or an admin."""

@@ -70,7 +70,8 @@ def for_project(url: str, index: IndexName, project: ProjectName, version: str |
 def for_uploads(url: str, index: IndexName) -> Snippet:
     """Return the lines that let twine upload to an index; *url* is that of the index, which ends with a slash."""
     label = _label(index)
-    return Snippet("twine", ".pypirc", "ini", f"[distutils]\nindex-servers = {label}\n\n[{label}]\nrepository = {url}")
+    lines = ("[distutils]", f"index-servers = {label}", "", f"[{label}]", f"repository = {url}", "username = __token__")
+    return Snippet("twine", ".pypirc", "ini", "\n".join(lines))
 
 
 def _label(index: IndexName) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -108,6 +108,43 @@ def checked(
     if errors:
         raise RefusedError([without_restore(finding) for finding in errors])
     return findings
+
+
+def checked_together(
+    before: Snapshot, plans: Sequence[tuple[Plan, str | None]], today: date | None
+) -> list[Finding] | None:
+    """Return the warnings about *plans*, each with its actor, that were made from *before*; ``None`` with an error.
+
+    They have to be :func:`independent <places>`. Then each of them is in order by itself, and after the others.
+    """
+    leaves = {path: found for plan, _ in plans for path, found in plan.leaves().items()}
+    change = Change(before, Snapshot(Overlay(before.root, leaves), WORKTREE), today=today)
+    acts = []
+    for plan, actor in plans:
+        own = Change(before, Snapshot(Overlay(before.root, plan.leaves()), WORKTREE))
+        acts += [Act(own, change.rights.actor(actor))] if actor is not None else []
+    change.acts = tuple(acts)
+    findings = validate(change)
+    return None if any(finding.severity is Severity.ERROR for finding in findings) else findings
+
+
+def places(plan: Plan) -> frozenset[str] | None:
+    """Return the projects and stored files that a plan adds something to; ``None`` where it does anything else.
+
+    Plans whose places are disjoint are independent: they can be made in any order, and what is wrong with one of them
+    is wrong whether the others are there or not.
+    """
+    found = set()
+    for path, change in plan.changes.items():
+        if change is None:
+            return None
+        if path.startswith(f"{layout.FILES}/"):
+            found.add(path)
+        elif layout.is_manifest(path):
+            found.add(path.rpartition("/")[0])
+        else:
+            return None
+    return frozenset(found)
 
 
 def put(root: Path, plan: Plan) -> None:

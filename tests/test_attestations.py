@@ -326,7 +326,7 @@ def test_released_file_of_a_non_volatile_index_gets_no_attestation_later(
     assert refused.code == 2
     assert "is released already, and emilie/prod keeps what it says of its files" in refused.err
     done = run("-C", index.path, "upload", wheel, attestation, "--index", str(DEV))
-    assert (done.code, done.out) == (0, f"Attest {NAME} to emilie/dev\n")
+    assert (done.code, done.out) == (0, f"Attest {NAME} in emilie/dev\n")
 
 
 @pytest.mark.parametrize(

@@ -321,3 +321,20 @@ def test_a_folder_to_publish_to_is_written_whole(repository: IndexRepository, ru
     result = run("-C", repository.root, "publish", "--to", f"file://{tmp_path}/here/../there")
     assert result.code == 2
     assert "write the whole path of the folder, without empty parts, `.` and `..`" in result.err
+
+
+def test_a_push_whose_words_are_in_another_order_is_told_the_right_one(released: IndexRepository, run: Run) -> None:
+    result = run("-C", released.root, "push", "emilie/dev", "emilie/prod", "demo")
+    assert result.code == 2
+    assert result.err == (
+        "gitindex: 'emilie/dev' stands where a release does; "
+        "name releases first, then two indexes: gitindex push PROJECT==VERSION FROM TO\n"
+    )
+
+
+def test_a_folder_that_is_uploaded_is_answered_with_its_files(
+    repository: IndexRepository, run: Run, wheel: Path
+) -> None:
+    result = run("-C", repository.root, "upload", wheel.parent, "--index", "emilie/dev")
+    assert result.code == 3
+    assert result.err.endswith(f"name the files in it: {wheel.parent}/*\n")

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ import pytest
 import yaml
 
 from gitindex.edits.workflows import ACTIONS, WORKFLOWS, caller, for_gitea, for_gitlab, reusable, whole
+from gitindex.forge.github import Pull
+from gitindex.forge.judging import reason_to_leave
+from gitindex.git import Repository
 from tests.actions import Job, Step, artifacts, checkout, read_workflow
 from tests.builders import make_sdist, make_wheel
 from tests.forge.github import APP_TOKEN, REPOSITORY, TOKEN, GitHubServer, github_server
@@ -607,6 +611,24 @@ def test_draft_another_branch_and_another_head_are_left_to_people(scene: Scene, 
     assert "nothing to merge" in automerged(scene, github, "e" * 40)
 
 
+def test_signed_commits_are_not_squashed(scene: Scene) -> None:
+    scene.content.settings(policy={"require_signed_commits": True})
+    scene.work.put(scene.content)
+    scene.work.commit("Demand it")
+    scene.work.git("push", "--quiet", "origin", "main")
+    scene.content.release("emilie/prod", "table-print", "1.1")
+    scene.work.put(scene.content)
+    head = scene.propose()
+    pull = Pull(1, "emilie", "main", is_draft=False)
+    repository = Repository.open(scene.work.path)
+    told = {
+        is_squash: reason_to_leave(repository, pull, head, date(2026, 11, 28), pushed_by="emilie", is_squash=is_squash)
+        for is_squash in (False, True)
+    }
+    assert "GI304" in str(told[False])
+    assert told[True] == "its commits have to be signed, and the forge alone would sign a squash of them"
+
+
 def test_nothing_is_merged_until_somebody_turns_it_on(scene: Scene) -> None:
     workflow = read_workflow(reusable("automerge-index"))
     assert not scene.job(workflow, "automerge", after("a" * 40)).is_wanted
@@ -700,7 +722,7 @@ def test_repository_of_a_package_proposes_its_release(scene: Scene, github: GitH
     assert len(list(dist.iterdir())) == 2
     # Signing asks Sigstore for a certificate: here the notary of the tests does it.
     (sign,) = [step["run"] for step in workflow["jobs"]["attest"]["steps"] if step.get("name", "").startswith("Attest")]
-    assert sign == "python -m pypi_attestations sign dist/*"
+    assert sign == "python -P -m pypi_attestations sign dist/*"
     attested = scene.folder / "shelf/release-attested"
     shutil.copytree(dist, attested)
     token = {"steps": {"token": {"outputs": {"token": TOKEN}}}}

@@ -185,10 +185,11 @@ def _propose(
     pushed = f"Pushed {made.branch}" if made.is_pushed else f"{made.branch} is there already"
     note(f"{pushed}, {(made.commit or '')[:12]}.")
     if made.remark:
-        note(f"The pull request is for you to open: {made.remark}.")
+        there = "There is no pull request" if made.url is None else "The pull request is for you to open"
+        note(f"{there}: {made.remark}.")
     if made.url is None and made.remark and not repository.is_bare:
-        git, branch = _git(repository), _quoted(f"{REMOTE}/{made.branch}")
-        protected = _quoted(repository.proposals.branch)
+        git, proposals = _git(repository), repository.proposals
+        branch, protected = _quoted(proposals.called_here(made.branch, made.commit or "")), _quoted(proposals.branch)
         note(f"See it:    gitindex diff {REMOTE}/{protected} {branch}")
         note(f"Merge it:  {git} merge {branch} && {git} push {REMOTE} HEAD:{protected}")
     if made.url is not None:

@@ -154,7 +154,8 @@ def automerge(
         _tell(_NONE, f"No open pull request of {branch} ends with {expect_head}: nothing to merge.", as_json=as_json)
         return
     repository.fetch(expect_head)
-    reason = reason_to_leave(repository, pull, expect_head, today(), pushed_by=pushed_by)
+    is_squash = method is Method.SQUASH
+    reason = reason_to_leave(repository, pull, expect_head, today(), pushed_by=pushed_by, is_squash=is_squash)
     if reason is not None:
         told = {"number": pull.number, "commit": None, "outcome": "left", "reason": reason}
         _tell(told, f"Pull request {pull.number} is left to people: {reason}", as_json=as_json)

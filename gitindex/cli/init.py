@@ -18,10 +18,18 @@ from gitindex.cli.common import JsonOption
 from gitindex.cli.output import note, print_json, say
 from gitindex.codeowners import Forge
 from gitindex.documents import Unreadable, read_settings
-from gitindex.edits.forges import NONE, Publishing, check_source, places_of, publishing
+from gitindex.edits.forges import (
+    NONE,
+    REQUIREMENT,
+    Publishing,
+    check_requirement,
+    check_source,
+    places_of,
+    publishing,
+)
 from gitindex.edits.owners import NAME_HELP
 from gitindex.edits.plan import Plan
-from gitindex.edits.setup import PRE_COMMIT, Wanted, new_repository
+from gitindex.edits.setup import ABOUT, PRE_COMMIT, README, Wanted, new_repository
 from gitindex.errors import UsageError
 from gitindex.forge.remotes import Place as At, forge_of, read_remote
 from gitindex.git.creation import check_lfs, configured_identity, create, install_lfs, is_branch_name, place_of
@@ -88,6 +96,12 @@ def init(
             help="Write workflows that call those of this repository, at this commit; by default whole ones.",
         ),
     ] = "",
+    requirement: Annotated[
+        str,
+        typer.Option(
+            "--requirement", metavar="TEXT", help="What pip installs gitindex by in workflows, such as git+https://…"
+        ),
+    ] = REQUIREMENT,
     login: Annotated[str, typer.Option("--login", metavar="LOGIN", help="The first user's login at the forge.")] = "",
     lfs: Annotated[bool, typer.Option("--lfs", help="Keep released files in Git LFS.")] = False,
     commit: Annotated[bool, typer.Option("--commit/--no-commit", help="Commit what is made.")] = True,
@@ -107,6 +121,7 @@ def init(
     published = publishing(kind, host, str(read_location(publish_to)) if publish_to else "")
     if workflows:
         check_source(workflows, kind)
+    check_requirement(requirement)
     wanted = Wanted(
         _first_user(user, full_name),
         email,
@@ -119,8 +134,14 @@ def init(
         workflows=workflows,
         lfs=lfs,
         folder=folder,
+        requirement=requirement,
     )
     plan, beside = new_repository(wanted)
+    about = README
+    if is_taken(target, README):
+        # A forge puts one into a repository that is made there.
+        about = ABOUT
+        plan.changes[about] = plan.changes.pop(README)
     _check_new(target, plan, branch)
     if commit and not (full_name and email):
         raise UsageError(
@@ -139,7 +160,9 @@ def init(
         told = {"directory": str(repository.root), "user": wanted.user, "paths": paths, "commit": outcome.commit}
         print_json({**told, "add": {path: text.decode() for path, text in to_add.items()}})
         return
-    _tell(target, wanted, to_add)
+    if about != README:
+        note(f"README.md was there already, and is as it was: what is to be known is in {about}.")
+    _tell(target, wanted, to_add, about)
     if not has_hooks:
         note("Git LFS found hooks that are not its own, and left them: until they run it, nothing of it is pushed.")
         note(f"What belongs into them: git -C {shlex.quote(str(target))} lfs update --manual")
@@ -157,7 +180,7 @@ def _sorted_out(top: Path, beside: Mapping[str, bytes]) -> tuple[dict[str, bytes
     return new, to_add
 
 
-def _tell(target: Path, wanted: Wanted, to_add: Mapping[str, bytes]) -> None:
+def _tell(target: Path, wanted: Wanted, to_add: Mapping[str, bytes], about: str) -> None:
     """Say what was made, what comes next, and what has to be put into files that were there."""
     name, folder = wanted.user, shlex.quote(str(target))
     say(f"An index repository with {name}/prod, {name}/dev and root/pypi is in {target.resolve()}.")
@@ -165,7 +188,7 @@ def _tell(target: Path, wanted: Wanted, to_add: Mapping[str, bytes]) -> None:
     note(f"Serve it:       {git} serve")
     note(f"Release to it:  {git} upload dist/* --index {name}/dev --commit")
     if wanted.forge is not None:
-        where = shlex.quote(str(target / "README.md"))
+        where = shlex.quote(str(target / about))
         note(f"What to click in the settings at the forge is at the end of {where}.")
         if not wanted.login:
             known = f"{git} user modify {name} identities+={wanted.forge}:LOGIN"

@@ -37,6 +37,8 @@ def install(
 
     The index is served on the loopback interface until the installer is done. Mirrors answer for names that are not
     ours. Installer options from the environment and configuration that name other indexes are not used.
+
+    What the installer gets comes after two dashes: gitindex install --index emilie/dev -- --target here table-print
     """
     arguments = arguments or []
     _check_arguments(arguments)
@@ -87,6 +89,14 @@ def _check_arguments(arguments: list[str]) -> None:
 install.context_settings = {"allow_extra_args": False}  # type: ignore[attr-defined]
 
 
+_NOT_FROM_HERE = "import sys; sys.path = [place for place in sys.path if place]"
+"""Takes the current folder from where modules are looked for: it may be a clone, with whatever somebody put there.
+
+The option for it (-P) is newer than interpreters that packages are installed for.
+"""
+_RUN_PIP = "import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+
+
 def _interpreter(python: str | None, arguments: list[str]) -> str:
     if python is not None:
         return python
@@ -101,9 +111,9 @@ def _interpreter(python: str | None, arguments: list[str]) -> str:
 
 def _pip(python: str | None, arguments: list[str]) -> list[str]:
     interpreter = _interpreter(python, arguments)
-    if _run([interpreter, "-c", "import pip"], stderr=subprocess.DEVNULL):
+    if _run([interpreter, "-c", f"{_NOT_FROM_HERE}; import pip"], stderr=subprocess.DEVNULL):
         raise CannotRunError(f"{interpreter} has no pip", help="use --uv, or: python -m ensurepip")
-    return [interpreter, "-m", "pip", "install", "--index-url"]
+    return [interpreter, "-c", f"{_NOT_FROM_HERE}; {_RUN_PIP}", "install", "--index-url"]
 
 
 def _uv(python: str | None, arguments: list[str]) -> list[str]:

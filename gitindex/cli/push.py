@@ -130,6 +130,11 @@ def _vendored(
 
 def _wanted(text: str, *, with_dependencies: bool) -> promotion.Wanted:
     """Return what an argument such as ``pkg[fast]==1.0`` names."""
+    if "/" in text:
+        raise UsageError(
+            f"{text!r} stands where a release does",
+            help="name releases first, then two indexes: gitindex push PROJECT==VERSION FROM TO",
+        )
     parts = _WANTED.fullmatch(text.strip())
     if parts is None:
         raise UsageError(f"{text!r} names no release", help="write it as PROJECT==VERSION, such as table-print==1.0")

@@ -66,7 +66,8 @@ def upload(
             with path.open("rb") as stream:
                 read.append((read_distribution(path.name, stream), path))
         except OSError as error:
-            raise CannotRunError(f"{path}: cannot be read: {error.strerror}") from None
+            hint = f"name the files in it: {path}/*" if path.is_dir() else ""
+            raise CannotRunError(f"{path}: cannot be read: {error.strerror}", help=hint) from None
     twice = {dist.filename for dist, _ in read if sum(other.filename == dist.filename for other, _ in read) > 1}
     if twice:
         raise UsageError(f"{min(twice)} is given twice, from different folders", help="name it once")

@@ -15,6 +15,8 @@ from gitindex.snapshot import Snapshot
 REQUIREMENT = f"gitindex=={__version__}"
 NONE = "none"
 _PAGES = {Forge.GITHUB: "github-pages", Forge.GITLAB: "gitlab-pages"}
+_REQUIRED = re.compile(r"[A-Za-z0-9](?:[ -#%-~]*[!-#%-~])?", re.ASCII)
+"""No option of pip, one line, and no ``$``, which a forge would read."""
 _NAMES = {Forge.GITHUB: "GitHub", Forge.GITLAB: "GitLab", Forge.GITEA: "Gitea"}
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+@[0-9a-f]{40}")
 _STORE = "--publish-to s3://BUCKET (or gs://, az://)"
@@ -90,22 +92,44 @@ def check_source(source: str, forge: Forge | None) -> None:
         )
 
 
+def check_requirement(requirement: str) -> None:
+    """Refuse what pip would not take for something to install.
+
+    Raises:
+        UsageError: it is none.
+
+    """
+    if not _REQUIRED.fullmatch(requirement):
+        raise UsageError(
+            f"{requirement!r} is nothing that pip installs",
+            help=f"write it as {REQUIREMENT}, or as git+https://HOST/PATH@REVISION; nothing was written",
+        )
+
+
 def forge_files(
-    snapshot: Snapshot, forge: Forge, published: Publishing, *, branch: str, source: str = "", folder: str = ""
+    snapshot: Snapshot,
+    forge: Forge,
+    published: Publishing,
+    *,
+    branch: str,
+    source: str = "",
+    folder: str = "",
+    requirement: str = REQUIREMENT,
 ) -> Mapping[str, bytes]:
     """Return what a forge is given, by path from the top of the Git repository.
 
-    *source* is where workflows are called; empty: they are written whole. *folder* is the index repository's.
+    *source* is where workflows are called; empty: they are written whole. *folder* is the index repository's, and pip
+    installs gitindex by *requirement*.
     """
     owners = block(codeowners(snapshot, forge, folder), forge)
     match forge:
         case Forge.GITHUB:
-            found = _github(published, branch, source, folder)
+            found = _github(published, branch, source, folder, requirement)
         case Forge.GITLAB:
             has_pages = bool(published.host)
-            found = {".gitlab-ci.yml": for_gitlab(requirement=REQUIREMENT, folder=folder, pages=has_pages)}
+            found = {".gitlab-ci.yml": for_gitlab(requirement=requirement, folder=folder, pages=has_pages)}
         case Forge.GITEA:
-            text = for_gitea(branch=branch, requirement=REQUIREMENT, folder=folder, to=published.to)
+            text = for_gitea(branch=branch, requirement=requirement, folder=folder, to=published.to)
             found = {".gitea/workflows/index.yml": text}
     texts = {**found, forge.path: owners, _TEMPLATES[forge]: _FORM}
     return {path: text.encode() for path, text in texts.items()}
@@ -125,7 +149,7 @@ def places_of(path: str) -> tuple[str, ...]:
     return (path,)
 
 
-def _github(published: Publishing, branch: str, source: str, folder: str) -> dict[str, str]:
+def _github(published: Publishing, branch: str, source: str, folder: str, requirement: str) -> dict[str, str]:
     parts = frozenset({"store"} if published.to else {"pages"})
     values = {key: value for key, value in (("folder", folder), ("to", published.to)) if value}
     texts = {}
@@ -133,8 +157,8 @@ def _github(published: Publishing, branch: str, source: str, folder: str) -> dic
         if not workflow.on or (name == "publish-index" and not any(published)):
             continue
         texts[f".github/workflows/{name}.yml"] = (
-            caller(name, source, branch=branch, requirement=REQUIREMENT, **values)
+            caller(name, source, branch=branch, requirement=requirement, **values)
             if source
-            else whole(name, branch=branch, chosen=parts, requirement=REQUIREMENT, **values)
+            else whole(name, branch=branch, chosen=parts, requirement=requirement, **values)
         )
     return texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from string import Template
 from types import MappingProxyType
@@ -36,7 +37,7 @@ In a clone, `gitindex install --index $prod -- PROJECT` is pip without any serve
 
 ## Release, promote, yank
 
-`gitindex` is a Python program: `pip install gitindex`.
+`gitindex` is a Python program: `pip install $requirement` puts it into a virtual environment.
 
 ```console
 # release to dev
@@ -108,6 +109,7 @@ def readme(
     login: str,
     called: bool,
     lfs: bool,
+    requirement: str,
 ) -> str:
     """Return the README; *url* is the site's, empty where it is not known, and *called*: workflows are called."""
     pypi, prod, dev = IndexName(UserName("root"), "pypi"), IndexName(user, "prod"), IndexName(user, "dev")
@@ -124,6 +126,7 @@ def readme(
         dev=dev,
         where=where,
         behind=_behind(published),
+        requirement=shlex.quote(requirement),
         lfs=_LFS if lfs else "",
         lines="\n\n".join(_lines(site, prod, dev)),
         how="--commit" if forge is None else "--pr",
@@ -188,7 +191,7 @@ def _steps(forge: Forge, published: Publishing, branch: str, called: bool) -> It
                 )
             yield "*Actions → Variables*, if you want it: `GITINDEX_AUTOMERGE` = `true`."
         case Forge.GITLAB:
-            yield f"*Repository → Protected branches*: `{branch}`: nobody may push, and code owners approve."
+            yield f"*Repository → Protected branches*: `{branch}`: nobody may push, and code owners approve (Premium)."
             yield "*Merge requests*: **Pipelines must succeed**."
             yield "*Build → Pipeline schedules*: one each night, for `verify`."
         case Forge.GITEA:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gitindex import layout
 from gitindex.documents import Unreadable
 from gitindex.edits import toml
-from gitindex.edits.manifests import drop_unused_files, manifest_bytes, manifest_data, put_file, stored_files
+from gitindex.edits.manifests import drop_unused_files, file_data, manifest_bytes, manifest_data, put_file, stored_files
 from gitindex.edits.opened import cannot_read, open_project, open_release, open_stage, paths_below, release_version
 from gitindex.edits.plan import Plan
 from gitindex.errors import NotThereError, UsageError
@@ -135,6 +135,25 @@ def remove(snapshot: Snapshot, name: IndexName, project: ProjectName, version: s
         plan.changes.update({layout.results_path(name, project, spelled): None for spelled in tested})
         _drop_yanks(snapshot, opened, gone, plan)
     drop_unused_files(snapshot, plan, list(stored_files(opened, gone)))
+    return plan
+
+
+def remove_file(snapshot: Snapshot, name: IndexName, project: ProjectName, version: str, filename: str) -> Plan:
+    """Plan the removal of one file of a release; with the last one the release goes."""
+    manifest = open_release(snapshot, name, project, version)
+    if filename not in {file.filename for file in manifest.files}:
+        raise NotThereError(
+            f"{project} {version} has no file {filename}", help=f"see: gitindex list {project} --index {name}"
+        )
+    left = [file for file in manifest.files if file.filename != filename]
+    if not left:
+        return remove(snapshot, name, project, version)
+    opened = open_project(snapshot, name, project)
+    data = {"name": manifest.name, "version": manifest.version, "files": [file_data(file) for file in left]}
+    plan = Plan({opened.manifest_path(manifest.version): manifest_bytes(data)}, [f"Remove {filename} from {name}"])
+    _drop_yanks(snapshot, opened, [filename], plan)
+    gone = [file for file in stored_files(opened, [manifest.version]) if file.filename == filename]
+    drop_unused_files(snapshot, plan, gone)
     return plan
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gitindex import layout
 from gitindex.codeowners import Forge
 from gitindex.edits.editors import editor_files, schema_files
-from gitindex.edits.forges import Publishing, forge_files
+from gitindex.edits.forges import REQUIREMENT, Publishing, forge_files
 from gitindex.edits.plan import Plan
 from gitindex.edits.readme import readme
 from gitindex.names import IndexName, UserName
@@ -109,6 +109,14 @@ class Wanted(NamedTuple):
     lfs: bool = False
     folder: str = ""
     """The index repository's folder in the Git repository."""
+    requirement: str = REQUIREMENT
+    """What pip installs gitindex by, in workflows and for people."""
+
+
+README = "README.md"
+"""What tells people about the repository."""
+ABOUT = "PACKAGES.md"
+"""Where that is written if there is a README already."""
 
 
 def new_repository(wanted: Wanted) -> tuple[Plan, Mapping[str, bytes]]:
@@ -134,11 +142,12 @@ def new_repository(wanted: Wanted) -> tuple[Plan, Mapping[str, bytes]]:
         login=wanted.login,
         called=bool(wanted.workflows),
         lfs=wanted.lfs,
+        requirement=wanted.requirement,
     )
     texts = {
         layout.SETTINGS: _SETTINGS.substitute(url=url, title=title, branch=branch, forge=kind),
         ".gitattributes": (_LFS if wanted.lfs else _ATTRIBUTES) + _DOCUMENTS,
-        "README.md": about,
+        README: about,
         layout.user_path("root"): 'title = "Mirrors"\n',
         layout.index_path(pypi): 'type = "mirror"\ntitle = "PyPI"\n',
         layout.user_path(user): f"{person}admin = true\n",
@@ -151,5 +160,13 @@ def new_repository(wanted: Wanted) -> tuple[Plan, Mapping[str, bytes]]:
     if forge is not None:
         made = Snapshot(Overlay(EMPTY, plan.leaves()), None)
         source, folder = wanted.workflows, wanted.folder
-        beside |= forge_files(made, forge, wanted.published, branch=wanted.branch, source=source, folder=folder)
+        beside |= forge_files(
+            made,
+            forge,
+            wanted.published,
+            branch=wanted.branch,
+            source=source,
+            folder=folder,
+            requirement=wanted.requirement,
+        )
     return plan, beside

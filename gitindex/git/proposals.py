@@ -135,6 +135,12 @@ class Proposals:
         except CannotRunError:
             return 0
 
+    def called_here(self, branch: str, commit: str) -> str:
+        """Return what Git knows the end of a proposed branch by here: the branch of the remote, else the commit."""
+        name = f"{NAME}/{branch}"
+        found = self._git.branches.remote.get(name)
+        return name if found is not None and str(found.target) == commit else commit[:12]
+
     def pending(self, branch: str) -> str | None:
         """Return the commit that a branch of the remote has, as :meth:`published` saw it; ``None`` without any.
 

@@ -217,6 +217,11 @@ class AnswerCache:
             _, oldest = self._answers.popitem(last=False)
             self.size -= oldest.size
 
+    def forget(self, part: bytes) -> None:
+        """Forget the answers whose path has a *part* in it."""
+        for place in [place for place in self._answers if isinstance(place, tuple) and part in place[0]]:
+            self.drop(place)
+
     def drop(self, place: Hashable) -> None:
         """Forget an answer."""
         old = self._answers.pop(place, None)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from gitindex.errors import DeliveryError, GitindexError
-from gitindex.server import answers, hooks
+from gitindex.server import answers, devpi, hooks
 from gitindex.server.access import CHALLENGE, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
 from gitindex.server.bodies import peoples_page
@@ -83,19 +83,7 @@ def application(state: State) -> Application:
         raw_path: bytes = scope["raw_path"]
         if prefix:
             raw_path = raw_path.removeprefix(prefix) if raw_path.startswith(prefix + b"/") else b""
-        accept = encoding = authorization = condition = part = None
-        for name, value in scope["headers"]:
-            if name == b"accept":
-                accept = value if accept is None else accept + b"," + value
-            elif name == b"accept-encoding":
-                encoding = value
-            elif name == b"authorization":
-                # Several of them are nobody's: which one counts is not agreed on.
-                authorization = value if authorization is None else b""
-            elif name == b"if-none-match":
-                condition = value
-            elif name == b"range" and scope["method"] == "GET":
-                part = value
+        accept, encoding, authorization, condition, part = _fields(scope)
         reader = access.of(authorization)
         query = scope["query_string"]
         format_ = negotiate(accept) if not query else _format_of(query, accept)
@@ -120,6 +108,27 @@ def application(state: State) -> Application:
         await _answer(state, files, Exchange(scope, receive, send), said)
 
     return application
+
+
+def _fields(scope: Scope) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None, bytes | None]:
+    """Return the headers that any answer depends on."""
+    accept = encoding = authorization = devpis = condition = part = None
+    for name, value in scope["headers"]:
+        if name == b"accept":
+            accept = value if accept is None else accept + b"," + value
+        elif name == b"accept-encoding":
+            encoding = value
+        elif name == b"authorization":
+            # Several of them are nobody's: which one counts is not agreed on.
+            authorization = value if authorization is None else b""
+        elif name == devpi.AUTHORIZATION:
+            devpis = b"Basic " + value if devpis is None else b""
+        elif name == b"if-none-match":
+            condition = value
+        elif name == b"range" and scope["method"] == "GET":
+            part = value
+    # Devpi's client leaves the other one to a proxy in front.
+    return accept, encoding, authorization if devpis is None else devpis, condition, part
 
 
 async def _send(state: State, scope: Scope, send: Send, answer: Answer, said: _Said) -> None:
@@ -197,6 +206,14 @@ def _failure(error: Exception) -> Answer:
 
 
 async def _outcome(state: State, exchange: Exchange, said: _Said) -> Answer | FileHere | FileOutside:
+    if devpi.concerns(exchange.scope["method"], said.raw_path, said.format):
+        found = await _devpi(state, exchange, said)
+        if found is not None:
+            return found
+    return await _ours(state, exchange, said)
+
+
+async def _ours(state: State, exchange: Exchange, said: _Said) -> Answer | FileHere | FileOutside:
     scope = exchange.scope
     if scope["method"] not in _METHODS:
         from gitindex.server.changing import change  # noqa: PLC0415 - most servers only read
@@ -228,6 +245,17 @@ async def _outcome(state: State, exchange: Exchange, said: _Said) -> Answer | Fi
             return outcome  # type: ignore[return-value] # no page comes of a file
         case _:
             return await _page(state, asked, said)
+
+
+async def _devpi(state: State, exchange: Exchange, said: _Said) -> Answer | FileHere | FileOutside | None:
+    """Return what devpi's client asks for, ``None`` where that is for the others to answer."""
+    from gitindex.server.devpi.call import Call  # noqa: PLC0415 - the server starts sooner without it
+
+    found = await devpi.answer(Call(state, exchange, said.raw_path, said.format, said.reader))
+    if not isinstance(found, StoredFile):
+        return found
+    outcome, _ = await _read(state, Asked(found), said)
+    return outcome  # type: ignore[return-value] # no page comes of a file
 
 
 def _refused(asked: Asked, reader: Reader | None) -> Answer | None:
@@ -273,8 +301,6 @@ async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:
             return await operations.status(state, reader)
         case "+metrics":
             return await operations.metrics(state, reader) if reader.is_known else _unauthorized()
-        case "+api":
-            return operations.api(state, reader)
         case _:
             return await operations.changelog(state, reader, scope["query_string"])
 

@@ -107,6 +107,13 @@ OPTIONS = (
         Way,
         Way.COMMIT,
     ),
+    Option(
+        "push_to",
+        "--push-to",
+        "With --writable: the upload URL of another index that releases may be pushed to; may be repeated.",
+        "URL",
+        is_repeated=True,
+    ),
     Option("largest_upload", "--largest-upload", "The largest file that is taken as an upload.", "SIZE", default="4G"),
     Option("workers", "--workers", "Processes that answer.", "NUMBER", int, 1, least=1, most=64),
     Option(
@@ -145,6 +152,7 @@ def run(
     writable: bool = False,
     push_remote: bool = False,
     via: Way = Way.COMMIT,
+    push_to: list[str] | None = None,
     largest_upload: str = "4G",
     workers: int = 1,
     base_path: str = "",
@@ -166,6 +174,8 @@ def run(
             help="make one: gitindex token create NAME --user USER --upload USER/INDEX --tokens FILE",
         )
     is_proposed = via is Way.PULL_REQUEST
+    if not writable and push_to:
+        raise UsageError("--push-to is for releases that somebody pushes, and nobody does without --writable")
     if not writable and (push_remote or is_proposed):
         raise UsageError("--push-remote and --via say how to write, and nothing is written without --writable")
     if push_remote and is_proposed:
@@ -195,6 +205,7 @@ def run(
         is_writable=writable,
         is_pushed=push_remote,
         is_proposed=is_proposed,
+        push_to=tuple(push_to or ()),
         largest_upload=_size("--largest-upload", largest_upload, least=1),
         workers=workers,
     )

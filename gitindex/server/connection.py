@@ -25,6 +25,8 @@ STOP_WITHIN = 30
 REASON = "gitindex.reason"
 """The key of a request's scope for the reason phrase of its answer: bytes that can be seen, and spaces."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
+_PUSH = b"PUSH /"
+"""How devpi's client begins a push. No parser of HTTP knows the method, and devpi takes POST for the same."""
 
 
 class Patience(NamedTuple):
@@ -48,6 +50,8 @@ class Connection(HttpToolsProtocol):
     """When the head of the next request has to be here, by the clock of the loop; ``None`` while one is answered."""
     _write_timer: asyncio.TimerHandle | None = None
     _is_in_head = False
+    _is_between = True
+    """Whether the next byte begins a request."""
     _passed_over = 0
     """Bytes of a body that came after the answer, since it was last waited for more."""
     _unread = 0
@@ -78,12 +82,14 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
+        if self._is_between and data.startswith(_PUSH):
+            data = b"POST" + data[len(_PUSH) - 2 :]
         super().data_received(data)
         if self._unread > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
 
     def on_message_begin(self) -> None:
-        self._is_in_head = True
+        self._is_in_head, self._is_between = True, False
         self._expect_head(self._patience.head)
         super().on_message_begin()
 
@@ -114,7 +120,7 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._unread = 0
+        self._unread, self._is_between = 0, True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

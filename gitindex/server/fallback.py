@@ -115,6 +115,18 @@ class Mirrors:
             CannotRunError: nobody can say whether there is such a project.
 
         """
+        page, keep_for = await self.page(asked, name)
+        if page is None:
+            return not_there(NO_PROJECT)
+        return await self._make(lambda: _answer(page, format_, max(keep_for, 1.0), gzipped=gzipped))
+
+    async def page(self, asked: PageOutside, name: ProjectName) -> tuple[ProjectPage | None, float]:
+        """Return the page of a project with what the mirrors have of it, and for how many seconds it may be kept.
+
+        Raises:
+            CannotRunError: nobody can say whether there is such a project.
+
+        """
         page = asked.outside.ours
         keep_for = 3600.0
         for upstream in asked.outside.upstreams if not is_quarantined(page) else ():
@@ -137,9 +149,25 @@ class Mirrors:
             page = joined(page, _rewritten(await self._make(show), upstream))
             if not asked.outside.merges:
                 break
-        if page is None:
-            return not_there(NO_PROJECT)
-        return await self._make(lambda: _answer(page, format_, max(keep_for, 1.0), gzipped=gzipped))
+        return page, keep_for
+
+    async def refresh(self, upstream: Upstream, name: ProjectName) -> None:
+        """Ask an upstream again, whatever is known of a project.
+
+        Raises:
+            CannotRunError: it does not answer, and nothing is known of it.
+
+        """
+        await self._ask(upstream, lambda: self.upstreams.refresh(upstream, name))
+
+    async def projects(self, upstream: Upstream) -> tuple[ProjectName, ...]:
+        """Return the names of a mirror's projects.
+
+        Raises:
+            CannotRunError: the upstream does not say.
+
+        """
+        return await self._ask(upstream, lambda: self.upstreams.projects(upstream))
 
     async def project_list(self, upstream: Upstream, format_: Format, *, gzipped: bool) -> Answer:
         """Return the list of a mirror's projects.
@@ -148,7 +176,7 @@ class Mirrors:
             CannotRunError: the upstream does not say.
 
         """
-        projects = ProjectList(await self._ask(upstream, lambda: self.upstreams.projects(upstream)))
+        projects = ProjectList(await self.projects(upstream))
 
         def make() -> Answer:
             body = machine.list_json(projects) if format_ is Format.JSON else machine.list_html(projects)

@@ -23,6 +23,8 @@ _LARGEST_VALUES = 8 << 20
 """Bytes of all fields together; a README is one of them."""
 _PIECE = 1 << 18
 """Bytes that are looked at in one step."""
+_AT_ONCE = 1 << 16
+"""Bytes that are read sooner than another thread has begun."""
 
 
 class Form:
@@ -150,8 +152,10 @@ async def read_form(exchange: Exchange, target: Path, most: int) -> Form:
                 if len(waiting) >= _PIECE:
                     await loop.run_in_executor(None, parser.write, bytes(waiting))
                     waiting.clear()
-        if waiting:
+        if len(waiting) > _AT_ONCE:
             await loop.run_in_executor(None, parser.write, bytes(waiting))
+        elif waiting:
+            parser.write(bytes(waiting))
     except FormParserError:
         raise BodyError(HTTPStatus.BAD_REQUEST, "the body is no form that can be read") from None
     finally:

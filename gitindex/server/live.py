@@ -241,7 +241,8 @@ class Live:
         What it needs of memory and time is then not the server's, however much a commit changes.
         """
         place = [*(["--folder", self.source.folder] if self.source.folder is not None else [])]
-        command = [sys.executable, "-m", "gitindex", "-C", str(self.source.directory), *place]
+        # What the repository has at its top, where a server is often started, are no modules of ours (-P).
+        command = [sys.executable, "-P", "-m", "gitindex", "-C", str(self.source.directory), *place]
         command += ["validate", "--base", base, "--head", head, "--json"]
         try:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603

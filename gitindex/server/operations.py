@@ -208,13 +208,6 @@ _COUNTED = {
 }
 
 
-def api(state: State, reader: Reader) -> Answer:
-    """Return what devpi's `+api` says, as far as this server has it."""
-    del state
-    authstatus: list[Any] = ["ok" if reader.name else "noauth", reader.name, []]
-    return answers.json_document({"type": "apiconfig", "result": {"authstatus": authstatus, "features": []}})
-
-
 async def changelog(state: State, reader: Reader, query: bytes) -> Answer:
     """Return the last commits that are served, the newest first, with what each touched, and did.
 

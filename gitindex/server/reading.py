@@ -11,11 +11,9 @@ from gitindex.errors import CannotRunError, NotThereError
 from gitindex.model import Mirror
 from gitindex.names import IndexName
 from gitindex.server import answers
-from gitindex.server.access import Reader
 from gitindex.server.answers import Answer
 from gitindex.server.bodies import BY_ACCEPT, peoples_page, simple_page
 from gitindex.server.live import Source
-from gitindex.server.negotiation import Format
 from gitindex.server.outcomes import (
     NO_INDEX,
     NO_PROJECT,
@@ -255,8 +253,6 @@ class Reading:
         from gitindex.server import peoples  # noqa: PLC0415 - installers never ask for these
 
         if target.index is None:
-            if wanted.format is Format.DEVPI:
-                return self._devpi_root(wanted.reader, revision)
             identity = revision.landing_identity()
             if self._is_confined:  # each reader sees another page
                 made_of = f"{identity} {sorted(wanted.reader.scopes)}"
@@ -280,21 +276,6 @@ class Reading:
         if stale is not None and stale.key == identity:
             return stale
         return Slow(target, identity, revision.commit)
-
-    def _devpi_root(self, reader: Reader, revision: Revision) -> Answer:
-        from gitindex.devpi import user_config  # noqa: PLC0415
-
-        users = {}
-        for name in revision.snapshot.user_names():
-            config = user_config(revision.snapshot, name)
-            config["indexes"] = {
-                index: values for index, values in config["indexes"].items() if reader.may_read(IndexName(name, index))
-            }
-            if reader.may_read_all:
-                users[name] = config
-            elif config["indexes"]:
-                users[name] = {key: value for key, value in config.items() if key != "email"}
-        return answers.json_document({"type": "list:userconfig", "result": users})
 
 
 def _of_moment(answer: Answer, moment: Moment) -> Answer:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -79,6 +80,8 @@ class Options:
     """Whether what is written goes to the remote first."""
     is_proposed: bool = False
     """Whether what is written goes to a branch of its own, with a pull request."""
+    push_to: tuple[str, ...] = ()
+    """The upload URLs of other indexes to which releases may be pushed."""
     largest_upload: int = 4 << 30
     """Bytes of a file that somebody uploads."""
     run: str = field(default_factory=lambda: os.urandom(8).hex())
@@ -200,7 +203,7 @@ class State:
             )
         return self._writer
 
-    @property
+    @cached_property
     def uploads(self) -> Path:
         """The folder for what is being sent here."""
         folder = self.options.cache / "uploads"

@@ -88,7 +88,7 @@ class Malformed(NamedTuple):
 
 Target = ProjectList | SimpleProject | PeoplesPage | StoredFile | MirroredFile | Own | Redirect | Malformed
 
-OWN = frozenset({"+status", "+api", "+changelog", "+metrics", *answers.STATICS})
+OWN = frozenset({"+status", "+changelog", "+metrics", *answers.STATICS})
 NO_DIGEST = "-"
 """Stands in a URL where an upstream does not state a digest."""
 _SIMPLE = frozenset({"simple", "+simple"})
@@ -139,7 +139,8 @@ def _unescaped(segment: bytes) -> str | None:
         return None
 
 
-def _target(raw: list[bytes]) -> Target | None:
+def segments_of(raw: list[bytes]) -> list[str] | Malformed | None:
+    """Return the segments of a path, unescaped; ``None`` where one is such that nothing is ever there."""
     segments: list[str] = []
     for segment in raw:
         text = _unescaped(segment)
@@ -148,6 +149,13 @@ def _target(raw: list[bytes]) -> Target | None:
         if _BAD.search(text) or text in {".", ".."}:
             return None
         segments.append(text)
+    return segments
+
+
+def _target(raw: list[bytes]) -> Target | None:
+    segments = segments_of(raw)
+    if not isinstance(segments, list):
+        return segments
     if segments == [""]:
         return PeoplesPage()
     *inner, last = segments

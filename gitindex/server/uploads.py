@@ -44,6 +44,11 @@ class Digest(Protocol):
     def hexdigest(self) -> str: ...
 
 
+_OTHERS = {
+    "doc_upload": "documentation is not kept here: publish it with the other pages, and name it in project URLs",
+    "submit": "a release comes with its first file, so there is nothing to register before",
+}
+"""What else devpi takes."""
 _PIECE = 1 << 20
 _MORE = 16 << 20
 """Bytes of a form beside its file."""
@@ -92,7 +97,8 @@ def _refusal(snapshot: Snapshot, index: IndexName, reader: Reader) -> Failure | 
 async def _release(state: State, form: Form, index: IndexName, reader: Reader) -> Written:
     action = form.value(":action") or "file_upload"
     if action != "file_upload":
-        raise BodyError(HTTPStatus.BAD_REQUEST, f"the action {action!r} is not known here; wanted: file_upload")
+        why = _OTHERS.get(action, f"the action {action!r} is not known here; wanted: file_upload")
+        raise BodyError(HTTPStatus.BAD_REQUEST, why)
     if form.filename is None:
         raise BodyError(HTTPStatus.BAD_REQUEST, "the form has no file; send it in the field content")
     if form.size > state.options.largest_upload:

@@ -27,7 +27,7 @@ from gitindex.objects import StoredObjects
 from gitindex.server.outcomes import TooBusyError
 from gitindex.server.pulling import FETCH_WITHIN, turn
 from gitindex.snapshot import Snapshot
-from gitindex.write import checked
+from gitindex.write import checked, checked_together, places
 
 if TYPE_CHECKING:
     from gitindex.git import Repository
@@ -73,6 +73,8 @@ class _Job:
     """The large files that are written already, by path."""
     stored: set[str] = field(default_factory=set)
     """The same for those that lie in a storage outside of the repository."""
+    places: frozenset[str] = frozenset()
+    """What it adds something to, as far as that is known."""
 
 
 class _ToKeep(NamedTuple):
@@ -247,29 +249,23 @@ class Writer:
 
     def _make(self, repository: Repository, jobs: Sequence[_Job], tip: str) -> tuple[list[_Made], str]:
         """Make a commit of each change, on top of each other; nothing leads to them yet."""
-        made: list[_Made] = []
-        last = repository.at(tip)
-        for job in jobs:
-            outcome = self._told(partial(self._make_one, repository, job, last))
-            if isinstance(outcome, Written) and outcome.commit:
-                last = repository.at(outcome.commit)
-            made.append(outcome)
-        return made, str(last.name)
-
-    def _make_one(self, repository: Repository, job: _Job, last: Snapshot) -> Written | _ToKeep:
-        if last.settings.policy.require_signed_commits:
-            raise UsageError(
-                "this repository wants signed commits, and a server has nobody's key",
-                help="open a pull request: gitindex upload --pr",
-            )
-        plan, findings = _judged(job, last)
-        if not plan.changes:
-            return Written(tuple(plan.notes), None)
-        if (needed := _to_keep(job, plan, last)) is not None:
-            return needed
-        message = f"{plan.summary}\n"
-        commit = repository.commits.make(str(last.name), plan.changes, message, _author(job, last), job.kept)
-        return Written(tuple(plan.notes), commit, findings)
+        made: dict[_Job, _Made] = {}
+        last, left = repository.at(tip), list(jobs)
+        while left:
+            group, left = _independent(left, last, made)
+            plans = [(plan, job.actor) for job, plan in group]
+            found = checked_together(last, plans, today()) if len(group) > 1 else None
+            ground, tip = _Ground(last), str(last.name)
+            for job, plan in group:
+                if found is None:
+                    ground = _Ground(repository.at(tip)) if tip != ground.snapshot.name else ground
+                    made[job] = self._told(partial(_judge_and_commit, repository, job, ground))
+                else:
+                    own = tuple(finding for finding in found if finding.path.startswith(tuple(job.places)))
+                    made[job] = self._told(partial(_commit, repository, job, _Judged(plan, own), ground, tip))
+                tip = _commit_of(made[job]) or tip
+            last = repository.at(tip)
+        return [made[job] for job in jobs], str(last.name)
 
     def _propose(self, repository: Repository, job: _Job) -> Written:
         from gitindex.forge import propose  # noqa: PLC0415 - few servers propose
@@ -312,9 +308,91 @@ class Writer:
             return error
 
 
-def _judged(job: _Job, last: Snapshot) -> tuple[Plan, tuple[Finding, ...]]:
+def _independent(
+    jobs: Sequence[_Job], last: Snapshot, made: dict[_Job, _Made]
+) -> tuple[list[tuple[_Job, Plan]], list[_Job]]:
+    """Return jobs that can be judged together, with their plans, and those that are left for later.
+
+    What is to be told of the others is put into *made*.
+    """
+    group: list[tuple[_Job, Plan]] = []
+    later: list[_Job] = []
+    taken: set[str] = set()
+    for job in jobs:
+        if not job.places.isdisjoint(taken):
+            later.append(job)
+            continue
+        try:
+            plan = job.change(last)
+        except Exception as error:  # noqa: BLE001 - one change does not take the others along
+            made[job] = error
+            continue
+        found = places(plan)
+        if found is None:
+            # Whatever else it does, it does alone.
+            if not group:
+                return [(job, plan)], [*later, *jobs[jobs.index(job) + 1 :]]
+            later.append(job)
+            continue
+        job.places = found
+        if not found and not plan.changes:
+            made[job] = Written(tuple(plan.notes), None)
+        elif found.isdisjoint(taken):
+            taken |= found
+            group.append((job, plan))
+        else:
+            later.append(job)
+    return group, later
+
+
+class _Ground:
+    """What changes are judged on, and what it says of those who make them."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._authors: dict[UserName | None, Author] = {}
+
+    def author(self, actor: UserName | None) -> Author:
+        """Return whose the commits of a user are."""
+        if actor not in self._authors:
+            user = None if actor is None else self.snapshot.user(actor)
+            self._authors[actor] = Author(actor or "gitindex", user.email if isinstance(user, User) else "")
+        return self._authors[actor]
+
+
+class _Judged(NamedTuple):
+    """A plan that is in order, and the warnings about it."""
+
+    plan: Plan
+    warnings: tuple[Finding, ...]
+
+
+def _commit_of(made: _Made) -> str | None:
+    return made.commit if isinstance(made, Written) else None
+
+
+def _judge_and_commit(repository: Repository, job: _Job, ground: _Ground) -> Written | _ToKeep:
+    last = ground.snapshot
     plan = job.change(last)
-    return plan, tuple(checked(last, last, plan, today(), job.actor)) if plan.changes else ()
+    findings = checked(last, last, plan, today(), job.actor) if plan.changes else []
+    return _commit(repository, job, _Judged(plan, tuple(findings)), ground, str(last.name))
+
+
+def _commit(repository: Repository, job: _Job, judged: _Judged, ground: _Ground, parent: str) -> Written | _ToKeep:
+    """Commit what was judged, on top of *parent*; or return what it needs before."""
+    plan, last = judged.plan, ground.snapshot
+    if not plan.changes:
+        return Written(tuple(plan.notes), None)
+    if last.settings.policy.require_signed_commits:
+        raise UsageError(
+            "this repository wants signed commits, and a server has nobody's key",
+            help="open a pull request: gitindex upload --pr",
+        )
+    if (needed := _to_keep(job, plan, last)) is not None:
+        return needed
+    message = f"{plan.summary}\n"
+    commit = repository.commits.make(parent, plan.changes, message, ground.author(job.actor), job.kept)
+    return Written(tuple(plan.notes), commit, judged.warnings)
 
 
 def _to_keep(job: _Job, plan: Plan, last: Snapshot) -> _ToKeep | None:
@@ -328,12 +406,6 @@ def _to_keep(job: _Job, plan: Plan, last: Snapshot) -> _ToKeep | None:
         if isinstance(content, Path) and path not in job.kept and content.stat().st_size > _LARGE
     }
     return _ToKeep(str(last.name), large, is_outside=False, url="") if large else None
-
-
-def _author(job: _Job, last: Snapshot) -> Author:
-    user = None if job.actor is None else last.user(job.actor)
-    email = user.email if isinstance(user, User) else ""
-    return Author(job.actor or "gitindex", email)
 
 
 def _told(made: Sequence[_Made]) -> str:

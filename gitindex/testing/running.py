@@ -293,7 +293,7 @@ def _ended_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[t
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the second where all of them have ended (macOS)
         os.killpg(process.pid, signal.SIGKILL)
 
 

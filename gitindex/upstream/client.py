@@ -30,6 +30,8 @@ _MIB = 1 << 20
 _DAY = 86400.0
 _FOR_EVER = 10 * 365 * _DAY
 _IN_MEMORY = 64 * _MIB
+_JUST_NOW = 5.0
+"""Seconds."""
 _NAMES_PER_FILE = 8
 """Names of a list that take about the memory of one file of a page."""
 FOR_FILES = FilePatience(silence=10.0, whole=30.0, rate=1 << 15, retries=1, backoff=0.2, longest_pause=2.0)
@@ -117,6 +119,20 @@ class Upstreams:
         page = held.content
         return replace(page, is_stale=is_stale, fresh_for=fresh_for) if isinstance(page, UpstreamPage) else None
 
+    def refresh(self, upstream: Upstream, name: ProjectName) -> None:
+        """Ask an upstream again for a page, however fresh; not where it was asked a moment ago.
+
+        Raises:
+            UpstreamError: as :meth:`page`.
+
+        """
+        from gitindex.upstream.reading import read_page  # noqa: PLC0415 - as there
+
+        url = f"{upstream.url}{name}/"
+        held = self._memory.get((upstream.name, url))
+        if held is None or self._clock() - held.checked > _JUST_NOW:
+            self._get(upstream, url, lambda answer: read_page(name, answer), expiry=0.0)
+
     def held(self, upstream: Upstream, name: ProjectName) -> tuple[UpstreamPage | None] | None:
         """Return what :meth:`page` would without waiting for anything, ``None`` where it would have to wait."""
         key = (upstream.name, f"{upstream.url}{name}/")
@@ -190,21 +206,26 @@ class Upstreams:
             asker.close()
         self._downloader.stop()
 
-    def _get(self, upstream: Upstream, url: str, read: Read) -> tuple[_Held, float, bool]:
-        """Return what is at a URL of an upstream, for how many seconds it is fresh, and whether it is stale."""
+    def _get(
+        self, upstream: Upstream, url: str, read: Read, *, expiry: float | None = None
+    ) -> tuple[_Held, float, bool]:
+        """Return what is at a URL of an upstream, for how many seconds it is fresh, and whether it is stale.
+
+        What was said longer than *expiry* seconds ago is asked for again; by default the mirror says how many.
+        """
         from gitindex.upstream.reading import NotAPageError, identity  # noqa: PLC0415
 
         key, fresh_for = (upstream.name, url), partial(self._fresh_for, upstream)
         held = self._memory.get(key)
-        if held is not None and (left := fresh_for(held)) > 0:
+        if expiry is None and held is not None and (left := fresh_for(held)) > 0:
             return held, left, False
         with self._turns.of(key):
             # Whoever had the turn before may have got it.
             held = self._memory.get(key)
-            if held is not None and (left := fresh_for(held)) > 0:
+            if expiry is None and held is not None and (left := fresh_for(held)) > 0:
                 return held, left, False
             asker = self._asker(upstream)
-            got = asker.get(url, _expiry(upstream), read)
+            got = asker.get(url, _expiry(upstream) if expiry is None else expiry, read)
             if got.answer is None:
                 new = _Held(None, "", got.checked)
             else:

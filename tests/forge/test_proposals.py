@@ -557,7 +557,7 @@ def test_where_no_forge_is_the_proposal_is_merged_by_what_is_printed(
     assert (done.code, done.out) == (0, "Create user bob\n")
     pushed, why, see, merge = done.err.splitlines()
     assert pushed.startswith("Pushed gitindex/create-user-bob, ")
-    assert why == ("The pull request is for you to open: the remote is a folder or a server that is no forge's.")
+    assert why == ("There is no pull request: the remote is a folder or a server that is no forge's.")
     assert see == "See it:    gitindex diff origin/main origin/gitindex/create-user-bob"
     assert merge.startswith("Merge it:  git merge origin/gitindex/create-user-bob && git push ")
     assert run(*see.partition("gitindex ")[2].split()).code == 0
@@ -566,6 +566,20 @@ def test_where_no_forge_is_the_proposal_is_merged_by_what_is_printed(
     assert run("user", "create", "bob", "--pr").err == (
         "gitindex: the user bob exists already; see: gitindex user show bob\n"
     )
+
+
+def test_a_proposal_of_somebody_else_is_merged_by_what_is_printed_too(
+    clone: IndexRepository, remote: IndexRepository, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "clone", "--quiet", remote.path, tmp_path / "other"], check=True)
+    assert run("-C", clone.root, "user", "create", "bob", "--pr").code == 0
+    monkeypatch.chdir(tmp_path / "other")
+    done = run("user", "create", "bob", "--pr")
+    there, _, see, merge = done.err.splitlines()
+    assert there.startswith("gitindex/create-user-bob is there already, ")
+    assert run(*see.partition("gitindex ")[2].split()).code == 0
+    subprocess.run(["sh", "-ec", merge.removeprefix("Merge it:  ")], check=True, capture_output=True)
+    assert remote.git("show", "main:indexes/bob/user.toml") == ""
 
 
 def test_what_is_not_pushed_yet_is_said_before_a_proposal_is_made_without_it(

@@ -66,6 +66,18 @@ def test_point_67_indexes_of_the_environment_are_not_used(
     assert upstream.log == []
 
 
+def test_modules_of_the_folder_where_it_is_run_are_not(tools: Tools, stages: Path, define: Define) -> None:
+    """That is a clone, often, with what anybody proposed in it, and pip is looked for as a module."""
+    trace = tools.home / "run"
+    for name in ("pip", "runpy", "json", "encodings"):
+        (tools.home / f"{name}.py").write_text(f"open({str(trace)!r}, 'a').write({name!r})\n")
+    program = Path(sys.executable).parent / "gitindex"
+    words = ["install", "--index", define(), "--python", sys.executable, "--", "demo"]
+    done(tools.run(program, "-C", stages, *words, "--target", tools.home / "target"))
+    assert target(tools)["demo"] == "2.0"
+    assert not trace.exists()
+
+
 def test_point_67_a_reserved_name_is_not_asked_upstream(
     install_by_uv: Install, upstream: SiteServer, define: Define
 ) -> None:
@@ -139,7 +151,10 @@ def test_a_revision_is_installed_as_it_was(tools: Tools, shop: Site) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--index", "emilie/nope"], "gitindex: emilie/nope: no such index; see: gitindex index list"),
+        (
+            ["--index", "emilie/nope"],
+            "gitindex: emilie/nope: no such index; did you mean emilie/dev? see: gitindex index list",
+        ),
         (
             ["--index", "nope"],
             "gitindex: 'nope' is no name of an index; write it as user/name in lower case, such as emilie/prod",

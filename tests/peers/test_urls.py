@@ -127,6 +127,12 @@ def test_the_root_in_json_is_devpis(there: There) -> None:
     assert b'"emilie"' in got.body
 
 
+@pytest.mark.parametrize("row", table("`POST` to"), ids=lambda row: row[0])
+def test_what_can_be_sent_has_to_be_switched_on(row: list[str], there: There) -> None:
+    url, status, _, _ = row
+    assert str(ask(f"{there.server.url}{there.fill(url)}", "POST").status) == status
+
+
 def test_other_answers_are_what_the_page_says(there: There) -> None:
     said = dict(table("what is asked for"))
     get = there.server.get
@@ -136,7 +142,7 @@ def test_other_answers_are_what_the_page_says(there: There) -> None:
     )
     assert said["a project that neither the index nor a mirror has"] == str(get("/emilie/prod/simple/nobody/").status)
     deleted = ask(f"{there.server.url}/emilie/prod/simple/", "DELETE")
-    assert said["a method other than `GET` and `HEAD"] == str(deleted.status)
+    assert said["a method other than `GET` and `HEAD`, anywhere else than below"] == str(deleted.status)
     assert len(said) == 5
     assert get("/emilie/prod/simple/").headers["cache-control"] == "max-age=0, must-revalidate"
     assert "immutable" in get(there.fill("/files/<sha256[0:2]>/<sha256[2:]>/<filename>")).headers["cache-control"]

@@ -216,6 +216,23 @@ def test_bad_commit_is_not_served_and_a_mending_one_is(shop: IndexRepository, tm
     asyncio.run(check())
 
 
+def test_modules_in_the_repository_are_not_run(
+    shop: IndexRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was started in a working tree has in its folder whatever a commit brings there."""
+    monkeypatch.chdir(shop.path)
+    trace = tmp_path / "run"
+
+    async def check() -> None:
+        async with serving(shop, tmp_path / "cache") as client:
+            for name in ("gitindex", "typer", "json", "encodings"):
+                shop.write(f"{name}.py", f"open({str(trace)!r}, 'a').write({name!r})\n")
+            await commit_is(client, await asyncio.to_thread(release, shop, "100.0"))
+
+    asyncio.run(check())
+    assert not trace.exists()
+
+
 def test_commit_that_breaks_and_is_taken_back_by_hand_is_forgotten(shop: IndexRepository, tmp_path: Path) -> None:
     good = shop.git("rev-parse", "HEAD")
 

@@ -95,13 +95,6 @@ def test_metrics_are_read_by_prometheus_own_parser_and_count(served: Served) -> 
     assert after["gitindex_revision_info", revision] == 1
 
 
-def test_api_says_what_devpis_clients_look_for(served: Served) -> None:
-    answer = served.get("/+api").json
-    assert answer["type"] == "apiconfig"
-    assert answer["result"]["authstatus"] == ["noauth", "", []]
-    assert answer["result"]["features"] == []
-
-
 def test_changelog_tells_the_newest_commits_and_what_each_released(shop: IndexRepository, tmp_path: Path) -> None:
     first = shop.git("rev-parse", "HEAD")
     second = release(shop, "100.0")

@@ -139,7 +139,7 @@ def test_point_54_token_that_is_none_is_401_everywhere_and_always_the_same(door:
         {"Authorization": "Bearer " + "x" * 10_000},
         {"Authorization": "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode()},
     ]
-    paths = ("/", "/+status", "/+api", "/+metrics", "/+changelog", f"/{PUBLIC}/simple/open/", f"/{TEAM}/simple/ours/")
+    paths = ("/", "/+status", "/+metrics", "/+changelog", f"/{PUBLIC}/simple/open/", f"/{TEAM}/simple/ours/")
     for path in (*paths, "/nobody/nothing/simple/", "/files/aa/" + "b" * 62 + "/x-1.0.tar.gz"):
         answers = [door.get(path, header) for header in headers]
         assert {answer.status for answer in answers} == {401}, path
