@@ -369,17 +369,18 @@ class _Making:
             if release is None:
                 continue
             why = f"{finding.code}: {finding.message}"
+            if finding.path.endswith(layout.RESULTS_SUFFIX):
+                tested = [name for name, file in release.files.items() if file.results]
+                for name in tested:
+                    self._left_out(f"results of {name}", why)
+                    release.files[name] = replace(release.files[name], results=())
+                is_any |= bool(tested)
+                continue
             named = [name for name in release.arrived if name in finding.message or finding.path.endswith(f"/{name}")]
             for name in named or [*release.arrived]:
                 self._left_out(name, why)
                 del release.arrived[name], release.files[name]
                 is_any = True
-            if not named:
-                for name, file in [*release.files.items()]:
-                    if file.results:
-                        self._report.add(Kind.LEFT_OUT, self._name, f"test results of {name}", why)
-                        release.files[name] = replace(file, results=())
-                        is_any = True
         return is_any
 
     def _say_less(self, statements: Plan, findings: Iterable[Finding]) -> bool:

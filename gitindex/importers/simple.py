@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from gitindex.errors import CannotRunError, NotThereError, UsageError
+from gitindex.errors import NotThereError, UsageError
 from gitindex.importers.report import Kind, Report
 from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
 from gitindex.model import Mirror
@@ -125,8 +125,6 @@ class Simple:
             return self._upstreams.page(self._upstream, name) or ()
         except UpstreamError as error:
             return error
-        except CannotRunError as error:
-            return UpstreamError(error.message, help=error.help)
 
     def _file(self, name: ProjectName, file: UpstreamFile) -> SourceFile:
         time = file.upload_time

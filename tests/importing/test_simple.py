@@ -237,6 +237,25 @@ def test_other_bytes_than_the_index_has_are_a_conflict(run: Run, repository: Ind
     assert released(repository, "emilie/prod")[WHEEL[0]] == digest(WHEEL[1])
 
 
+def test_attestations_that_do_not_come_are_told(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, provenance=f"{world.host.url}/x.provenance")
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert done.code == 0
+    assert "note: emilie/prod: demo: the attestations of 1 of its files are not carried over" in done.out
+
+
+def test_somebodys_whole_world_is_not_brought_in(
+    run: Run, repository: IndexRepository, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitindex.importers.simple.MOST_PROJECTS", 1)
+    world.add("demo", WHEEL)
+    world.add("other", OTHER)
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert (done.code, done.out) == (2, "")
+    assert "lists 2 projects, which is no private index; name those that you want: --project NAME" in done.err
+    assert world.asked_for() == []
+
+
 def test_history_is_told_release_by_release(run: Run, repository: IndexRepository, world: World) -> None:
     world.add("demo", NEWER, upload_time="2022-01-01T00:00:00Z", yanked="")
     world.add("demo", WHEEL, upload_time="2021-01-01T00:00:00Z")
