@@ -559,7 +559,7 @@ def test_wrong_options_make_nothing(run: Run, tmp_path: Path, options: list[str]
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("path", ["README.md", ".gitattributes", "indexes/root/user.toml", "schemas"])
+@pytest.mark.parametrize("path", [".gitattributes", "indexes/root/user.toml", "schemas"])
 def test_what_is_in_the_way_is_named_and_stays(run: Run, tmp_path: Path, path: str) -> None:
     repository = make_repository(tmp_path / "new", {path: b"mine\n", "code.py": b"\n"})
     before = files_below(repository.path)
@@ -567,6 +567,17 @@ def test_what_is_in_the_way_is_named_and_stays(run: Run, tmp_path: Path, path: s
     assert (result.code, result.out) == (2, "")
     assert re.search(rf"new/{re.escape(path)}\S* is in the way", result.err)
     assert files_below(repository.path) == before
+
+
+def test_a_readme_that_is_there_stays_and_ours_is_written_beside_it(run: Run, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "new", {"README.md": b"mine\n"})
+    result = run("init", repository.path, *EMILIE)
+    assert result.code == 0
+    assert (repository.path / "README.md").read_bytes() == b"mine\n"
+    assert (repository.path / "PACKAGES.md").read_text().startswith("# ")
+    assert "README.md was there already, and is as it was: what is to be known is in PACKAGES.md." in result.err
+    assert "new/PACKAGES.md" in result.err
+    assert "PACKAGES.md" in listed(repository)
 
 
 def test_other_files_of_a_repository_stay_and_a_second_init_is_refused(run: Run, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ COMMANDS: dict[str, _Entry] = {
     "forge": _Entry("forge", "forge", "Comment, open issues and merge at GitHub, as workflows do."),
     "import": _Entry("importing", "import_", "Bring in what another index has."),
     "export": _Entry("importing", "export", "Write releases out for another index."),
-    "token": _Entry("token", "token", "Create, list and revoke tokens that may read indexes."),
+    "token": _Entry("token", "token", "Create, list and revoke tokens that may read and write indexes."),
     "rule": _Entry("reference", "rule", "List the rules, or explain one."),
     "render": _Entry("render", "render", "Write the site: simple pages for installers, pages for people."),
     "publish": _Entry("publish", "publish", "Render the site and upload what changed."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -265,12 +265,14 @@ def _carry_out(
     from gitindex.cachefolder import cache_folder
     from gitindex.importers.making import Terms, Work, bring
     from gitindex.importers.shelf import Shelf
+    from gitindex.report.progress import progress_of
 
     folder = cache_folder(repository.git_directory, repository.folder) / "import"
     shelf = Shelf(folder, source.told, jobs=jobs, is_believed=is_believed)
     terms = Terms(moment(), today(), commit=commit or history, history=history)
     try:
-        bring(Work(repository, source, shelf, terms, report, _bar))
+        with progress_of("commits") if history else nullcontext() as progress:
+            bring(Work(repository, source, shelf, terms, report, _bar, progress))
     except BaseException:
         if not as_json and report.brought:
             _tell(repository, source, report, is_committed=terms.commit)

@@ -29,7 +29,7 @@ from gitindex.edits.forges import (
 )
 from gitindex.edits.owners import NAME_HELP
 from gitindex.edits.plan import Plan
-from gitindex.edits.setup import PRE_COMMIT, Wanted, new_repository
+from gitindex.edits.setup import ABOUT, PRE_COMMIT, README, Wanted, new_repository
 from gitindex.errors import UsageError
 from gitindex.forge.remotes import Place as At, forge_of, read_remote
 from gitindex.git.creation import check_lfs, configured_identity, create, install_lfs, is_branch_name, place_of
@@ -137,6 +137,11 @@ def init(
         requirement=requirement,
     )
     plan, beside = new_repository(wanted)
+    about = README
+    if is_taken(target, README):
+        # A forge puts one into a repository that is made there.
+        about = ABOUT
+        plan.changes[about] = plan.changes.pop(README)
     _check_new(target, plan, branch)
     if commit and not (full_name and email):
         raise UsageError(
@@ -155,7 +160,9 @@ def init(
         told = {"directory": str(repository.root), "user": wanted.user, "paths": paths, "commit": outcome.commit}
         print_json({**told, "add": {path: text.decode() for path, text in to_add.items()}})
         return
-    _tell(target, wanted, to_add)
+    if about != README:
+        note(f"README.md was there already, and is as it was: what is to be known is in {about}.")
+    _tell(target, wanted, to_add, about)
     if not has_hooks:
         note("Git LFS found hooks that are not its own, and left them: until they run it, nothing of it is pushed.")
         note(f"What belongs into them: git -C {shlex.quote(str(target))} lfs update --manual")
@@ -173,7 +180,7 @@ def _sorted_out(top: Path, beside: Mapping[str, bytes]) -> tuple[dict[str, bytes
     return new, to_add
 
 
-def _tell(target: Path, wanted: Wanted, to_add: Mapping[str, bytes]) -> None:
+def _tell(target: Path, wanted: Wanted, to_add: Mapping[str, bytes], about: str) -> None:
     """Say what was made, what comes next, and what has to be put into files that were there."""
     name, folder = wanted.user, shlex.quote(str(target))
     say(f"An index repository with {name}/prod, {name}/dev and root/pypi is in {target.resolve()}.")
@@ -181,7 +188,7 @@ def _tell(target: Path, wanted: Wanted, to_add: Mapping[str, bytes]) -> None:
     note(f"Serve it:       {git} serve")
     note(f"Release to it:  {git} upload dist/* --index {name}/dev --commit")
     if wanted.forge is not None:
-        where = shlex.quote(str(target / "README.md"))
+        where = shlex.quote(str(target / about))
         note(f"What to click in the settings at the forge is at the end of {where}.")
         if not wanted.login:
             known = f"{git} user modify {name} identities+={wanted.forge}:LOGIN"

@@ -113,6 +113,12 @@ class Wanted(NamedTuple):
     """What pip installs gitindex by, in workflows and for people."""
 
 
+README = "README.md"
+"""What tells people about the repository."""
+ABOUT = "PACKAGES.md"
+"""Where that is written if there is a README already."""
+
+
 def new_repository(wanted: Wanted) -> tuple[Plan, Mapping[str, bytes]]:
     """Plan a repository with a mirror of PyPI and a first user who has a dev and a prod index.
 
@@ -141,7 +147,7 @@ def new_repository(wanted: Wanted) -> tuple[Plan, Mapping[str, bytes]]:
     texts = {
         layout.SETTINGS: _SETTINGS.substitute(url=url, title=title, branch=branch, forge=kind),
         ".gitattributes": (_LFS if wanted.lfs else _ATTRIBUTES) + _DOCUMENTS,
-        "README.md": about,
+        README: about,
         layout.user_path("root"): 'title = "Mirrors"\n',
         layout.index_path(pypi): 'type = "mirror"\ntitle = "PyPI"\n',
         layout.user_path(user): f"{person}admin = true\n",

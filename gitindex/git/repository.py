@@ -43,8 +43,8 @@ _PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
 class Author(NamedTuple):
     """Who made what is committed, and when, where that is not who commits it and now."""
 
-    time: str
-    """As a manifest has it: UTC, with `Z`."""
+    seconds: int
+    """Since 1970; Git knows no time before that."""
     name: str = ""
     email: str = ""
     """Both are empty where it is who commits it."""
@@ -53,7 +53,7 @@ class Author(NamedTuple):
     def variables(self) -> dict[str, str]:
         """What Git takes it from."""
         named = {"GIT_AUTHOR_NAME": self.name, "GIT_AUTHOR_EMAIL": self.email} if self.name and self.email else {}
-        return {"GIT_AUTHOR_DATE": self.time, **named}
+        return {"GIT_AUTHOR_DATE": f"@{self.seconds} +0000", **named}
 
 
 class Repository:

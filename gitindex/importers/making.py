@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ from gitindex.write import carry_out_addition, checked
 
 Bar = Callable[[Sequence[Wanted]], Any]
 """Makes the context in which files are fetched, which gives what is told of their bytes."""
+Progress = Callable[[int, int], None]
 _EMAIL = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+", re.ASCII)
 _SUFFIXES = (layout.METADATA_SUFFIX, layout.PROVENANCE_SUFFIX)
 
@@ -85,6 +86,8 @@ class Work(NamedTuple):
     terms: Terms
     report: Report
     bar: Bar
+    progress: Progress | None = None
+    """Is told how many commits were made of how many, where each release gets its own."""
 
 
 def bring(work: Work) -> None:
@@ -125,24 +128,24 @@ def _bring_users(work: Work) -> None:
 
 
 def _definition(worktree: Snapshot, index: SourceIndex) -> Plan:
-    """Plan the definition of an index, where it is not here yet."""
-    if not index.values:
-        return Plan()
+    """Plan the definition of an index, where it is not here yet; one that is in no commit yet comes along."""
     if worktree.index(index.name) is None:
         return owners.create_index(worktree, index.name, index.values)
-    return Plan(concerned=[layout.index_path(index.name)])
+    return Plan(concerned=[layout.user_path(index.name.user), layout.index_path(index.name)])
 
 
 class _Making:
     """The making of one index."""
 
     def __init__(self, work: Work, worktree: Snapshot, index: SourceIndex) -> None:
-        self._repository, self._source, self._shelf, self._terms, self._report, self._bar = work
+        self._repository, self._source, self._shelf, self._terms, self._report, self._bar, self._progress = work
         self._worktree = worktree
         self._name = index.name
         self._is_mirror = index.is_mirror
         url = worktree.settings.storage.url
         self._storage = None if worktree.settings.storage.is_embedded else StoredObjects(url)
+        head = work.repository.head() if work.terms.commit else None
+        self._committed = None if head is None else work.repository.at(head).index(index.name)
         self._unchanged = 0
         self._known: dict[ProjectName, Mapping[str, str]] = {}
 
@@ -285,11 +288,21 @@ class _Making:
         """Have a commit take along what is here already: an import that was broken off may not have committed it."""
         known = self._digests(index, release.project)
         kept = {name: known[name] for name in release.files if name in known}
-        if kept and self._terms.commit:
+        if kept and not self._is_committed(index, release.project):
             release.plan.concerned.append(layout.manifest_path(self._name, release.project, release.version))
             if self._storage is None:
                 paths = [layout.stored_path(sha256, name) for name, sha256 in kept.items()]
                 release.plan.concerned += [path + suffix for path in paths for suffix in ("", *_SUFFIXES)]
+
+    def _is_committed(self, index: Index, project: ProjectName) -> bool:
+        """Tell whether a project is as the last commit has it, or there is to be no commit."""
+        if not self._terms.commit:
+            return True
+        here = index.project(project)
+        there = self._committed.project(project) if self._committed else None
+        return (
+            here is not None and there is not None and here.folder.id is not None and here.folder.id == there.folder.id
+        )
 
     def _results(self, index: Index, release: _Release) -> None:
         """Plan the results of tests that are not here yet."""
@@ -372,7 +385,9 @@ class _Making:
         arrived = [each for release in found for each in release.arrived.values()]
         new = sum(1 for release in found if release.arrived)
         if self._terms.history:
-            for plan, author in self._steps(definitions, found, statements):
+            for done, (plan, author) in enumerate(self._steps(definitions, found, statements)):
+                if self._progress is not None:
+                    self._progress(done, len(found) + 2)
                 commits.append(self._written(plan, author))
         else:
             whole = _joined([definitions, *(release.plan for release in found), statements])
@@ -396,12 +411,13 @@ class _Making:
         yield statements, None
 
     def _author(self, release: _Release) -> Author | None:
-        if not release.time:
+        seconds = int(datetime.fromisoformat(release.time).timestamp()) if release.time else -1
+        if seconds < 0:
             return None
         user = self._worktree.user(release.uploader) if release.uploader else None
         if isinstance(user, User) and _EMAIL.fullmatch(user.email):
-            return Author(release.time, release.uploader, user.email)
-        return Author(release.time)
+            return Author(seconds, release.uploader, user.email)
+        return Author(seconds)
 
     def _written(self, plan: Plan, author: Author | None) -> str | None:
         if not plan.changes and not (self._terms.commit and plan.concerned):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from gitindex.finding import Finding
 from gitindex.names import IndexName
+from gitindex.report.json import finding_json
 from gitindex.report.markdown import code, prose
 from gitindex.report.text import count
 
@@ -93,6 +94,7 @@ class Report:
                 {**each._asdict(), "name": str(each.name), "commits": list(each.commits)} for each in self.brought
             ],
             "left": [left._asdict() for left in self.sorted()],
+            "warnings": [*map(finding_json, self.warnings)],
         }
 
     def markdown(self, told: str) -> str:

@@ -44,7 +44,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, upstream: str, home: None
     write(base / "dist")
     tools = str(Path(sys.executable).parent)  # tox is there
     with ExitStack() as stack:
-        repository = make_repository(base / "ours" / "packages", content(upstream))
+        repository = make_repository(base / "ours" / "packages", content())
         targets = [str(base / name) for name in ("target-of-theirs", "target-of-ours")]
         theirs = stack.enter_context(their_door(base / "theirs", PIP_TARGET=targets[0], TOOLS=tools))
         ours = stack.enter_context(

@@ -18,6 +18,7 @@ from gitindex.edits.promotion import Wanted
 from gitindex.errors import GitindexError, NotThereError
 from gitindex.model import Mirror
 from gitindex.names import IndexName, is_display_name, is_project_name, normalize, parse_index_name
+from gitindex.rights import Rights
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError, read_body
 from gitindex.server.changing import check_known
@@ -29,7 +30,6 @@ from gitindex.upstream.mirror import Upstream
 
 if TYPE_CHECKING:
     from gitindex.edits.plan import Plan
-    from gitindex.server.access import Reader
     from gitindex.server.devpi.call import Call
     from gitindex.server.writing import Written
     from gitindex.snapshot import Snapshot
@@ -43,7 +43,7 @@ _PUSHED = frozenset({"name", "version", "targetindex", "no_docs", "only_docs"})
 
 async def remove(call: Call, target: Project | Version | File) -> Answer:
     """Remove a project, a version or a file of an index."""
-    if (no := _may_upload(call.reader, target.index)) is not None:
+    if (no := await _refused(call, target.index)) is not None:
         return no
 
     def plan(snapshot: Snapshot) -> Plan:
@@ -69,10 +69,19 @@ async def remove(call: Call, target: Project | Version | File) -> Answer:
     return written if isinstance(written, Answer) else said(HTTPStatus.OK, told)
 
 
-def _may_upload(reader: Reader | None, index: IndexName) -> Answer | None:
-    if reader is not None and reader.may_upload(index):
+async def _refused(call: Call, index: IndexName) -> Answer | None:
+    """Return why the reader may not change the releases of an index, even where nothing would change."""
+    reader = call.reader
+    if reader is None or not reader.may_upload(index):
+        return forbidden(f"change the releases of {index}: see gitindex token create --upload {index}")
+
+    def may_release() -> bool:
+        rights = Rights(call.state.reading.current.snapshot)
+        return rights.may_release(rights.actor(reader.user or ""), index)
+
+    if await call.state.read(may_release):
         return None
-    return forbidden(f"change the releases of {index}: see gitindex token create --upload {index}")
+    return said(HTTPStatus.FORBIDDEN, f"{reader.user} may not release to {index}: see acl_upload of that index")
 
 
 async def _write(call: Call, plan: Any, name: str, *, is_kept: bool = False) -> Written | Answer:
@@ -91,7 +100,7 @@ async def _write(call: Call, plan: Any, name: str, *, is_kept: bool = False) -> 
 
 async def record(call: Call, target: File) -> Answer:
     """Record a report of tox on a file."""
-    if (no := _may_upload(call.reader, target.index)) is not None:
+    if (no := await _refused(call, target.index)) is not None:
         return no
     report = await read_body(call.exchange, _LARGEST_REPORT, _WITHIN)
     found = await call.state.read(lambda: find_file(call.state.reading.current.snapshot, target))
@@ -147,7 +156,7 @@ async def _push(call: Call, source: IndexName, wanted: Wanted, to: Any) -> Answe
     target = parse_index_name(to.strip("/")) if isinstance(to, str) else None
     if target is None:
         return said(HTTPStatus.BAD_REQUEST, "targetindex not in format user/index")
-    if (no := _may_upload(call.reader, target)) is not None:
+    if (no := await _refused(call, target)) is not None:
         return no
     snapshot = call.state.reading.current.snapshot
     opened = await call.state.read(lambda: (snapshot.index(source), snapshot.index(target)))
