@@ -21,6 +21,7 @@ from gitindex.names import IndexName, UserName, is_display_name, is_project_name
 from gitindex.rights import Rights
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError, read_body
+from gitindex.server.changing import check_known
 from gitindex.server.devpi import forwarding
 from gitindex.server.devpi.call import document, failed, forbidden, no_index, read_json, said
 from gitindex.server.devpi.getting import find_file
@@ -82,6 +83,7 @@ async def _write(
     reader = call.reader
     assert reader is not None  # noqa: S101 - asked before
     try:
+        check_known(call.state, call.exchange)
         written = await call.state.writer.write(plan, actor=reader.user, name=name)
     except GitindexError as error:
         return failed(error, is_kept=is_kept)
@@ -200,7 +202,7 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
     with tempfile.TemporaryDirectory(dir=state.uploads) as place:
         folder = Path(place)
         try:
-            await asyncio.get_running_loop().run_in_executor(None, bring, folder)
+            await asyncio.get_running_loop().run_in_executor(state.elsewhere, bring, folder)
         except GitindexError as error:
             return failed(error)
         # What was brought lies there, so that this is quick.
