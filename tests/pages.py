@@ -6,6 +6,7 @@ What a page is run with:
   for anything in a line, and on a line of its own for any lines;
 - a block of `sh` is one script;
 - `<!-- run first` and lines of shell until `-->` prepare what the page takes for granted;
+- `<!-- run after` and such lines look at what came of a block that shows no output;
 - `<!-- run beside -->` before a block says that its one command runs on, as in another terminal, until the page ends;
 - `<!-- not run here: reason -->` leaves the next block out;
 - `<!-- run by tests/…: reason -->` does so too, and names the test that runs it.
@@ -33,7 +34,7 @@ GENERATED = ("reference/commands.md", "reference/formats.md", "reference/rules.m
 PORT = "127.0.0.1:3141"
 """Where pages serve; a test serves at a free port instead."""
 _PART = re.compile(
-    r"^<!-- run first\n(?P<first>.*?)^-->$"
+    r"^<!-- run (?:first|after)\n(?P<hidden>.*?)^-->$"
     r"|^<!-- (?P<beside>run beside) -->$"
     r"|^<!-- not run here: (?P<why>.*?) -->$"
     r"|^<!-- run by (?P<test>tests/\S+): (?P<reason>.*?) -->$"
@@ -79,8 +80,8 @@ def read_page(text: str) -> Page:
     page = Page()
     marker: re.Match[str] | None = None
     for part in _PART.finditer(text):
-        if part["first"] is not None:
-            page.steps.append(Step(part["first"]))
+        if part["hidden"] is not None:
+            page.steps.append(Step(f"set -e\n{part['hidden']}"))
         elif part["fence"] is None:
             if marker is not None:
                 raise ValueError(f"two markers, and no block between them: {marker[0]}")
