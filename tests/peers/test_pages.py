@@ -17,27 +17,6 @@ from tests.publishing.stores import running_s3
 
 WRITTEN = [page for page in pages() if page not in GENERATED]
 
-_ROOT = "it needs root, systemd and /srv; tests/peers/test_deploy_page.py checks it otherwise"
-NOT_RUN: dict[str, dict[str, str]] = {
-    "how-to/deploy.md": {
-        "python3 -m venv /opt/gitindex": _ROOT,
-        "git init --bare --initial-branch main /srv/gitindex/packages.git": _ROOT,
-        "git clone --bare https://git.example.org/packages.git /srv/gitindex/packages.git": _ROOT,
-        "install -d -o gitindex -m 700 /var/lib/gitindex": _ROOT,
-    },
-    "how-to/pull-requests.md": {
-        "gitindex forge comment --number 12 --body-file report.md                 # one comment, which edits itself": (
-            "it needs GitHub; tests/forge asks a server that is checked by its description"
-        ),
-    },
-    "how-to/replicate.md": {
-        "git clone --bare https://git.example.org/packages.git /srv/gitindex/packages.git": (
-            "it needs root, a user of its own and /srv; tests/peers/test_replication.py checks it otherwise"
-        ),
-    },
-}
-"""By page and first line of the block, why nothing runs it: the reason stands twice, here and in the page."""
-
 
 def text_of(page: str) -> str:
     return (DOCS / page).read_text(encoding="utf-8")
@@ -106,24 +85,10 @@ def test_commands_of_a_page_run_as_they_stand_there(page: str, tmp_path: Path, s
 
 
 @pytest.mark.parametrize("page", WRITTEN)
-def test_what_is_not_run_is_listed_with_its_reason(page: str) -> None:
-    left_out = [each for each in read_page(text_of(page)).left_out if not each.test]
-    assert {each.line: each.why for each in left_out} == NOT_RUN.get(page, {})
-    assert len({each.line for each in left_out}) == len(left_out)
-
-
-def test_the_list_of_what_is_not_run_names_pages_that_are_there() -> None:
-    assert set(NOT_RUN) <= set(WRITTEN)
-
-
-@pytest.mark.parametrize("page", WRITTEN)
-def test_a_test_that_is_said_to_run_a_block_knows_the_page(page: str) -> None:
-    for each in read_page(text_of(page)).left_out:
-        if each.test:
-            test = (ROOT / each.test).read_text(encoding="utf-8")
-            imported = re.findall(r"^from (tests\.\S+) import", test, re.MULTILINE)
-            sources = [test, *((ROOT / f"{name.replace('.', '/')}.py").read_text("utf-8") for name in imported)]
-            assert any(f"docs/{page}" in source for source in sources), f"{each.test} does not read docs/{page}"
+def test_a_test_that_is_said_to_run_a_block_takes_it_from_the_page(page: str) -> None:
+    for test, _ in read_page(text_of(page)).elsewhere:
+        taken = re.findall(r"scripts_run_by\(([^()]*)\)", (ROOT / test).read_text(encoding="utf-8"))
+        assert any(f'"{page}"' in words and (f'"{test}"' in words or "TEST," in words) for words in taken), test
 
 
 @pytest.mark.parametrize("page", WRITTEN)
@@ -167,16 +132,11 @@ def test_blocks_of_commands_are_read() -> None:
     ]
     with pytest.raises(ValueError, match="no command"):
         list(steps_of("words\n"))
-    for text in ("<!-- run beside -->\n", "<!-- not run here: x -->\n```text\n```\n", "<!-- run beside -->\n" * 2):
+    for text in ("<!-- run beside -->\n", "<!-- run by tests/x: x -->\n```text\n```\n", "<!-- run beside -->\n" * 2):
         with pytest.raises(ValueError, match=r"marker|block"):
             read_page(text)
-    page = read_page(
-        "<!-- not run here: a cloud -->\n```sh\naws s3\n```\n<!-- run by tests/x.py: a key -->\n```sh\nx\n```\n"
-    )
-    assert [(each.line, each.why, each.test) for each in page.left_out] == [
-        ("aws s3", "a cloud", ""),
-        ("x", "a key", "tests/x.py"),
-    ]
+    page = read_page("<!-- run by tests/x.py: it needs a key -->\n```console\n$ x\ny\n$ z\n```\n")
+    assert page.elsewhere == [("tests/x.py", "x\nz\n")]
     assert page.steps == []
 
 
