@@ -166,13 +166,15 @@ class Writer:
             self._running = None
 
     async def _serve(self, commit: str) -> None:
+        run = asyncio.get_running_loop().run_in_executor
+        # First: who follows the branch, and has proven less of it by now, would else serve that after this.
+        before = await run(self._thread, self._live.written, commit)
         try:
             await self._advance(commit)
         except (GitindexError, TimeoutError) as error:
+            await run(self._thread, self._live.written, before)
             self._live.expected = ""  # it is there: who follows the branch tries again
             _LOG.warning("%s: %s", commit[:12], error)
-            return
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._live.written, commit)
 
     def _settle(self, job: _Job, outcome: _Made) -> None:
         if isinstance(outcome, Exception):
