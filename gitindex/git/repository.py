@@ -163,6 +163,17 @@ class Repository:
             targets = [found.references["HEAD"].target for found in (self._git, *itself)]
         return [target for target in dict.fromkeys(targets) if isinstance(target, str)]
 
+    def worktrees_at(self, branch: str) -> list[Path]:
+        """Return the tops of the working trees, linked ones included, that have a branch (by its full name)."""
+        common = self.git_directory
+        with self._reading():
+            itself = pygit2.Repository(str(common))
+            found = [] if itself.is_bare else [(common, Path(itself.workdir))]
+            for place in sorted(common.glob("worktrees/*")):
+                file = place / (place / "gitdir").read_text().rstrip("\n")
+                found += [(place, file.parent)] if file.exists() else []
+            return [top for place, top in found if (place / "HEAD").read_text().rstrip("\n") == f"ref: {branch}"]
+
     @property
     def is_shallow(self) -> bool:
         """Whether the history is cut off."""
