@@ -6,9 +6,9 @@ What a page is run with:
   for anything in a line, and on a line of its own for any lines;
 - a block of `sh` is one script;
 - `<!-- run first` and lines of shell until `-->` prepare what the page takes for granted;
+- `<!-- run after` and such lines look at what came of a block that shows no output;
 - `<!-- run beside -->` before a block says that its one command runs on, as in another terminal, until the page ends;
-- `<!-- not run here: reason -->` leaves the next block out;
-- `<!-- run by tests/…: reason -->` does so too, and names the test that runs it.
+- `<!-- run by tests/…: reason -->` leaves the next block to another test, which takes it by `scripts_run_by`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ GENERATED = ("reference/commands.md", "reference/formats.md", "reference/rules.m
 PORT = "127.0.0.1:3141"
 """Where pages serve; a test serves at a free port instead."""
 _PART = re.compile(
-    r"^<!-- run first\n(?P<first>.*?)^-->$"
+    r"^<!-- run (?:first|after)\n(?P<hidden>.*?)^-->$"
     r"|^<!-- (?P<beside>run beside) -->$"
-    r"|^<!-- not run here: (?P<why>.*?) -->$"
-    r"|^<!-- run by (?P<test>tests/\S+): (?P<reason>.*?) -->$"
+    r"|^<!-- run by (?P<test>tests/\S+): .+? -->$"
     r"|^(?P<indent> *)(?P<fence>```+)(?P<language>[^\n]*)\n(?P<block>.*?)^(?P=indent)(?P=fence)$",
     re.DOTALL | re.MULTILINE,
 )
@@ -51,21 +50,13 @@ class Step:
     is_beside: bool = False
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """A block that is not run with the page: its first line, why, and the test that runs it, if one does."""
-
-    line: str
-    why: str
-    test: str = ""
-
-
 @dataclass
 class Page:
-    """A page: what is run of it, what is left out, and the languages of its blocks with their text."""
+    """A page: what is run of it, what other tests run, and the languages of its blocks with their text."""
 
     steps: list[Step] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    elsewhere: list[tuple[str, str]] = field(default_factory=list)
+    """The path of a test, and the block that it runs, as a script."""
     blocks: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -79,8 +70,8 @@ def read_page(text: str) -> Page:
     page = Page()
     marker: re.Match[str] | None = None
     for part in _PART.finditer(text):
-        if part["first"] is not None:
-            page.steps.append(Step(part["first"]))
+        if part["hidden"] is not None:
+            page.steps.append(Step(f"set -e\n{part['hidden']}"))
         elif part["fence"] is None:
             if marker is not None:
                 raise ValueError(f"two markers, and no block between them: {marker[0]}")
@@ -98,10 +89,16 @@ def read_page(text: str) -> Page:
     return page
 
 
+def scripts_run_by(test: str, page: str) -> list[str]:
+    """Return the blocks of a page that it says a test runs, as scripts; *test* is its path, *page* one below docs/."""
+    found = read_page((DOCS / page).read_text(encoding="utf-8")).elsewhere
+    return [script for who, script in found if who == test]
+
+
 def _take(page: Page, marker: re.Match[str] | None, language: str, block: str) -> None:
-    if marker and (marker["why"] or marker["test"]):
-        line = block.splitlines()[0].removeprefix("$ ")
-        page.left_out.append(LeftOut(line, marker["why"] or marker["reason"], marker["test"] or ""))
+    if marker and marker["test"]:
+        script = block if language == "sh" else "".join(f"{step.command}\n" for step in steps_of(block))
+        page.elsewhere.append((marker["test"], script))
         return
     steps = list(steps_of(block)) if language == "console" else [Step(f"set -e\n{block}")]
     if marker:  # it runs beside

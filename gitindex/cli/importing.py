@@ -330,12 +330,15 @@ def export_dir(
     as_json: JsonOption = False,
 ) -> None:
     """Write the wheels and sdists of indexes as plain files, PATH/USER/INDEX/FILENAME."""
-    from gitindex.importers.exporting import export_files
+    from gitindex.importers.exporting import Copier, export_files
     from gitindex.importers.report import Report
+    from gitindex.report.progress import progress_in_bytes
 
     repository, snapshot, names = _exported(ctx, rev, index)
     report = Report()
-    exported = [*export_files(snapshot, names, store_of(repository, snapshot), folder, report)]
+    with progress_in_bytes(lambda: 0) as advance:
+        copier = Copier(store_of(repository, snapshot), advance)
+        exported = [*export_files(snapshot, names, copier, folder, report)]
     _tell_exported(exported, report, as_json=as_json)
 
 
@@ -352,12 +355,16 @@ def export_devpi(
     What indexes inherit from is written too. What devpi has no counterpart of is told.
     """
     from gitindex.importers.devpi_writing import DevpiWriting
+    from gitindex.importers.exporting import Copier
     from gitindex.importers.report import Report
+    from gitindex.report.progress import progress_in_bytes
 
     repository, snapshot, names = _exported(ctx, rev, index)
     report = Report()
-    writing = DevpiWriting(snapshot, store_of(repository, snapshot), folder, report)
-    _tell_exported([*writing.write(names)], report, as_json=as_json)
+    with progress_in_bytes(lambda: 0) as advance:
+        copier = Copier(store_of(repository, snapshot), advance)
+        exported = [*DevpiWriting(snapshot, copier, folder, report).write(names)]
+    _tell_exported(exported, report, as_json=as_json)
 
 
 def _exported(

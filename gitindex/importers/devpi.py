@@ -77,7 +77,10 @@ class Translation:
         wanted = [*self._closure(only)] if only else [*self._configs]
         owners = dict.fromkeys(name.partition("/")[0] for name in wanted)
         # An owner may be missing in an export: root is there in every devpi.
-        named = owners if only else {**owners, **users}
+        releasing = (
+            name for index in wanted for name in texts(self._configs[index].get("acl_upload")) if name in users
+        )
+        named = {**owners, **dict.fromkeys(releasing)} if only else {**owners, **users}
         self._user_configs = {str(name): a_mapping(users.get(name)) for name in named}
         self.user_names = self._named(self._user_configs, UserName, "user", is_user_name)
         self._indexes = self._index_names(wanted)
@@ -103,13 +106,15 @@ class Translation:
         """Return what names are here: those that are none are spelled as one, where that is free."""
         given = sorted(names, key=lambda name: (not is_name(name), name))
         found: dict[str, Any] = {}
+        taken: set[str] = set()
         for name in given:
             spelled = _spelled(name)
-            if not is_name(spelled) or spelled in found.values():
+            if not is_name(spelled) or spelled in taken:
                 self._report.add(Kind.LEFT_OUT, name, what, f"cannot be called {spelled!a} here: rename it in devpi")
                 continue
             if spelled != name:
                 self._report.note(name, what, f"is called {spelled} here: names are in lower case, without other signs")
+            taken.add(spelled)
             found[name] = kind(spelled)
         return found
 

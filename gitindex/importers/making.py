@@ -147,6 +147,7 @@ class _Making:
         head = work.repository.head() if work.terms.commit else None
         self._committed = None if head is None else work.repository.at(head).index(index.name)
         self._unchanged = 0
+        self._unsaid: set[ProjectName] = set()
         self._known: dict[ProjectName, Mapping[str, str]] = {}
 
     def carry_out(self, definitions: Plan, listed: Listed) -> None:
@@ -163,7 +164,8 @@ class _Making:
                 self._check(definitions, found, statements)
                 break
             except RefusedError as refused:
-                if not self._leave_out(found, refused.findings):
+                is_less = self._leave_out(found, refused.findings)
+                if not self._say_less(statements, refused.findings) and not is_less:
                     raise
         self._write(definitions, found, statements)
 
@@ -335,7 +337,7 @@ class _Making:
                 yanks = {release.version: reason}
             else:
                 yanks = {name: reason for name, reason in reasons.items() if reason is not None}
-            if yanks or release.project in statuses:
+            if (yanks or release.project in statuses) and release.project not in self._unsaid:
                 by_project.setdefault(release.project, {}).update(yanks)
         for project, yanks in sorted(by_project.items()):
             opened = index.project(project)
@@ -367,18 +369,29 @@ class _Making:
             if release is None:
                 continue
             why = f"{finding.code}: {finding.message}"
+            if finding.path.endswith(layout.RESULTS_SUFFIX):
+                tested = [name for name, file in release.files.items() if file.results]
+                for name in tested:
+                    self._left_out(f"results of {name}", why)
+                    release.files[name] = replace(release.files[name], results=())
+                is_any |= bool(tested)
+                continue
             named = [name for name in release.arrived if name in finding.message or finding.path.endswith(f"/{name}")]
             for name in named or [*release.arrived]:
                 self._left_out(name, why)
                 del release.arrived[name], release.files[name]
                 is_any = True
-            if not named:
-                for name, file in [*release.files.items()]:
-                    if file.results:
-                        self._report.add(Kind.LEFT_OUT, self._name, f"test results of {name}", why)
-                        release.files[name] = replace(file, results=())
-                        is_any = True
         return is_any
+
+    def _say_less(self, statements: Plan, findings: Iterable[Finding]) -> bool:
+        """Leave out what is stated of projects where the rules refuse that; tell whether there was anything."""
+        projects = {path.split("/")[-2]: path for path in statements.changes}
+        refused = {finding.path: finding for finding in findings}
+        unsaid = {project: refused[path] for project, path in projects.items() if path in refused}
+        for project, finding in unsaid.items():
+            self._left_out(f"yanks and status of {project}", f"{finding.code}: {finding.message}")
+        self._unsaid.update(map(ProjectName, unsaid))
+        return bool(unsaid)
 
     def _write(self, definitions: Plan, found: Sequence[_Release], statements: Plan) -> None:
         commits = []

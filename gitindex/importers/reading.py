@@ -9,11 +9,13 @@ from typing import Any
 
 from gitindex.errors import CannotRunError
 from gitindex.names import Sha256, is_sha256
+from gitindex.report.text import clipped
 
 LARGEST = 64 << 20
 """Bytes of one answer."""
 _MAX_VALUES = 8_000_000
 """Each takes many times the memory that its bytes do."""
+_LONGEST_TEXT = 10_000
 _MOMENT = 6
 """Numbers that devpi makes a time of: year, month, day, hour, minute, second."""
 
@@ -49,7 +51,8 @@ def a_list(value: object) -> list[Any]:
 def a_text(value: object) -> str:
     """Return a text of one line, an empty one for anything else."""
     # JSON can bring half of a character, which no file can hold.
-    return " ".join(value.encode("utf-8", "replace").decode().split()) if isinstance(value, str) else ""
+    text = value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return clipped(" ".join(text.split()), _LONGEST_TEXT)
 
 
 def texts(value: object) -> list[str]:

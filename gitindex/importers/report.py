@@ -99,7 +99,8 @@ class Report:
 
     def markdown(self, told: str) -> str:
         """Return it as a page for people, to be kept beside what was brought."""
-        lines = [f"# Import from {code(told)}", "", *(f"- {prose(str(each))}" for each in self.brought)]
+        users = [f"- {count(self.users, 'user')} brought"] if self.users else []
+        lines = [f"# Import from {code(told)}", "", *users, *(f"- {prose(str(each))}" for each in self.brought)]
         for kind in reversed(Kind):
             of_kind = [left for left in self.sorted() if left.kind is kind]
             if of_kind:

@@ -28,6 +28,7 @@ from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError
 from gitindex.server.changing import check_known
 from gitindex.server.delivery import Exchange
+from gitindex.server.devpi import AUTHORIZATION
 from gitindex.server.failures import Failure, done, failure, told
 from gitindex.server.form import Form, read_form
 
@@ -78,7 +79,8 @@ async def upload(state: State, exchange: Exchange, index: IndexName, reader: Rea
         return told(exchange, failure(error))
     except OSError as error:
         return told(exchange, failure(CannotRunError(f"a disk fails: {error.strerror}")))
-    return done(written)
+    is_devpis = any(name == AUTHORIZATION for name, _ in exchange.scope["headers"])
+    return done(written, knows_accepted=not is_devpis)
 
 
 def _refusal(snapshot: Snapshot, index: IndexName, reader: Reader) -> Failure | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import socket
 import time
@@ -19,6 +20,7 @@ from tests.builders import make_sdist, make_wheel
 from tests.devpi.conftest import Ours, content, our_door
 from tests.devpi.script import TOX
 from tests.peers.foreign import peer, pypiserver
+from tests.peers.server import SiteServer
 from tests.peers.serving import Got, eventually, get, serving
 from tests.peers.tools import Tools, done
 from tests.repositories import IndexRepository, make_repository
@@ -73,7 +75,8 @@ def private(tmp_path: Path) -> Iterator[Ours]:
     made = content()
     made.stage("emilie/secret")
     made.release("emilie/secret", "hidden", "1.0")
-    with our_door(tmp_path / "ours", make_repository(tmp_path / "ours" / "packages", made)) as door:
+    repository, target = make_repository(tmp_path / "ours" / "packages", made), str(tmp_path / "target")
+    with our_door(tmp_path / "ours", repository, PIP_TARGET=target) as door:
         yield door
 
 
@@ -112,6 +115,7 @@ def test_client_logs_in_where_nothing_is_public_and_works(private: Ours) -> None
     assert private.client.ok("list").split() == ["hidden"]
     assert "emilie/secret" in private.client.ok("use -l")
     assert private.client.json("/emilie/secret/hidden/1.0")["type"] == "versiondata"
+    assert "Successfully installed hidden-1.0" in private.client.ok("install hidden")
 
 
 def test_client_forgets_a_token_that_is_none_any_more(private: Ours) -> None:
@@ -384,7 +388,89 @@ def test_changes_that_come_at_once_are_all_made(filled: Ours) -> None:
     done(here.gitindex(filled.repository.root, "audit"))
 
 
+def test_changes_may_be_proposals(tmp_path: Path) -> None:
+    made = content()
+    made.stage("emilie/dev")
+    made.stage("emilie/prod", volatile=False)
+    made.release("emilie/dev", "pkg", "1.0")
+    repository = make_repository(tmp_path / "ours" / "packages", made)
+    remote = tmp_path / "remote.git"
+    repository.git("clone", "--quiet", "--bare", str(repository.root), str(remote))
+    repository.git("remote", "add", "origin", str(remote))
+    repository.git("fetch", "--quiet", "origin")
+    before = head(repository)
+    with our_door(tmp_path / "ours", repository, "--via", "pull-request") as ours:
+        client = ours.client
+        client.ok("use URL")
+        ours.login("emilie")
+        client.ok("use emilie/dev")
+        assert "200 proposed pkg 1.0 -> emilie/prod" in client.ok("push pkg==1.0 emilie/prod")
+        name, data = make_wheel("pkg", "2.0")
+        (tmp_path / name).write_bytes(data)
+        client.ok(f"upload {tmp_path / name}")
+        assert "proposed" in client("index -c more").output
+        assert "proposed" in client("remove -y pkg==1.0").output
+    assert head(repository) == before
+    branches = repository.git("ls-remote", "--heads", str(remote)).splitlines()
+    assert len(branches) == 5
+    assert sum("gitindex/" in branch for branch in branches) == 4
+
+
 # Other servers
+
+
+def upstream_page(folder: Path, *files: tuple[str, bytes]) -> None:
+    """Let an upstream have files of `pkg`."""
+    links = []
+    for name, data in files:
+        (folder / name).write_bytes(data)
+        links.append(f'<a href="/{name}#sha256={hashlib.sha256(data).hexdigest()}">{name}</a>')
+    page = folder / "simple" / "pkg" / "index.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>")
+
+
+def test_refresh_asks_an_upstream_before_it_is_due(tmp_path: Path) -> None:
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    upstream_page(folder, make_wheel("pkg", "1.0"))
+    with SiteServer(folder, negotiates=False) as upstream:
+        made = content()
+        made.mirror("root/pypi", mirror_url=f"{upstream.url}/simple/")
+        made.stage("emilie/dev", bases=["root/pypi"])
+        repository = make_repository(tmp_path / "ours" / "packages", made)
+        with our_door(tmp_path / "ours", repository, "--public", "*") as ours:
+            client = ours.client
+            client.ok("use URL/emilie/dev")
+
+            def shown() -> tuple[int, int]:
+                page = ours.server.get("/emilie/dev/simple/pkg/").body
+                return page.count(b".whl</a>"), len(client.ok("list pkg").split())
+
+            assert shown() == (1, 1)
+            upstream_page(folder, make_wheel("pkg", "1.0"), make_wheel("pkg", "2.0"))
+            assert shown() == (1, 1)
+            time.sleep(1.1)  # an upstream is not asked twice in a moment
+            assert "Couldn't" not in client.ok("refresh pkg")
+            assert shown() == (2, 2)
+            assert "404" in client.fails("refresh --index emilie/nothing pkg")
+
+
+def test_outage_of_an_upstream_is_told_and_nothing_is_taken_for_gone(tmp_path: Path) -> None:
+    made = content()
+    made.mirror("root/pypi", mirror_url="http://127.0.0.1:9/simple/")
+    made.stage("emilie/dev", bases=["root/pypi"])
+    made.release("emilie/dev", "ours", "1.0")
+    with our_door(tmp_path / "ours", make_repository(tmp_path / "ours" / "packages", made), "--public", "*") as ours:
+        got = ask(ours, "GET", "/emilie/dev/theirs")
+        assert got.status == 503
+        assert "does not answer" in message(got)
+        assert ask(ours, "GET", "/emilie/dev/ours").status == 200
+        assert ask(ours, "GET", "/root/pypi?no_projects=").status == 200
+        before = head(ours.repository)
+        wanted = {"name": "theirs", "version": "1.0", "targetindex": "emilie/dev"}
+        assert ask(ours, "POST", "/root/pypi", wanted).status == 503
+        assert head(ours.repository) == before
 
 
 @pytest.mark.parametrize("is_allowed", [True, False])

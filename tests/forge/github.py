@@ -39,6 +39,8 @@ class GitHubServer:
         self.pulls: list[dict[str, Any]] = []
         self.issues: list[dict[str, Any]] = []
         self.comments: list[dict[str, Any]] = []
+        self.merges: list[Mapping[str, Any]] = []
+        """What was asked for, of merges that were done."""
         self.users = {TOKEN: ("emilie", "User"), APP_TOKEN: ("github-actions[bot]", "Bot")}
         self.faults: list[Callable[[str, str], Reply | None]] = []
         """Asked first; one that answers is asked no more."""
@@ -47,6 +49,10 @@ class GitHubServer:
         """What GitHub does not describe so."""
         self.url = ""
         self._numbers = 0
+
+    def skip_to(self, number: int) -> None:
+        """Let this be the number of what is opened next."""
+        self._numbers = number - 1
 
     def answer(self, method: str, target: str, token: str, body: Any) -> Reply:
         url = urlsplit(target)
@@ -191,6 +197,7 @@ class GitHubServer:
         if body["sha"] != pull["head"]["sha"]:
             return Reply(409, _error("Head branch was modified. Review and try the merge again."))
         self._git("update-ref", f"refs/heads/{pull['base']['ref']}", pull["head"]["sha"])
+        self.merges.append(body)
         pull.update(merged=True, state="closed", merge_commit_sha=pull["head"]["sha"])
         return Reply(200, {"merged": True, "message": "Pull Request successfully merged", "sha": pull["head"]["sha"]})
 

@@ -330,6 +330,21 @@ def test_result_that_makes_no_sense_is_left_out(
         assert (found["environment"], found["outcome"], found["log"]) == ("py", "passed", digest(report))
 
 
+def test_results_that_find_no_room_are_left_out_alone(run: Run, empty: IndexRepository, spoken: Spoken) -> None:
+    spoken.index("emilie/dev")
+    path = spoken.file("emilie/dev", "demo", WHEEL)
+    (link,) = links = spoken.projects["emilie/dev"]["demo"]["1.0"]
+    for number in range(30):
+        place = f"{path}.toxresult-20240301-{number}"
+        links.append({"rel": "toxresult", "href": f"http://x{place}", "for_href": link["href"], "log": link["log"]})
+        environments = {f"{each}{'x' * 190}": {"test": [{"retcode": number}]} for each in range(100)}
+        spoken.host.on(place, json.dumps({"testenvs": environments}).encode())
+    done = import_(run, empty, spoken.say())
+    assert done.code == 1
+    assert left(done)[f"left out emilie/dev results of {WHEEL[0]}"].startswith("GI001: ")
+    assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
+
+
 def test_password_of_netrc_goes_to_the_server_alone(
     run: Run, empty: IndexRepository, spoken: Spoken, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -137,6 +137,14 @@ def test_one_name_with_two_contents_is_taken_neither_way(run: Run, repository: I
     assert SDIST[0] in released(repository, "emilie/prod")
 
 
+def test_same_bytes_under_two_names_are_taken_once(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
+    put(tmp_path / "dist", SDIST, ("Demo-1.0.tar.gz", SDIST[1]))
+    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/prod")
+    assert done.code == 1
+    assert f"left out: emilie/prod: {SDIST[0]}: has the very bytes of Demo-1.0.tar.gz" in done.out
+    assert released(repository, "emilie/prod") == {"Demo-1.0.tar.gz": digest(SDIST[1])}
+
+
 def test_history_is_told_in_the_times_of_the_files(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
     put(tmp_path / "dist", WHEEL, SDIST, NEWER)
     for name, time in ((WHEEL[0], 1_500_000_000), (SDIST[0], 1_500_000_500), (NEWER[0], 1_400_000_000)):

@@ -23,6 +23,7 @@ from tests.importing.world import TIME, World, start
 from tests.peers.foreign import Foreign, dumb_pypi, pypiserver
 from tests.peers.server import SiteServer
 from tests.repositories import Content, IndexRepository, bare_clone, files_below, make_repository, small_content
+from tests.upstream.pages import page, sent
 
 WHEEL, SDIST, NEWER = make_wheel("demo", "1.0"), make_sdist("demo", "1.0"), make_wheel("demo", "2.0")
 OTHER = make_wheel("other", "1.0")
@@ -124,6 +125,21 @@ def test_file_that_is_not_what_the_page_says_is_left_out(
     assert run("-C", repository.path, "validate", "--all").code == 0
 
 
+def test_statement_that_the_rules_refuse_is_left_out_alone(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, yanked="x" * (1 << 20))
+    world.add("other", OTHER, yanked="slow")
+    world.add("gone", make_wheel("gone", "1.0"))
+    world.host.on("/simple/gone/", sent(page(name="gone", project_status={"status": "quarantined"})))
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert done.code == 1
+    assert "left out: emilie/prod: yanks and status of demo: GI001: " in done.out
+    assert "note: emilie/prod: gone: lists no files, and is quarantined: nothing of it is here" in done.out
+    assert sorted(released(repository, "emilie/prod")) == [WHEEL[0], OTHER[0]]
+    assert not (repository.path / "indexes/emilie/prod/demo/project.toml").exists()
+    assert (repository.path / "indexes/emilie/prod/other/project.toml").exists()
+    assert run("-C", repository.path, "validate", "--all").code == 0
+
+
 @pytest.mark.parametrize(
     "url", ["http://192.0.2.7/demo", "file:///etc/passwd", "ftp://127.0.0.1/x", "https://a:b@127.0.0.1/x"]
 )
@@ -219,6 +235,25 @@ def test_other_bytes_than_the_index_has_are_a_conflict(run: Run, repository: Ind
     assert f"conflict: emilie/prod: {WHEEL[0]}" in done.out
     assert other.asked_for() == [f"/files/{NEWER[0]}"]
     assert released(repository, "emilie/prod")[WHEEL[0]] == digest(WHEEL[1])
+
+
+def test_attestations_that_do_not_come_are_told(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, provenance=f"{world.host.url}/x.provenance")
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert done.code == 0
+    assert "note: emilie/prod: demo: the attestations of 1 of its files are not carried over" in done.out
+
+
+def test_somebodys_whole_world_is_not_brought_in(
+    run: Run, repository: IndexRepository, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitindex.importers.simple.MOST_PROJECTS", 1)
+    world.add("demo", WHEEL)
+    world.add("other", OTHER)
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert (done.code, done.out) == (2, "")
+    assert "lists 2 projects, which is no private index; name those that you want: --project NAME" in done.err
+    assert world.asked_for() == []
 
 
 def test_history_is_told_release_by_release(run: Run, repository: IndexRepository, world: World) -> None:

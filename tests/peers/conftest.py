@@ -14,6 +14,7 @@ import tomlkit
 from tests.builders import make_sdist
 from tests.peers.server import SiteServer
 from tests.peers.tools import NOWHERE, Tools, done, upload, wheel
+from tests.peers.wheelhouse import fill
 
 YANK_REASON = 'it loses data: a < b & "c"'
 
@@ -78,6 +79,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Site:
     done(upload(tools, repository, "world/dev", old))
     done(upload(tools, repository, "world/dev", [wheel("fresh", "2.0", origin="world")], time=None))
     return _rendered(tools, repository)
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with wheels of gitindex, of uv, of what builds ours, and of all that they require."""
+    folder = tmp_path_factory.mktemp("wheels")
+    fill(folder, "gitindex", "hatchling", "uv")
+    return folder
 
 
 @pytest.fixture

@@ -4,52 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.builders import make_sdist
 from tests.pages import DOCS, GENERATED, ROOT, Terminal, matches, pages, read_page, steps_of
 from tests.peers.server import SiteServer
 from tests.peers.tools import Tools, done, upload, wheel
+from tests.publishing.stores import running_s3
 
 WRITTEN = [page for page in pages() if page not in GENERATED]
-
-_ROOT = "it needs root, systemd and /srv; tests/peers/test_deploy_page.py checks it otherwise"
-NOT_RUN: dict[str, dict[str, str]] = {
-    "how-to/deploy.md": {
-        "python3 -m venv /opt/gitindex": _ROOT,
-        "git init --bare --initial-branch main /srv/gitindex/packages.git": _ROOT,
-        "git clone --bare https://git.example.org/packages.git /srv/gitindex/packages.git": _ROOT,
-        "install -d -o gitindex -m 700 /var/lib/gitindex": _ROOT,
-    },
-    "how-to/log.md": {"git maintenance start": "it writes into the timers of who runs it"},
-    "how-to/promote.md": {
-        'gitindex push "django==5.2" root/pypi emilie/prod': (
-            "it needs PyPI; tests/upstream/test_promoting.py pushes from an upstream of its own"
-        ),
-    },
-    "how-to/publish.md": {
-        "gitindex publish --to s3://bucket/folder": "it needs a bucket; tests/publishing publishes to S3's API",
-    },
-    "how-to/pull-requests.md": {
-        "gitindex forge comment --number 12 --body-file report.md                 # one comment, which edits itself": (
-            "it needs GitHub; tests/forge asks a server that is checked by its description"
-        ),
-    },
-    "how-to/release.md": {
-        "gitindex upload dist/*.whl dist/*.publish.attestation --index emilie/prod --pr": (
-            "it needs an attestation that somebody signed; tests/test_attestations.py has one"
-        ),
-    },
-    "how-to/replicate.md": {
-        "git clone --bare https://git.example.org/packages.git /srv/gitindex/packages.git": (
-            "it needs root, a user of its own and /srv; tests/peers/test_replication.py checks it otherwise"
-        ),
-    },
-    "tutorial.md": {"python3 -m venv venv": "it would install over the gitindex that is tested"},
-}
-"""By page and first line of the block, why nothing runs it: the reason stands twice, here and in the page."""
 
 
 def text_of(page: str) -> str:
@@ -58,26 +24,54 @@ def text_of(page: str) -> str:
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a simple index that stands for PyPI: requests 2.31.0 and 2.32.0, which needs idna, and idna 3.7."""
+    """The URL of a simple index that stands for PyPI, with some versions of what pages bring from there."""
     folder = tmp_path_factory.mktemp("upstream")
     tools = Tools(folder)
     repository = folder / "packages"
     done(tools.run(sys.executable, "-m", "gitindex", "init", repository, "--user", "world"))
-    files = [wheel("idna", "3.7"), wheel("requests", "2.31.0"), wheel("requests", "2.32.0", requires=["idna"])]
+    files = [
+        wheel("idna", "3.7"),
+        wheel("requests", "2.31.0"),
+        wheel("requests", "2.32.0", requires=["idna"]),
+        wheel("django", "5.2"),
+        wheel("numpy", "2.3.5"),
+        make_sdist("numpy", "2.3.5"),
+        wheel("flask", "3.1.1", requires=["werkzeug>=3.1"]),
+        wheel("werkzeug", "3.1.3"),
+    ]
     done(upload(tools, repository, "world/dev", files))
     done(tools.gitindex(repository, "render", "--out", folder / "site"))
     with SiteServer(folder / "site") as server:
         yield f"{server.url}/world/dev/simple/"
 
 
-def run_page(text: str, folder: Path, upstream: str) -> None:
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Mapping[str, str]]:
+    """What leads to an S3 with the bucket of the page, in the environment."""
+    with running_s3() as server:
+        server.make_bucket("bucket")
+        yield server.environment()
+
+
+@pytest.fixture
+def services(page: str, upstream: str, request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """The environment of a page: where the servers and files are that it takes for granted."""
+    more: Mapping[str, str] = {}
+    if page == "how-to/publish.md":
+        more = request.getfixturevalue("s3")
+    elif page == "tutorial.md":
+        more = {"WHEELS": str(request.getfixturevalue("wheels"))}
+    return {"UPSTREAM": upstream, **more}
+
+
+def run_page(text: str, folder: Path, services: Mapping[str, str]) -> None:
     tools = Tools(folder).with_environment(
         VIRTUAL_ENV=sys.prefix,
         NO_COLOR="1",
         COLUMNS="120",
         PYTHONUNBUFFERED="1",  # what goes to the two outputs comes in the order in which a terminal shows it
-        UPSTREAM=upstream,
         CODE=str(ROOT),
+        **services,
     )
     with Terminal(folder, tools.environment_of_commands()) as terminal:
         for step in read_page(text).steps:
@@ -86,29 +80,15 @@ def run_page(text: str, folder: Path, upstream: str) -> None:
 
 @pytest.mark.peers
 @pytest.mark.parametrize("page", [page for page in WRITTEN if read_page(text_of(page)).steps])
-def test_commands_of_a_page_run_as_they_stand_there(page: str, tmp_path: Path, upstream: str) -> None:
-    run_page(text_of(page), tmp_path, upstream)
+def test_commands_of_a_page_run_as_they_stand_there(page: str, tmp_path: Path, services: Mapping[str, str]) -> None:
+    run_page(text_of(page), tmp_path, services)
 
 
 @pytest.mark.parametrize("page", WRITTEN)
-def test_what_is_not_run_is_listed_with_its_reason(page: str) -> None:
-    left_out = [each for each in read_page(text_of(page)).left_out if not each.test]
-    assert {each.line: each.why for each in left_out} == NOT_RUN.get(page, {})
-    assert len({each.line for each in left_out}) == len(left_out)
-
-
-def test_the_list_of_what_is_not_run_names_pages_that_are_there() -> None:
-    assert set(NOT_RUN) <= set(WRITTEN)
-
-
-@pytest.mark.parametrize("page", WRITTEN)
-def test_a_test_that_is_said_to_run_a_block_knows_the_page(page: str) -> None:
-    for each in read_page(text_of(page)).left_out:
-        if each.test:
-            test = (ROOT / each.test).read_text(encoding="utf-8")
-            imported = re.findall(r"^from (tests\.\S+) import", test, re.MULTILINE)
-            sources = [test, *((ROOT / f"{name.replace('.', '/')}.py").read_text("utf-8") for name in imported)]
-            assert any(f"docs/{page}" in source for source in sources), f"{each.test} does not read docs/{page}"
+def test_a_test_that_is_said_to_run_a_block_takes_it_from_the_page(page: str) -> None:
+    for test, _ in read_page(text_of(page)).elsewhere:
+        taken = re.findall(r"scripts_run_by\(([^()]*)\)", (ROOT / test).read_text(encoding="utf-8"))
+        assert any(f'"{page}"' in words and (f'"{test}"' in words or "TEST," in words) for words in taken), test
 
 
 @pytest.mark.parametrize("page", WRITTEN)
@@ -125,11 +105,13 @@ def test_a_page_that_lies_is_found_out(tmp_path: Path) -> None:
         "```console\n$ echo one\ntwo\n```\n": "is not what the page shows",
         "```console\n$ echo gitindex: refused\ngitindex: refused\n```\n": "exit code 0",
         "```sh\nfalse\ntrue\n```\n": "exit code 1",
+        "<!-- run first\nfalse\ntrue\n-->\n": "exit code 1",
+        "<!-- run after\nfalse\n-->\n": "exit code 1",
         "<!-- run beside -->\n```console\n$ true\n```\n": "has ended",
         "```console\n$ echo 'Traceback (most recent call last)'\n```\n": "Traceback",
     }.items():
         with pytest.raises(AssertionError, match=told):
-            run_page(lie, tmp_path, "")
+            run_page(lie, tmp_path, {})
 
 
 def test_steps_of_a_page_share_their_folder_and_what_is_exported(tmp_path: Path) -> None:
@@ -137,7 +119,7 @@ def test_steps_of_a_page_share_their_folder_and_what_is_exported(tmp_path: Path)
         "<!-- run first\nmkdir a\nexport WORD=here\n-->\n```console\n$ cd a\n$ echo $WORD\nhere\n$ pwd\n…/a\n```\n"
         "```sh\ncd ..\nWORD=there\n```\n```console\n$ echo $WORD $(ls)\nthere a\n```\n",
         tmp_path,
-        "",
+        {},
     )
 
 
@@ -150,16 +132,11 @@ def test_blocks_of_commands_are_read() -> None:
     ]
     with pytest.raises(ValueError, match="no command"):
         list(steps_of("words\n"))
-    for text in ("<!-- run beside -->\n", "<!-- not run here: x -->\n```text\n```\n", "<!-- run beside -->\n" * 2):
+    for text in ("<!-- run beside -->\n", "<!-- run by tests/x: x -->\n```text\n```\n", "<!-- run beside -->\n" * 2):
         with pytest.raises(ValueError, match=r"marker|block"):
             read_page(text)
-    page = read_page(
-        "<!-- not run here: a cloud -->\n```sh\naws s3\n```\n<!-- run by tests/x.py: a key -->\n```sh\nx\n```\n"
-    )
-    assert [(each.line, each.why, each.test) for each in page.left_out] == [
-        ("aws s3", "a cloud", ""),
-        ("x", "a key", "tests/x.py"),
-    ]
+    page = read_page("<!-- run by tests/x.py: it needs a key -->\n```console\n$ x\ny\n$ z\n```\n")
+    assert page.elsewhere == [("tests/x.py", "x\nz\n")]
     assert page.steps == []
 
 
