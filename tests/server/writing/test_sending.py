@@ -150,6 +150,7 @@ def test_the_loop_goes_on_while_a_large_file_is_committed(team: IndexRepository)
         await asyncio.sleep(0.05)
         loop, base = asyncio.get_running_loop(), uploads.client.state.live.commit
         await loop.run_in_executor(None, commits.keep, "files/x", target, base)
+        await asyncio.sleep(0.05)
         watching.cancel()
         target.unlink()
         # pygit2 would hold it for seconds: that long does it compress.
