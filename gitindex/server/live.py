@@ -219,12 +219,13 @@ class Live:
         if before is None or (before.commit, before.problem) != (refused.commit, refused.problem):
             _LOG.warning("%s is not served: %s; see /+status", refused.commit[:12], refused.summary)
 
-    def written(self, commit: str) -> None:
-        """Take note that a commit is served that was proven and made here."""
+    def written(self, commit: str) -> str:
+        """Take note that a commit is about to be served that was proven and made here; return which one was."""
         with self._serving:
-            self.commit, self.since, self.refused = commit, datetime.now(UTC), None
+            before, self.commit, self.since, self.refused = self.commit, commit, datetime.now(UTC), None
             self._seen = ""  # the branch may have gone on meanwhile, and that may have been served
             self._remember()
+        return before
 
     def _serve(self, commit: str, proven_from: str) -> None:
         with self._serving:

@@ -160,7 +160,7 @@ class Writer:
                 batch = [self._jobs.popleft() for _ in range(min(len(self._jobs), _MOST_AT_ONCE))]
                 made = await loop.run_in_executor(self._thread, self._write, batch)
                 # What another process made is served before somebody is told that it is there already.
-                if self._reached not in ("", self._live.commit):
+                if await loop.run_in_executor(self._thread, self._is_ahead):
                     await self._serve(self._reached)
                 for job, outcome in zip(batch, made, strict=True):
                     self._settle(job, outcome)
@@ -168,10 +168,13 @@ class Writer:
             self._running = None
 
     async def _serve(self, commit: str) -> None:
+        run = asyncio.get_running_loop().run_in_executor
+        # First: who follows the branch, and has proven less of it by now, would else serve that after this.
+        before = await run(self._thread, self._live.written, commit)
         try:
             await self._advance(commit)
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._live.written, commit)
         except Exception as error:  # noqa: BLE001 - whoever waits for what was made is told of it all the same
+            await run(self._thread, self._live.written, before)
             self._live.expected = ""  # it is there: who follows the branch tries again
             _LOG.warning("%s: %s", commit[:12], error)
 
@@ -203,6 +206,11 @@ class Writer:
             job.kept[path] = commits.keep(path, content, needed.base)
 
     # From here on: the thread that writes.
+
+    def _is_ahead(self) -> bool:
+        """Tell whether what the branch was left at is newer than what is served."""
+        served, reached = self._live.commit, self._reached
+        return bool(reached) and reached != served and not (self._open and self._open.descends(served, reached))
 
     def _write(self, jobs: Sequence[_Job]) -> list[_Made]:
         try:
