@@ -1,7 +1,7 @@
 """A machine to itself: scripts that set up servers are run as root, and change no folder but a temporary one.
 
-They run in namespaces of their own (`unshare`), in which whoever runs the tests is root, /etc, /opt, /srv and /var/lib are
-new, and the only user id is 0. So `useradd` gives that to whoever it makes, and `runuser` has nobody to become.
+They run in namespaces of their own (`unshare`), in which whoever runs the tests is root, /etc, /opt, /srv and /var/lib
+are new, and the only user id is 0. So `useradd` gives that to whoever it makes, and `runuser` has nobody to become.
 """
 
 from __future__ import annotations
@@ -73,5 +73,5 @@ def make_machine(folder: Path, tools: Tools) -> Machine:
     for name, text in (("useradd", _USERADD.format(useradd=tool("useradd"))), ("runuser", _RUNUSER)):
         (bin_ / name).write_text(text)
         (bin_ / name).chmod(0o755)
-    path = os.pathsep.join([str(bin_), tools.environment_of_commands()["PATH"], "/usr/sbin"])
-    return Machine(folder, tools.with_environment(PATH=path))
+    paths = os.pathsep.join([str(bin_), tools.environment_of_commands()["PATH"], "/usr/sbin"])
+    return Machine(folder, tools.with_environment(PATH=paths))
