@@ -529,6 +529,26 @@ def test_the_inheritance_of_the_whitelist_is_set(run: Run) -> None:
     assert answer(run, "index", "show", "emilie/dev")["result"]["mirror_whitelist_inheritance"] == "union"
 
 
+def test_a_setting_that_need_not_be_there_is_taken_out(repo: IndexRepository, run: Run) -> None:
+    definition = repo.root / "indexes/emilie/dev/index.toml"
+    answer(run, "index", "modify", "emilie/dev", "title=Work", "description=More")
+    answer(run, "index", "modify", "emilie/dev", "title-=", "merge_mirrors=true")
+    assert "title" not in tomllib.loads(definition.read_text())
+    assert tomllib.loads(definition.read_text())["description"] == "More"
+    for setting in ("volatile-=", "merge_mirrors-=", "title-=Work"):
+        assert run("index", "modify", "emilie/dev", setting).code == 2
+    answer(run, "user", "modify", "emilie", "email-=")
+    assert "email" not in answer(run, "user", "show", "emilie")["result"]
+
+
+@pytest.mark.usefixtures("repo")
+def test_a_project_on_the_whitelist_is_named_in_normal_form(run: Run) -> None:
+    answer(run, "index", "modify", "emilie/dev", "mirror_whitelist+=Some_Name,other")
+    assert answer(run, "index", "show", "emilie/dev")["result"]["mirror_whitelist"] == ["some-name", "other"]
+    answer(run, "index", "modify", "emilie/dev", "mirror_whitelist-=SOME.name")
+    assert answer(run, "index", "show", "emilie/dev")["result"]["mirror_whitelist"] == ["other"]
+
+
 @pytest.mark.usefixtures("repo")
 def test_an_uploader_is_added_to_the_owner_and_does_not_replace_them(run: Run) -> None:
     answer(run, "user", "create", "bob")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -265,12 +265,14 @@ def _carry_out(
     from gitindex.cachefolder import cache_folder
     from gitindex.importers.making import Terms, Work, bring
     from gitindex.importers.shelf import Shelf
+    from gitindex.report.progress import progress_of
 
     folder = cache_folder(repository.git_directory, repository.folder) / "import"
     shelf = Shelf(folder, source.told, jobs=jobs, is_believed=is_believed)
     terms = Terms(moment(), today(), commit=commit or history, history=history)
     try:
-        bring(Work(repository, source, shelf, terms, report, _bar))
+        with progress_of("commits") if history else nullcontext() as progress:
+            bring(Work(repository, source, shelf, terms, report, _bar, progress))
     except BaseException:
         if not as_json and report.brought:
             _tell(repository, source, report, is_committed=terms.commit)
@@ -328,12 +330,15 @@ def export_dir(
     as_json: JsonOption = False,
 ) -> None:
     """Write the wheels and sdists of indexes as plain files, PATH/USER/INDEX/FILENAME."""
-    from gitindex.importers.exporting import export_files
+    from gitindex.importers.exporting import Copier, export_files
     from gitindex.importers.report import Report
+    from gitindex.report.progress import progress_in_bytes
 
     repository, snapshot, names = _exported(ctx, rev, index)
     report = Report()
-    exported = [*export_files(snapshot, names, store_of(repository, snapshot), folder, report)]
+    with progress_in_bytes(lambda: 0) as advance:
+        copier = Copier(store_of(repository, snapshot), advance)
+        exported = [*export_files(snapshot, names, copier, folder, report)]
     _tell_exported(exported, report, as_json=as_json)
 
 
@@ -350,12 +355,16 @@ def export_devpi(
     What indexes inherit from is written too. What devpi has no counterpart of is told.
     """
     from gitindex.importers.devpi_writing import DevpiWriting
+    from gitindex.importers.exporting import Copier
     from gitindex.importers.report import Report
+    from gitindex.report.progress import progress_in_bytes
 
     repository, snapshot, names = _exported(ctx, rev, index)
     report = Report()
-    writing = DevpiWriting(snapshot, store_of(repository, snapshot), folder, report)
-    _tell_exported([*writing.write(names)], report, as_json=as_json)
+    with progress_in_bytes(lambda: 0) as advance:
+        copier = Copier(store_of(repository, snapshot), advance)
+        exported = [*DevpiWriting(snapshot, copier, folder, report).write(names)]
+    _tell_exported(exported, report, as_json=as_json)
 
 
 def _exported(

@@ -77,19 +77,22 @@ def apply_settings(
         if key not in known:
             raise UsageError(f"{key!r} cannot be set here", help=f"known are: {', '.join(known)}")
         current = _listed(document.get(key), defaults.get(key, ())) if tuple in _types(model, key) else None
+        if sign == "-=" and not value and _may_lack(model, key):
+            document.pop(key, None)
+            continue
         if sign != "=" and current is None:
             raise UsageError(f"{key} is no list, so {sign} does not apply", help=f"write {key}={value}")
         if sign == "+=":
             assert current is not None  # noqa: S101
-            document[key] = [*current, *(item for item in _items(value) if item not in current)]
+            document[key] = [*current, *(item for item in _items(key, value) if item not in current)]
         elif sign == "-=":
             assert current is not None  # noqa: S101
-            missing = [item for item in _items(value) if item not in current]
+            missing = [item for item in _items(key, value) if item not in current]
             if missing:
                 raise UsageError(
                     f"{key} does not have {missing[0]!r}", help=f"it has: {', '.join(current) or 'nothing'}"
                 )
-            document[key] = [item for item in current if item not in _items(value)]
+            document[key] = [item for item in current if item not in _items(key, value)]
         else:
             document[key] = _convert(model, key, value)
     return dump(document)
@@ -104,6 +107,12 @@ def with_list(snapshot: Snapshot, path: str, key: str, items: Sequence[str]) -> 
     array.extend(items)
     document[key] = array.multiline(multiline=True)
     return dump(document)
+
+
+def _may_lack(model: type[Stage | Mirror | User], key: str) -> bool:
+    """Tell whether a key has no value by default, so that it can be taken out again: a title, a URL."""
+    plain: Stage | Mirror | User = Mirror(type="mirror") if model is Mirror else User() if model is User else Stage()
+    return plain.data()[key] in ("", None) and tuple not in _types(model, key)
 
 
 def _split_setting(setting: str) -> tuple[str, str, str]:
@@ -139,16 +148,16 @@ def _listed(value: Any, default: Sequence[str]) -> list[str]:
     return list(default if value is None else () if isinstance(value, bool) else value)
 
 
-def _items(value: str) -> list[str]:
-    return [item.strip() for item in value.split(",") if item.strip()]
+def _items(key: str, value: str) -> list[str]:
+    items = [item.strip() for item in value.split(",") if item.strip()]
+    return [normalize(item) if key == "mirror_whitelist" and item != "*" else item for item in items]
 
 
 def _convert(model: type[Stage | Mirror | User], key: str, value: str) -> Any:
     kinds = _types(model, key)
     is_flag = bool in kinds and value.lower() in _TRUTH
     if tuple in kinds and not is_flag:
-        items = _items(value)
-        return [normalize(item) if key == "mirror_whitelist" and item != "*" else item for item in items]
+        return _items(key, value)
     if bool in kinds:
         truth = _TRUTH.get(value.lower())
         if truth is None:

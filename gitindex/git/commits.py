@@ -5,6 +5,7 @@ Objects come first, and the reference last: whoever is stopped in between leaves
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections import defaultdict
@@ -16,7 +17,7 @@ import pygit2
 from pygit2.enums import AttrCheck, FileMode
 
 from gitindex import atomic, layout
-from gitindex.errors import CannotRunError, MovedError
+from gitindex.errors import CannotRunError, GitindexError, MovedError
 from gitindex.git.command import ask_git, run_git
 from gitindex.git.folders import reason
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from gitindex.git.repository import Repository
 
 _PIECE = 1 << 20
+_SMALL = 1 << 16
+"""Bytes of a file that is written sooner than Git has started."""
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
 _NOBODY = "gitindex", "gitindex@localhost"
 
@@ -111,22 +114,26 @@ class Commits:
     def move(self, branch: str, old: str, new: str, why: str) -> None:
         """Let a branch (by its full name), which is at *old*, lead to *new*, which goes on from there.
 
-        Where it is checked out, the working tree is taken along first: what is not committed there stays, and what is
+        The working trees that have it checked out are taken along first: what is not committed there stays, and what is
         in the way is never overwritten.
 
         Raises:
             MovedError: the branch is not at *old* any more; nothing is changed.
-            CannotRunError: something that is not committed is in the way, or Git refuses.
+            CannotRunError: something that is not committed is in the way, or Git refuses; nothing is changed.
 
         """
         repository = self._repository
-        self._take_along(branch, old, new)
-        answer = ask_git(repository.own_directory, "update-ref", "-m", why, branch, new, old, accepted=(0, 1, 128))
-        if answer.code == 0:
-            return
-        if repository.history.tip(branch) != old:
-            raise MovedError(f"{branch} was moved by somebody else just now")
-        raise CannotRunError(f"git update-ref: {' '.join(answer.errors.split())}")
+        try:
+            self._take_along(branch, old, new)
+            answer = ask_git(repository.own_directory, "update-ref", "-m", why, branch, new, old, accepted=(0, 1, 128))
+            if answer.code == 0:
+                return
+            if repository.history.tip(branch) != old:
+                raise MovedError(f"{branch} was moved by somebody else just now")
+            raise CannotRunError(f"git update-ref: {' '.join(answer.errors.split())}")
+        except GitindexError:
+            self.take_back(branch, new)
+            raise
 
     def check_way(self, branch: str, old: str, new: str) -> None:
         """Make sure that nothing in a working tree would be in the way of :meth:`move`.
@@ -137,17 +144,25 @@ class Commits:
         """
         self._take_along(branch, old, new, "--dry-run")
 
+    def take_back(self, branch: str, new: str) -> None:
+        """Let the working trees that a move took along, which came to nothing, have what the branch has.
+
+        It may have been a move of a process that was killed. Those that were not taken along stay as they are.
+        """
+        with contextlib.suppress(CannotRunError):
+            tip = self._repository.history.tip(branch)
+            if tip is not None:
+                self._take_along(branch, new, tip)
+
     def _take_along(self, branch: str, old: str, new: str, *options: str) -> None:
-        repository = self._repository
-        if repository.is_bare or branch not in repository.head_branches:
-            return
-        try:
-            run_git(repository.top, "read-tree", "-m", "-u", *options, old, new)
-        except CannotRunError as error:
-            raise CannotRunError(
-                f"the working tree is in the way: {error.message}",
-                help="commit or put away what was changed there, or serve a bare repository",
-            ) from None
+        for top in self._repository.worktrees_at(branch):
+            try:
+                run_git(top, "read-tree", "-m", "-u", *options, old, new)
+            except CannotRunError as error:
+                raise CannotRunError(
+                    f"the working tree is in the way: {error.message}",
+                    help="commit or put away what was changed there, or serve a bare repository",
+                ) from None
 
     def tidy(self) -> None:
         """Let Git pack what has become much, if it finds so; it does that beside this process."""
@@ -162,7 +177,11 @@ class Commits:
     def _blob(self, content: bytes | Path) -> BlobId:
         if isinstance(content, bytes):
             return self._git.create_blob(content)
-        return self._git.create_blob_fromdisk(str(content))
+        if content.stat().st_size <= _SMALL:
+            return self._git.create_blob(content.read_bytes())
+        # pygit2 would hold up every thread until it is compressed, and libgit2 might change the ends of its lines.
+        words = ("hash-object", "-w", "--no-filters", "--", str(content.absolute()))
+        return pygit2.Oid(hex=ask_git(self._repository.own_directory, *words).out.strip())
 
     def _keep_large(self, content: bytes | Path) -> bytes:
         """Put a file where Git LFS looks for it, and return its pointer."""

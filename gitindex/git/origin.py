@@ -105,7 +105,7 @@ class Origin:
         """
         repository = self._repository
         branch = self.branch_to_pull(reference)
-        if repository.is_bare or branch not in repository.head_branches:
+        if repository.is_bare or repository.top not in repository.worktrees_at(branch):
             arguments = ["fetch", "--quiet", NAME, f"{branch}:{branch}"]
         else:
             arguments = ["pull", "--quiet", "--ff-only", "--no-rebase", NAME, branch]

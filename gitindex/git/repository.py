@@ -43,8 +43,8 @@ _PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
 class Author(NamedTuple):
     """Who made what is committed, and when, where that is not who commits it and now."""
 
-    time: str
-    """As a manifest has it: UTC, with `Z`."""
+    seconds: int
+    """Since 1970; Git knows no time before that."""
     name: str = ""
     email: str = ""
     """Both are empty where it is who commits it."""
@@ -53,7 +53,7 @@ class Author(NamedTuple):
     def variables(self) -> dict[str, str]:
         """What Git takes it from."""
         named = {"GIT_AUTHOR_NAME": self.name, "GIT_AUTHOR_EMAIL": self.email} if self.name and self.email else {}
-        return {"GIT_AUTHOR_DATE": self.time, **named}
+        return {"GIT_AUTHOR_DATE": f"@{self.seconds} +0000", **named}
 
 
 class Repository:
@@ -162,6 +162,17 @@ class Repository:
             )
             targets = [found.references["HEAD"].target for found in (self._git, *itself)]
         return [target for target in dict.fromkeys(targets) if isinstance(target, str)]
+
+    def worktrees_at(self, branch: str) -> list[Path]:
+        """Return the tops of the working trees, linked ones included, that have a branch (by its full name)."""
+        common = self.git_directory
+        with self._reading():
+            itself = pygit2.Repository(str(common))
+            found = [] if itself.is_bare else [(common, Path(itself.workdir))]
+            for place in sorted(common.glob("worktrees/*")):
+                file = place / (place / "gitdir").read_text().rstrip("\n")
+                found += [(place, file.parent)] if file.exists() else []
+            return [top for place, top in found if (place / "HEAD").read_text().rstrip("\n") == f"ref: {branch}"]
 
     @property
     def is_shallow(self) -> bool:

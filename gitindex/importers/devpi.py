@@ -34,11 +34,18 @@ from gitindex.snapshot import Snapshot
 from gitindex.upstream.mirror import Upstream
 
 _ODD = re.compile(r"[^a-z0-9]*([._-])[^a-z0-9]*|[^a-z0-9]+")
+_TYPES_OF_7 = {"local": "stage", "remote": "mirror"}
+_OPTIONS_OF_7 = {
+    "remote_url": "mirror_url",
+    "remote_refresh_delay": "mirror_cache_expiry",
+    "remote_use_external_urls": "mirror_use_external_urls",
+    "remote_web_url_fmt": "mirror_web_url_fmt",
+}
 _ANYBODY = frozenset({":ANONYMOUS:", ":AUTHENTICATED:"})
 _OF_USERS = frozenset({"username", "email", "title", "indexes", "created", "modified", "password", "pwhash"})
 _OF_ALL = frozenset({"type", "volatile", "title", "description", "projects"})
 _OF_STAGES = _OF_ALL | {"bases", "acl_upload", "mirror_whitelist", "mirror_whitelist_inheritance"}
-_OF_MIRRORS = _OF_ALL | {"mirror_url", "mirror_cache_expiry", "mirror_use_external_urls"}
+_OF_MIRRORS = _OF_ALL | {"mirror_web_url_fmt", "mirror_url", "mirror_cache_expiry", "mirror_use_external_urls"}
 _WITHOUT_EFFECT: Mapping[str, Any] = {
     "acl_toxresult_upload": [":ANONYMOUS:"],
     "mirror_ignore_serial_header": False,
@@ -66,11 +73,14 @@ class Translation:
         """
         self._here = here
         self._report = report
-        self._configs = {str(name): a_mapping(config) for name, config in indexes.items()}
+        self._configs = {str(name): _in_old_words(a_mapping(config)) for name, config in indexes.items()}
         wanted = [*self._closure(only)] if only else [*self._configs]
         owners = dict.fromkeys(name.partition("/")[0] for name in wanted)
         # An owner may be missing in an export: root is there in every devpi.
-        named = owners if only else {**owners, **users}
+        releasing = (
+            name for index in wanted for name in texts(self._configs[index].get("acl_upload")) if name in users
+        )
+        named = {**owners, **dict.fromkeys(releasing)} if only else {**owners, **users}
         self._user_configs = {str(name): a_mapping(users.get(name)) for name in named}
         self.user_names = self._named(self._user_configs, UserName, "user", is_user_name)
         self._indexes = self._index_names(wanted)
@@ -96,13 +106,15 @@ class Translation:
         """Return what names are here: those that are none are spelled as one, where that is free."""
         given = sorted(names, key=lambda name: (not is_name(name), name))
         found: dict[str, Any] = {}
+        taken: set[str] = set()
         for name in given:
             spelled = _spelled(name)
-            if not is_name(spelled) or spelled in found.values():
+            if not is_name(spelled) or spelled in taken:
                 self._report.add(Kind.LEFT_OUT, name, what, f"cannot be called {spelled!a} here: rename it in devpi")
                 continue
             if spelled != name:
                 self._report.note(name, what, f"is called {spelled} here: names are in lower case, without other signs")
+            taken.add(spelled)
             found[name] = kind(spelled)
         return found
 
@@ -285,6 +297,23 @@ class Translation:
             self._report.note(place, key[:100], f"has no counterpart: {_WHY.get(key, 'nothing here reads it')}")
 
 
+def _in_old_words(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return options of devpi 7 in the words of devpi 6, which are ours too."""
+    kind = config.get("type")
+    if not isinstance(kind, str) or kind not in _TYPES_OF_7:
+        return config
+    options = {_OPTIONS_OF_7.get(key, key): value for key, value in config.items()}
+    options["type"] = _TYPES_OF_7[kind]
+    if options["type"] == "stage":
+        rules = options.pop("project_inheritance_rules", None)
+        options.setdefault("mirror_whitelist_inheritance", "intersection")
+        if rules == ["allow all"]:
+            options["mirror_whitelist"] = ["*"]
+        elif rules not in (None, ["block type:remote if local_exists"]):
+            options["project_inheritance_rules"] = rules
+    return options
+
+
 def _spelled(name: str) -> str:
     """Return a name in lower case, with single `.`, `_` or `-` between letters and digits; a slash stays."""
     return "/".join(
@@ -367,7 +396,7 @@ def files_of(
 
 
 def _file(link: Link, release: Release, content: Path | Fetch) -> SourceFile:
-    uploads = [entry for entry in link.log if entry.get("what") in {"upload", "overwrite"}]
+    uploads = [entry for entry in link.log if entry.get("what") in ("upload", "overwrite")]
     uploaded = next((time for entry in reversed(uploads) if (time := a_moment(entry.get("when")))), link.modified)
     last = link.log[-1] if link.log else {}
     who = last.get("who") or next((entry.get("who") for entry in reversed(uploads) if entry.get("who")), None)

@@ -9,16 +9,18 @@ from typing import Any
 
 from gitindex.errors import CannotRunError, DeliveryError
 from gitindex.importers.devpi import NO_FILES, Link, Release, Translation, files_of, log_of, note_passwords
-from gitindex.importers.reading import a_list, a_mapping, a_sha256, as_stated, read_json
+from gitindex.importers.reading import a_list, a_mapping, a_moment, a_sha256, as_stated, read_json
 from gitindex.importers.report import Kind, Report
 from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
 from gitindex.names import IndexName, ProjectName, normalize
+from gitindex.report.text import printable
 from gitindex.snapshot import Snapshot
 
 INDEX = "dataindex.json"
 _LARGEST = 1 << 30
 _LARGEST_RESULT = 64 << 20
-_VERSIONS = frozenset({"1", "2"})
+_VERSIONS = frozenset({"1", "2", "3"})
+"""The third is devpi 7's."""
 
 
 class DevpiExport:
@@ -38,16 +40,16 @@ class DevpiExport:
         data = read_json(_bytes(path, _LARGEST), str(path))
         version = data.get("dumpversion")
         if str(version) not in _VERSIONS:
-            raise CannotRunError(f"{path}: is an export of version {str(version)[:20]!a}; known are 1 and 2")
+            raise CannotRunError(f"{path}: is an export of version {str(version)[:20]!a}; known are 1 to 3")
         self._indexes = a_mapping(data.get("indexes"))
-        configs = {name: a_mapping(each).get("indexconfig") for name, each in self._indexes.items()}
+        configs = {name: _config(a_mapping(each)) for name, each in self._indexes.items()}
         self._translation = Translation(a_mapping(data.get("users")), configs, here, report, [*only])
         self._there: dict[IndexName, str] = {}
         note_passwords(report)
 
     @property
     def told(self) -> str:
-        return self._folder.name or "an export"
+        return printable(self._folder.name) or "an export"
 
     def users(self) -> Iterator[SourceUser]:
         return self._translation.users()
@@ -80,11 +82,11 @@ class DevpiExport:
     ) -> None:
         has_files = {key for key, of in links.items() if any(link.rel == "releasefile" for link in of)}
         named = {project for project, _ in has_files}
-        for name, versions in projects.items():
-            project = normalize(name)
-            if not a_mapping(versions) and project not in named:
+        for name, data in projects.items():
+            project, versions = normalize(name), _versions(data)
+            if not versions and project not in named:
                 self._report.note(place, name[:100], "has no releases")
-            for version in a_mapping(versions):
+            for version in versions:
                 # Exports of old do not say of which version a file is.
                 if (project, version) not in has_files and (project, "None") not in has_files:
                     self._report.note(place, f"{name} {version}"[:200], NO_FILES)
@@ -125,6 +127,22 @@ class DevpiExport:
             raise DeliveryError(error.message) from None
 
 
+def _config(index: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options of an index; devpi 7 keeps what was its mirror_whitelist with the projects."""
+    config = a_mapping(index.get("indexconfig"))
+    rules = {
+        name: a_mapping(a_mapping(data).get("config")).get("inheritance_rules")
+        for name, data in a_mapping(index.get("projects")).items()
+    }
+    allowed = sorted(name for name, rule in rules.items() if rule == ["allow all"])
+    return {**config, "mirror_whitelist": allowed} if allowed else config
+
+
+def _versions(project: object) -> Mapping[str, Any]:
+    data = a_mapping(project)
+    return a_mapping(data["versions"]) if data.keys() == {"config", "versions"} else data
+
+
 def _bytes(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as stream:
@@ -138,8 +156,10 @@ def _bytes(path: Path, limit: int) -> bytes:
 
 
 def _modified(value: object) -> str | None:
-    """Return the time of an HTTP header as a manifest has it."""
+    """Return the time of an HTTP header, or in ISO's form, as a manifest has it."""
+    if not isinstance(value, str) or (iso := a_moment(value)) is not None:
+        return iso if isinstance(value, str) else None
     try:
-        return as_stated(parsedate_to_datetime(value)) if isinstance(value, str) else None
+        return as_stated(parsedate_to_datetime(value))
     except (TypeError, ValueError, OverflowError):
         return None

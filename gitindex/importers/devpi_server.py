@@ -14,7 +14,7 @@ from gitindex.importers.reading import LARGEST, a_list, a_mapping, a_sha256, a_t
 from gitindex.importers.report import Kind, Report
 from gitindex.importers.simple import check_url
 from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
-from gitindex.names import IndexName, normalize
+from gitindex.names import IndexName, Sha256, normalize
 from gitindex.snapshot import Snapshot
 from gitindex.threads import spread
 
@@ -49,6 +49,7 @@ class DevpiServer:
         self._report = report
         self._progress = progress
         self._json = Downloader(patience or Patience(), accept="application/json")
+        self._pages = Downloader(patience or Patience(), accept="application/vnd.pypi.simple.v1+json")
         self._files = Downloader(patience or Patience())
         self._there: dict[IndexName, str] = {}
         users = self._get("", "list:userconfig")
@@ -59,6 +60,9 @@ class DevpiServer:
         }
         self._translation = Translation(users, indexes, here, report, [*only])
         note_passwords(report)
+        if any(a_mapping(options).get("type") == "local" for options in indexes.values()):
+            why = "are asked of no server: where some allow all, import what devpi-export writes"
+            report.note("", "inheritance rules of projects", why)
 
     @property
     def told(self) -> str:
@@ -75,6 +79,7 @@ class DevpiServer:
     def close(self) -> None:
         """Let no download wait to be tried again."""
         self._json.stop()
+        self._pages.stop()
         self._files.stop()
 
     def listed(self, index: SourceIndex, report: Report) -> Listed:
@@ -100,12 +105,16 @@ class DevpiServer:
         """Return the files of a project, or why they are not known."""
         project = normalize(name)
         try:
-            versions = self._get(f"{_quoted(there)}/{quote(name, safe='@')}?ignore_bases=", "projectconfig")
+            versions = self._get(f"{_quoted(there)}/{_segment(name)}?ignore_bases=", "projectconfig")
         except CannotRunError as error:
             return error.message
         files: list[SourceFile] = []
+        digests: Mapping[str, Sha256] | None = None
         for version, data in versions.items():
             links = [*filter(None, map(self._link, a_list(a_mapping(data).get("+links"))))]
+            if any(link.rel == "releasefile" and link.sha256 is None for link in links):
+                digests = self._digests(there, name) if digests is None else digests
+                links = [link._replace(sha256=link.sha256 or digests.get(link.place)) for link in links]
             if not any(link.rel == "releasefile" for link in links):
                 self._report.note(place, f"{name} {version}"[:200], NO_FILES)
             release = Release(place, project, links, self._translation.user_names)
@@ -113,6 +122,16 @@ class DevpiServer:
         if not versions:
             self._report.note(place, name[:100], "has no releases")
         return files
+
+    def _digests(self, there: str, name: str) -> Mapping[str, Sha256]:
+        """Return the sha256 of files by place, as the simple page says them: the links of devpi 7 do not."""
+        url = f"{self._root}{_quoted(there)}/+simple/{_segment(name)}/"
+        try:
+            page = read_json(_download(self._pages, url), url)
+        except (DeliveryError, CannotRunError):  # then nobody says them, which is told of each file
+            return {}
+        found = ((_below(file.get("url")), a_sha256(file)) for file in map(a_mapping, a_list(page.get("files"))))
+        return {place: sha256 for place, sha256 in found if place is not None and sha256 is not None}
 
     def _link(self, value: object) -> Link | None:
         """Return a link; its URL may be one that only the server's own neighbours can ask, so its path counts."""
@@ -158,7 +177,12 @@ class DevpiServer:
 
 
 def _quoted(index: str) -> str:
-    return "/".join(quote(part, safe="@") for part in index.split("/"))
+    return "/".join(map(_segment, index.split("/")))
+
+
+def _segment(name: str) -> str:
+    """Return a name as a part of a URL; half of a character, which JSON can bring, names nothing."""
+    return quote(name, safe="@", errors="replace")
 
 
 def _below(href: object) -> str | None:

@@ -14,13 +14,12 @@ from gitindex.edits.opened import open_index, open_user
 from gitindex.errors import CannotRunError, ConflictError, DistributionError
 from gitindex.facts import read_core_facts
 from gitindex.importers.devpi_export import INDEX
-from gitindex.importers.exporting import Exported, copy, manifests, stored
+from gitindex.importers.exporting import Copier, Exported, manifests, stored
 from gitindex.importers.report import Report
 from gitindex.model import File, Manifest, Mirror, ProjectStatements, Stage
 from gitindex.names import IndexName, ProjectName
 from gitindex.resolve import resolution_order
 from gitindex.snapshot import Index, Project, Snapshot
-from gitindex.storage import Store
 from gitindex.upstream.mirror import Upstream
 
 _EPOCH = "1970-01-01T00:00:00Z"
@@ -52,7 +51,7 @@ _LISTS = {
 class DevpiWriting:
     """An export on its way."""
 
-    def __init__(self, snapshot: Snapshot, store: Store, out: Path, report: Report) -> None:
+    def __init__(self, snapshot: Snapshot, copier: Copier, out: Path, report: Report) -> None:
         """Begin at a folder, which an earlier run may have begun.
 
         Raises:
@@ -62,7 +61,7 @@ class DevpiWriting:
         if (out / INDEX).exists():
             raise ConflictError(f"{out}: an export is there already", help="name another folder, or remove that one")
         self._snapshot = snapshot
-        self._store = store
+        self._copier = copier
         self._out = out
         self._report = report
 
@@ -193,7 +192,7 @@ class DevpiWriting:
         files = []
         for file in stored(name, manifest, self._report):
             path = f"{name}/{project.name}/{manifest.version}/{file.filename}"
-            copy(file, self._store, self._out / path)
+            self._copier.copy(file, self._out / path)
             described = {**_described(self._out / path), **described}
             if file.requires_python is not None:
                 described.setdefault("requires_python", file.requires_python)

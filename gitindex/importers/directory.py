@@ -11,6 +11,7 @@ from gitindex.errors import CannotRunError
 from gitindex.importers.report import Report
 from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
 from gitindex.names import parse_filename
+from gitindex.report.text import printable
 
 _BESIDE = (".metadata", ".asc", ".sig", ".provenance", ".attestation")
 """What lies beside a file and is made of it, or says something of it, and is none itself."""
@@ -34,7 +35,7 @@ class Directory:
 
     @property
     def told(self) -> str:
-        return self._folder.resolve().name or "a folder"
+        return printable(self._folder.resolve().name) or "a folder"
 
     def users(self) -> Iterator[SourceUser]:
         if self._index.values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class Exported(NamedTuple):
 
 
 def export_files(
-    snapshot: Snapshot, names: Iterable[IndexName], store: Store, out: Path, report: Report
+    snapshot: Snapshot, names: Iterable[IndexName], copier: Copier, out: Path, report: Report
 ) -> Iterator[Exported]:
     """Write the files of indexes, each into a folder of its own below *out*; what is there already stays.
 
@@ -49,7 +49,7 @@ def export_files(
         files = 0
         for _, manifest in manifests(index):
             for file in stored(name, manifest, report):
-                copy(file, store, out / name.user / name.name / file.filename)
+                copier.copy(file, out / name.user / name.name / file.filename)
                 files += 1
         yield Exported(str(name), files)
 
@@ -81,23 +81,31 @@ def stored(index: IndexName, manifest: Manifest, report: Report) -> Iterator[Fil
             report.add(Kind.LEFT_OUT, index, file.filename, f"lies elsewhere: {file.url}")
 
 
-def copy(file: File, store: Store, place: Path) -> None:
-    """Copy a stored file to a place, and check it on the way; the same bytes may be there already.
+class Copier:
+    """Copies stored files, each checked on the way; *advance* is told of the bytes."""
 
-    Raises:
-        ConflictError: other bytes are there.
-        CannotRunError: it cannot be read or written, or does not have the bytes that its manifest says.
+    def __init__(self, store: Store, advance: Callable[[int], None]) -> None:
+        self._store = store
+        self._advance = advance
 
-    """
-    sha256 = file.hashes.sha256
-    try:
-        if place.exists():
-            with place.open("rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() == sha256:
-                    return
-            raise ConflictError(f"{place}: something else is there", help=_ANOTHER)
-        place.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise atomic.cannot_write(place, error) from None
-    pieces, check = store.read(layout.stored_path(sha256, file.filename), sha256)
-    atomic.write(place, pieces, check)
+    def copy(self, file: File, place: Path) -> None:
+        """Copy a stored file to a place; the same bytes may be there already.
+
+        Raises:
+            ConflictError: other bytes are there.
+            CannotRunError: it cannot be read or written, or does not have the bytes that its manifest says.
+
+        """
+        sha256 = file.hashes.sha256
+        try:
+            if place.exists():
+                with place.open("rb") as stream:
+                    if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+                        raise ConflictError(f"{place}: something else is there", help=_ANOTHER)
+            else:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                pieces, check = self._store.read(layout.stored_path(sha256, file.filename), sha256)
+                atomic.write(place, pieces, check)
+        except OSError as error:
+            raise atomic.cannot_write(place, error) from None
+        self._advance(file.size)

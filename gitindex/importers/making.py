@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ from gitindex.write import carry_out_addition, checked
 
 Bar = Callable[[Sequence[Wanted]], Any]
 """Makes the context in which files are fetched, which gives what is told of their bytes."""
+Progress = Callable[[int, int], None]
 _EMAIL = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+", re.ASCII)
 _SUFFIXES = (layout.METADATA_SUFFIX, layout.PROVENANCE_SUFFIX)
 
@@ -85,6 +86,8 @@ class Work(NamedTuple):
     terms: Terms
     report: Report
     bar: Bar
+    progress: Progress | None = None
+    """Is told how many commits were made of how many, where each release gets its own."""
 
 
 def bring(work: Work) -> None:
@@ -125,25 +128,26 @@ def _bring_users(work: Work) -> None:
 
 
 def _definition(worktree: Snapshot, index: SourceIndex) -> Plan:
-    """Plan the definition of an index, where it is not here yet."""
-    if not index.values:
-        return Plan()
+    """Plan the definition of an index, where it is not here yet; one that is in no commit yet comes along."""
     if worktree.index(index.name) is None:
         return owners.create_index(worktree, index.name, index.values)
-    return Plan(concerned=[layout.index_path(index.name)])
+    return Plan(concerned=[layout.user_path(index.name.user), layout.index_path(index.name)])
 
 
 class _Making:
     """The making of one index."""
 
     def __init__(self, work: Work, worktree: Snapshot, index: SourceIndex) -> None:
-        self._repository, self._source, self._shelf, self._terms, self._report, self._bar = work
+        self._repository, self._source, self._shelf, self._terms, self._report, self._bar, self._progress = work
         self._worktree = worktree
         self._name = index.name
         self._is_mirror = index.is_mirror
         url = worktree.settings.storage.url
         self._storage = None if worktree.settings.storage.is_embedded else StoredObjects(url)
+        head = work.repository.head() if work.terms.commit else None
+        self._committed = None if head is None else work.repository.at(head).index(index.name)
         self._unchanged = 0
+        self._unsaid: set[ProjectName] = set()
         self._known: dict[ProjectName, Mapping[str, str]] = {}
 
     def carry_out(self, definitions: Plan, listed: Listed) -> None:
@@ -160,7 +164,8 @@ class _Making:
                 self._check(definitions, found, statements)
                 break
             except RefusedError as refused:
-                if not self._leave_out(found, refused.findings):
+                is_less = self._leave_out(found, refused.findings)
+                if not self._say_less(statements, refused.findings) and not is_less:
                     raise
         self._write(definitions, found, statements)
 
@@ -285,11 +290,21 @@ class _Making:
         """Have a commit take along what is here already: an import that was broken off may not have committed it."""
         known = self._digests(index, release.project)
         kept = {name: known[name] for name in release.files if name in known}
-        if kept and self._terms.commit:
+        if kept and not self._is_committed(index, release.project):
             release.plan.concerned.append(layout.manifest_path(self._name, release.project, release.version))
             if self._storage is None:
                 paths = [layout.stored_path(sha256, name) for name, sha256 in kept.items()]
                 release.plan.concerned += [path + suffix for path in paths for suffix in ("", *_SUFFIXES)]
+
+    def _is_committed(self, index: Index, project: ProjectName) -> bool:
+        """Tell whether a project is as the last commit has it, or there is to be no commit."""
+        if not self._terms.commit:
+            return True
+        here = index.project(project)
+        there = self._committed.project(project) if self._committed else None
+        return (
+            here is not None and there is not None and here.folder.id is not None and here.folder.id == there.folder.id
+        )
 
     def _results(self, index: Index, release: _Release) -> None:
         """Plan the results of tests that are not here yet."""
@@ -322,7 +337,7 @@ class _Making:
                 yanks = {release.version: reason}
             else:
                 yanks = {name: reason for name, reason in reasons.items() if reason is not None}
-            if yanks or release.project in statuses:
+            if (yanks or release.project in statuses) and release.project not in self._unsaid:
                 by_project.setdefault(release.project, {}).update(yanks)
         for project, yanks in sorted(by_project.items()):
             opened = index.project(project)
@@ -354,25 +369,38 @@ class _Making:
             if release is None:
                 continue
             why = f"{finding.code}: {finding.message}"
+            if finding.path.endswith(layout.RESULTS_SUFFIX):
+                tested = [name for name, file in release.files.items() if file.results]
+                for name in tested:
+                    self._left_out(f"results of {name}", why)
+                    release.files[name] = replace(release.files[name], results=())
+                is_any |= bool(tested)
+                continue
             named = [name for name in release.arrived if name in finding.message or finding.path.endswith(f"/{name}")]
             for name in named or [*release.arrived]:
                 self._left_out(name, why)
                 del release.arrived[name], release.files[name]
                 is_any = True
-            if not named:
-                for name, file in [*release.files.items()]:
-                    if file.results:
-                        self._report.add(Kind.LEFT_OUT, self._name, f"test results of {name}", why)
-                        release.files[name] = replace(file, results=())
-                        is_any = True
         return is_any
+
+    def _say_less(self, statements: Plan, findings: Iterable[Finding]) -> bool:
+        """Leave out what is stated of projects where the rules refuse that; tell whether there was anything."""
+        projects = {path.split("/")[-2]: path for path in statements.changes}
+        refused = {finding.path: finding for finding in findings}
+        unsaid = {project: refused[path] for project, path in projects.items() if path in refused}
+        for project, finding in unsaid.items():
+            self._left_out(f"yanks and status of {project}", f"{finding.code}: {finding.message}")
+        self._unsaid.update(map(ProjectName, unsaid))
+        return bool(unsaid)
 
     def _write(self, definitions: Plan, found: Sequence[_Release], statements: Plan) -> None:
         commits = []
         arrived = [each for release in found for each in release.arrived.values()]
         new = sum(1 for release in found if release.arrived)
         if self._terms.history:
-            for plan, author in self._steps(definitions, found, statements):
+            for done, (plan, author) in enumerate(self._steps(definitions, found, statements)):
+                if self._progress is not None:
+                    self._progress(done, len(found) + 2)
                 commits.append(self._written(plan, author))
         else:
             whole = _joined([definitions, *(release.plan for release in found), statements])
@@ -396,12 +424,13 @@ class _Making:
         yield statements, None
 
     def _author(self, release: _Release) -> Author | None:
-        if not release.time:
+        seconds = int(datetime.fromisoformat(release.time).timestamp()) if release.time else -1
+        if seconds < 0:
             return None
         user = self._worktree.user(release.uploader) if release.uploader else None
         if isinstance(user, User) and _EMAIL.fullmatch(user.email):
-            return Author(release.time, release.uploader, user.email)
-        return Author(release.time)
+            return Author(seconds, release.uploader, user.email)
+        return Author(seconds)
 
     def _written(self, plan: Plan, author: Author | None) -> str | None:
         if not plan.changes and not (self._terms.commit and plan.concerned):

@@ -9,11 +9,13 @@ from typing import Any
 
 from gitindex.errors import CannotRunError
 from gitindex.names import Sha256, is_sha256
+from gitindex.report.text import clipped
 
 LARGEST = 64 << 20
 """Bytes of one answer."""
 _MAX_VALUES = 8_000_000
 """Each takes many times the memory that its bytes do."""
+_LONGEST_TEXT = 10_000
 _MOMENT = 6
 """Numbers that devpi makes a time of: year, month, day, hour, minute, second."""
 
@@ -48,7 +50,9 @@ def a_list(value: object) -> list[Any]:
 
 def a_text(value: object) -> str:
     """Return a text of one line, an empty one for anything else."""
-    return " ".join(value.split()) if isinstance(value, str) else ""
+    # JSON can bring half of a character, which no file can hold.
+    text = value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return clipped(" ".join(text.split()), _LONGEST_TEXT)
 
 
 def texts(value: object) -> list[str]:
@@ -66,7 +70,9 @@ def a_sha256(link: Mapping[str, Any]) -> Sha256 | None:
 
 
 def a_moment(value: object) -> str | None:
-    """Return the time that devpi states as six numbers, as a manifest has it."""
+    """Return the time that devpi states as six numbers, and devpi 7 in ISO's form, as a manifest has it."""
+    if isinstance(value, str):
+        return _iso(value)
     numbers = a_list(value)
     if len(numbers) != _MOMENT or not all(isinstance(number, int) for number in numbers):
         return None
@@ -74,6 +80,14 @@ def a_moment(value: object) -> str | None:
         year, month, day, hour, minute, second = numbers
         return as_stated(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
     except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _iso(text: str) -> str | None:
+    try:
+        time = datetime.fromisoformat(text)
+        return as_stated(time if time.tzinfo else time.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
         return None
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from gitindex.finding import Finding
 from gitindex.names import IndexName
+from gitindex.report.json import finding_json
 from gitindex.report.markdown import code, prose
 from gitindex.report.text import count
 
@@ -93,11 +94,13 @@ class Report:
                 {**each._asdict(), "name": str(each.name), "commits": list(each.commits)} for each in self.brought
             ],
             "left": [left._asdict() for left in self.sorted()],
+            "warnings": [*map(finding_json, self.warnings)],
         }
 
     def markdown(self, told: str) -> str:
         """Return it as a page for people, to be kept beside what was brought."""
-        lines = [f"# Import from {code(told)}", "", *(f"- {prose(str(each))}" for each in self.brought)]
+        users = [f"- {count(self.users, 'user')} brought"] if self.users else []
+        lines = [f"# Import from {code(told)}", "", *users, *(f"- {prose(str(each))}" for each in self.brought)]
         for kind in reversed(Kind):
             of_kind = [left for left in self.sorted() if left.kind is kind]
             if of_kind:

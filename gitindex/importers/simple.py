@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from gitindex.errors import CannotRunError, NotThereError, UsageError
+from gitindex.errors import NotThereError, UsageError
 from gitindex.importers.report import Kind, Report
 from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
 from gitindex.model import Mirror
@@ -89,10 +89,9 @@ class Simple:
             attested = sum(file.provenance is not None for file in page.files)
             if attested:
                 report.note(index.name, name, f"the attestations of {attested:,} of its files are not carried over")
-            files_of = {file.version for file in page.files}
-            empty = [version for version in page.versions if version not in files_of]
-            if empty and not page.files:
-                report.note(index.name, name, "has no files")
+            if not page.files:
+                state = f", and is {page.status.status}" if page.status is not None else ""
+                report.note(index.name, name, f"lists no files{state}: nothing of it is here")
         return Listed(tuple(files), statuses)
 
     def _pages(self, report: Report) -> Iterator[tuple[ProjectName, UpstreamPage]]:
@@ -126,8 +125,6 @@ class Simple:
             return self._upstreams.page(self._upstream, name) or ()
         except UpstreamError as error:
             return error
-        except CannotRunError as error:
-            return UpstreamError(error.message, help=error.help)
 
     def _file(self, name: ProjectName, file: UpstreamFile) -> SourceFile:
         time = file.upload_time

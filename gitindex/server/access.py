@@ -220,6 +220,11 @@ class Access:
             return None
         return known.reader
 
+    def of_new(self, authorization: bytes) -> Reader | None:
+        """Return who sends a header, as :meth:`of`; the token may have been made this very moment."""
+        self._look()
+        return self.of(authorization)
+
     def seconds_left(self, authorization: bytes) -> float | None:
         """Return for how long the token in a header is still valid; ``None``: as long as nobody revokes it."""
         known = self._state.find(authorization)
@@ -260,6 +265,9 @@ class _OpenAccess(Access):
     def of(self, authorization: bytes | None) -> Reader | None:
         del authorization
         return self._everybody
+
+    def of_new(self, authorization: bytes) -> Reader | None:
+        return self.of(authorization)
 
 
 def _signature(path: Path) -> _Signature:

@@ -105,7 +105,7 @@ def application(state: State) -> Application:
             state.counters.page(was_kept=True)
             await _send(state, scope, send, answer, said)
             return
-        await _answer(state, files, Exchange(scope, receive, send), said)
+        await _answer(state, files, Exchange(scope, receive, send, authorization), said)
 
     return application
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gitindex.server.access import CHALLENGE, Reader
 from gitindex.server.answers import Answer
+from gitindex.server.body import BodyError
 from gitindex.server.delivery import Exchange
 from gitindex.server.failures import Failure, told
 from gitindex.server.targets import PeoplesPage, parse
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 _READS = (b"allow", b"GET, HEAD")
 _NO_TOKEN = "a token is needed: send it as the password of the user __token__"
 _WRONG_TOKEN = "this token is wrong, has expired or was revoked"
+
+
+def check_known(state: State, exchange: Exchange) -> None:
+    """Make sure that who began to send something long is still known.
+
+    Raises:
+        BodyError: their token was revoked meanwhile, or has expired.
+
+    """
+    if state.access.of(exchange.authorization) is None:
+        raise BodyError(HTTPStatus.FORBIDDEN, "the token was revoked or has expired while this was sent")
 
 
 async def change(state: State, exchange: Exchange, raw_path: bytes, reader: Reader | None) -> Answer:

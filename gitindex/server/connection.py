@@ -24,6 +24,8 @@ STOP_WITHIN = 30
 
 REASON = "gitindex.reason"
 """The key of a request's scope for the reason phrase of its answer: bytes that can be seen, and spaces."""
+_GO_ON = b"HTTP/1.1 100 "
+"""How what is no answer yet begins: that the body may come."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _PUSH = b"PUSH /"
 """How devpi's client begins a push. No parser of HTTP knows the method, and devpi takes POST for the same."""
@@ -192,6 +194,9 @@ class _Reasoned:
 
     def write(self, data: bytes) -> None:
         """Write the head of the answer; what follows goes the direct way."""
+        if data.startswith(_GO_ON):
+            self._transport.write(data)
+            return
         self._cycle.transport = self._transport
         reason = cast("bytes | None", self._cycle.scope.get(REASON))
         if reason:

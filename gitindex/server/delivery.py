@@ -39,8 +39,10 @@ class GoneError(Exception):
 class Exchange:
     """A request, and what is sent for it."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, authorization: bytes | None = None) -> None:
         self.scope = scope
+        self.authorization = authorization
+        """What was sent to say who asks."""
         self.is_started = False
         """Whether the head of an answer was sent."""
         self._receive = receive

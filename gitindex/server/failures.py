@@ -81,11 +81,11 @@ def told(exchange: Exchange, found: Failure, *others: tuple[bytes, bytes]) -> An
     return answers.refusal(found.status, "\n".join(found.lines), *more)
 
 
-def done(written: Written) -> Answer:
-    """Return the answer that says what was changed; 202 where it is proposed."""
+def done(written: Written, *, knows_accepted: bool = True) -> Answer:
+    """Return the answer that says what was changed; 202 where it is proposed, to who knows that status."""
     warnings = [f"warning: {finding.code} {finding.message}" for finding in written.warnings]
     lines = [*written.notes, *([f"Proposed: {written.url}"] if written.url else []), *warnings]
-    status = HTTPStatus.ACCEPTED if written.is_proposed else HTTPStatus.OK
+    status = HTTPStatus.ACCEPTED if written.is_proposed and knows_accepted else HTTPStatus.OK
     return answers.refusal(status, "\n".join(lines))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
+from concurrent.futures import Executor
 from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
@@ -17,6 +19,9 @@ from gitindex.server.body import BodyError, body_pieces
 
 if TYPE_CHECKING:
     from gitindex.server.delivery import Exchange
+
+# What a client sends wrong is told to the client; nobody else's log is filled with it.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 _MOST_VALUES = 2000
 _LARGEST_VALUES = 8 << 20
@@ -130,8 +135,8 @@ class Form:
         self.is_whole = True
 
 
-async def read_form(exchange: Exchange, target: Path, most: int) -> Form:
-    """Read the form that a request sends, of *most* bytes; its file goes to *target*.
+async def read_form(exchange: Exchange, target: Path, most: int, threads: Executor) -> Form:
+    """Read the form that a request sends, of *most* bytes, in one of the *threads*; its file goes to *target*.
 
     Raises:
         BodyError: it is no form, or too large, or not whole.
@@ -150,10 +155,10 @@ async def read_form(exchange: Exchange, target: Path, most: int) -> Form:
             async for piece in pieces:
                 waiting += piece
                 if len(waiting) >= _PIECE:
-                    await loop.run_in_executor(None, parser.write, bytes(waiting))
+                    await loop.run_in_executor(threads, parser.write, bytes(waiting))
                     waiting.clear()
         if len(waiting) > _AT_ONCE:
-            await loop.run_in_executor(None, parser.write, bytes(waiting))
+            await loop.run_in_executor(threads, parser.write, bytes(waiting))
         elif waiting:
             parser.write(bytes(waiting))
     except FormParserError:

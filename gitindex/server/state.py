@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,7 @@ _MOST_WAITING = 1000
 """Requests that wait for the thread that reads; more are told to come again."""
 _SOON, _TALLY = 0.5, 1.0
 """Seconds: after the start, and between two looks at what is counted elsewhere."""
+_THREADS = 4
 _STALE = 24 * 3600.0
 """Seconds after which nobody sends anything any more."""
 LOG = logging.getLogger("gitindex.server")
@@ -120,6 +122,11 @@ class State:
         """The pages that are being made: who asks for one meanwhile waits for it."""
         self.checked = CheckedFiles()
         self._reader = ThreadPoolExecutor(1, "read")
+        # Who sends, or waits for another server, must not keep threads from those who read.
+        self.uploading = ThreadPoolExecutor(_THREADS, "upload")
+        """Reads what is sent here."""
+        self.elsewhere = ThreadPoolExecutor(_THREADS, "elsewhere")
+        """Brings releases from other servers, and sends them there."""
         self._waiting = 0
         _make(options.cache)
         memory = options.cache / "served.json"
@@ -238,7 +245,7 @@ class State:
         for path in self.uploads.iterdir():
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < time.time() - _STALE:
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _go_on_tallying(self) -> None:
         self.tally()
@@ -262,6 +269,8 @@ class State:
             self._tidying.cancel()
         if self._writer is not None:
             await self._writer.close()
+        for threads in (self.uploading, self.elsewhere):
+            threads.shutdown(wait=False, cancel_futures=True)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.live.stop)
         if self.pulling is not None:

@@ -26,7 +26,9 @@ from gitindex.rights import Rights
 from gitindex.server.access import Reader
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError
+from gitindex.server.changing import check_known
 from gitindex.server.delivery import Exchange
+from gitindex.server.devpi import AUTHORIZATION
 from gitindex.server.failures import Failure, done, failure, told
 from gitindex.server.form import Form, read_form
 
@@ -67,7 +69,8 @@ async def upload(state: State, exchange: Exchange, index: IndexName, reader: Rea
             return told(exchange, refused)
         target = state.uploads / secrets.token_hex(16)
         try:
-            form = await read_form(exchange, target, state.options.largest_upload + _MORE)
+            form = await read_form(exchange, target, state.options.largest_upload + _MORE, state.uploading)
+            check_known(state, exchange)
             written = await _release(state, form, index, reader)
         finally:
             with contextlib.suppress(OSError):
@@ -76,7 +79,8 @@ async def upload(state: State, exchange: Exchange, index: IndexName, reader: Rea
         return told(exchange, failure(error))
     except OSError as error:
         return told(exchange, failure(CannotRunError(f"a disk fails: {error.strerror}")))
-    return done(written)
+    is_devpis = any(name == AUTHORIZATION for name, _ in exchange.scope["headers"])
+    return done(written, knows_accepted=not is_devpis)
 
 
 def _refusal(snapshot: Snapshot, index: IndexName, reader: Reader) -> Failure | None:
@@ -105,7 +109,7 @@ async def _release(state: State, form: Form, index: IndexName, reader: Reader) -
         problem = f"the file is larger than {state.options.largest_upload:,} bytes"
         raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
     loop = asyncio.get_running_loop()
-    dist, provenance = await loop.run_in_executor(None, _read, form)
+    dist, provenance = await loop.run_in_executor(state.uploading, _read, form)
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return await state.writer.write(
         lambda snapshot: releases.upload(snapshot, index, [(dist, form.path)], time, provenance),

@@ -22,7 +22,7 @@ from gitindex.errors import CannotRunError, DeclinedError, GitindexError, MovedE
 from gitindex.finding import Finding
 from gitindex.git.commits import Author, BlobId
 from gitindex.model import User
-from gitindex.names import UserName
+from gitindex.names import UserName, is_commit_id
 from gitindex.objects import StoredObjects
 from gitindex.server.outcomes import TooBusyError
 from gitindex.server.pulling import FETCH_WITHIN, turn
@@ -41,6 +41,8 @@ _ATTEMPTS = 20
 """So often it is tried again on top of what somebody else pushed meanwhile."""
 _LARGE = 1 << 20
 """Bytes of a file that is not written while others wait."""
+_MOST_KEEPING = 4
+"""Large files that are written at once."""
 _TIDY_EVERY = 200
 """Commits until Git is asked whether it wants to pack."""
 _LOG = logging.getLogger("gitindex.server")
@@ -111,10 +113,12 @@ class Writer:
         self._source, self._live, self._advance = source, live, advance
         self._cache, self._is_pushed, self._is_proposed = cache, is_pushed, is_proposed
         self._thread = ThreadPoolExecutor(1, "write")
+        self._keeping = ThreadPoolExecutor(_MOST_KEEPING, "keep")
         self._jobs: deque[_Job] = deque()
         self._running: asyncio.Task[None] | None = None
         self._open: Repository | None = None
         self._commits = 0
+        self._has_begun = False
         self._proven = ""
         """The last commit that was found in order."""
 
@@ -139,6 +143,7 @@ class Writer:
         """End after the changes that wait are made."""
         while self._running is not None:
             await asyncio.wait([self._running])
+        self._keeping.shutdown(cancel_futures=True)
         self._thread.shutdown()
 
     def _put(self, job: _Job) -> None:
@@ -176,7 +181,7 @@ class Writer:
             if not job.done.done():
                 job.done.set_result(outcome)
         else:
-            keeping = asyncio.get_running_loop().run_in_executor(None, self._keep, outcome, job)
+            keeping = asyncio.get_running_loop().run_in_executor(self._keeping, self._keep, outcome, job)
             keeping.add_done_callback(partial(self._kept, job))
 
     def _kept(self, job: _Job, keeping: asyncio.Future[None]) -> None:
@@ -212,6 +217,8 @@ class Writer:
     def _commit(self, repository: Repository, jobs: Sequence[_Job]) -> list[_Made]:
         """Commit the changes, and move the branch."""
         branch = self._branch(repository)
+        if not self._has_begun:
+            self._take_back(repository, branch)
         for _ in range(_ATTEMPTS):
             tip = repository.history.tip(branch)
             if tip is None:
@@ -242,6 +249,13 @@ class Writer:
             self._count(repository, made)
             return made
         raise CannotRunError("the branch moves on faster than anything can be added to it", help="try again")
+
+    def _take_back(self, repository: Repository, branch: str) -> None:
+        """Put a working tree right that was taken along by a process that was killed before the branch moved."""
+        made, tip = self._live.turn.made, repository.history.tip(branch)
+        if tip and is_commit_id(made) and repository.has_revision(made) and not repository.descends(tip, made):
+            repository.commits.take_back(branch, made)
+        self._has_begun = True
 
     def _commit_one(self, repository: Repository, job: _Job) -> _Made:
         (made,) = self._commit(repository, [job])

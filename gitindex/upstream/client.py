@@ -30,8 +30,8 @@ _MIB = 1 << 20
 _DAY = 86400.0
 _FOR_EVER = 10 * 365 * _DAY
 _IN_MEMORY = 64 * _MIB
-_JUST_NOW = 5.0
-"""Seconds."""
+_JUST_NOW = 1.0
+"""Seconds in which nobody makes us ask an upstream twice."""
 _NAMES_PER_FILE = 8
 """Names of a list that take about the memory of one file of a page."""
 FOR_FILES = FilePatience(silence=10.0, whole=30.0, rate=1 << 15, retries=1, backoff=0.2, longest_pause=2.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,25 +51,26 @@ class Ours(NamedTuple):
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve what stands for PyPI, and return the URL of its simple index."""
     folder = tmp_path_factory.mktemp("upstream")
-    name, data = make_wheel("upstreamed", "1.0")
-    page = folder / "simple" / "upstreamed" / "index.html"
-    page.parent.mkdir(parents=True)
     (folder / "files").mkdir()
-    (folder / "files" / name).write_bytes(data)
-    from hashlib import sha256
-
-    link = f'<a href="/files/{name}#sha256={sha256(data).hexdigest()}">{name}</a>'
-    page.write_text(f"<!DOCTYPE html><html><body>{link}</body></html>")
-    (folder / "simple" / "index.html").write_text(
-        '<!DOCTYPE html><html><body><a href="/simple/upstreamed/">upstreamed</a></body></html>'
-    )
+    links = []
+    for project in ("upstreamed", "pytest", "simplejson"):
+        name, data = make_wheel(project, "1.0")
+        (folder / "files" / name).write_bytes(data)
+        page = folder / "simple" / project / "index.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(_page(f'<a href="/files/{name}#sha256={sha256(data).hexdigest()}">{name}</a>'))
+        links.append(f'<a href="/simple/{project}/">{project}</a>')
+    (folder / "simple" / "index.html").write_text(_page("<br>".join(links)))
     with SiteServer(folder, negotiates=False) as server:
         yield f"{server.url}/simple/"
 
 
-def content(upstream: str) -> Content:
+def _page(body: str) -> str:
+    return f"<!DOCTYPE html><html><body>{body}</body></html>"
+
+
+def content() -> Content:
     """Return a repository with three users, of whom one has an index."""
-    del upstream
     made = Content().settings(site={"title": "Devpi's"})
     made.user("root", admin=True)
     made.user("emilie", email="emilie@example.org")
@@ -112,8 +114,8 @@ def their_door(folder: Path, **environment: str) -> Iterator[Door]:
 
 
 @pytest.fixture
-def ours(tmp_path: Path, upstream: str) -> Iterator[Ours]:
+def ours(tmp_path: Path) -> Iterator[Ours]:
     """Our server, with the client at it."""
-    with our_door(tmp_path / "ours", make_repository(tmp_path / "ours" / "packages", content(upstream))) as door:
+    with our_door(tmp_path / "ours", make_repository(tmp_path / "ours" / "packages", content())) as door:
         door.client.ok("use URL")
         yield door

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,9 +15,24 @@ from tests.devpi.client import Ran
 from tests.devpi.comparing import OURS, THEIRS, essence, keys_of, without_places
 from tests.devpi.conftest import Door, content, our_door, their_door
 from tests.devpi.script import STEPS, Step, write
+from tests.peers.serving import get
 from tests.repositories import make_repository
 
 pytestmark = pytest.mark.peers
+
+
+RAW = (
+    ("GET", "/nobody", None),
+    ("GET", "/emilie/nothing", None),
+    ("GET", "/emilie/nothing/pkg", None),
+    ("GET", "/emilie/dev/nothing", None),
+    ("GET", "/emilie/prod/pkg/77", None),
+    ("GET", "/emilie/nothing/+api", None),
+    ("POST", "/+login", {"user": "emilie"}),
+    ("POST", "/+login", b"no json"),
+    ("POST", "/+login", {"user": "emilie", "password": "wrong"}),
+)
+"""Requests whose refusal is the same to the letter, or begins with theirs."""
 
 
 class Outcome(NamedTuple):
@@ -24,6 +40,14 @@ class Outcome(NamedTuple):
 
     theirs: Ran
     ours: Ran
+
+
+class Compared(NamedTuple):
+    """What both servers did."""
+
+    steps: list[tuple[Step, Outcome]]
+    raw: dict[tuple[str, str, str], list[tuple[int, str, str | None]]]
+    """Status, message and version of the protocol, theirs and ours."""
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +61,14 @@ def home() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory, upstream: str, home: None) -> list[tuple[Step, Outcome]]:
+def compared(tmp_path_factory: pytest.TempPathFactory, upstream: str, home: None) -> Compared:
     """Run the whole script at both servers."""
     del home
     base = tmp_path_factory.mktemp("devpi")
     write(base / "dist")
     tools = str(Path(sys.executable).parent)  # tox is there
     with ExitStack() as stack:
-        repository = make_repository(base / "ours" / "packages", content(upstream))
+        repository = make_repository(base / "ours" / "packages", content())
         targets = [str(base / name) for name in ("target-of-theirs", "target-of-ours")]
         theirs = stack.enter_context(their_door(base / "theirs", PIP_TARGET=targets[0], TOOLS=tools))
         ours = stack.enter_context(
@@ -55,7 +79,25 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, upstream: str, home: None
         def run(step: Step) -> Outcome:
             return Outcome(*(_run(step, door, base, upstream, to) for door, to in zip(doors, targets, strict=True)))
 
-        return [(step, run(step)) for step in STEPS]
+        steps = [(step, run(step)) for step in STEPS]
+        raw = {
+            (method, path, str(body)): [_asked(door.client.url, method, path, body) for door in doors]
+            for method, path, body in RAW
+        }
+        return Compared(steps, raw)
+
+
+@pytest.fixture
+def outcomes(compared: Compared) -> list[tuple[Step, Outcome]]:
+    """What became of each step of the script."""
+    return compared.steps
+
+
+def _asked(url: str, method: str, path: str, body: Any) -> tuple[int, str, str | None]:
+    data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+    got = get(f"{url}{path}", method, body=data, Accept="application/json", Content_Type="application/json")
+    assert got.headers["content-type"] == "application/json"
+    return got.status, json.loads(got.body)["message"], got.headers.get("x-devpi-api-version")
 
 
 def _run(step: Step, door: Door, base: Path, upstream: str, target: str) -> Ran:
@@ -77,6 +119,12 @@ def test_outcomes_are_the_same_where_nothing_else_is_listed(outcomes: list[tuple
     for step, outcome in outcomes:
         if not step.differs:
             assert essence(outcome.ours) == essence(outcome.theirs), f"{step.command}\n{outcome.ours.output}"
+
+
+def test_refusals_of_what_is_not_there_are_devpis_to_the_letter(compared: Compared) -> None:
+    for request, (theirs, ours) in compared.raw.items():
+        assert (ours[0], ours[2]) == (theirs[0], theirs[2]), request
+        assert ours[1].startswith(theirs[1]), request
 
 
 def test_what_is_listed_as_different_is_different(outcomes: list[tuple[Step, Outcome]]) -> None:

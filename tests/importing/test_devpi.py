@@ -156,6 +156,9 @@ def test_one_index_comes_with_what_it_inherits_from(run: Run, empty: IndexReposi
     indexes = sorted(path.parent.relative_to(empty.path / "indexes") for path in empty.path.rglob("index.toml"))
     assert [*map(str, indexes)] == ["emilie/prod", "root/pypi"]
     assert released(empty, "emilie/prod") == {name: digest(data) for name, data in (DEMO, DEMO_SDIST, NEWER)}
+    assert definition(empty, "emilie/prod")["acl_upload"] == ["emilie", "bob"]
+    users = sorted(path.parent.name for path in empty.path.glob("indexes/*/user.toml"))
+    assert users == ["bob", "emilie", "root"]
     unknown = run("-C", empty.path, "import", "devpi", devpi.url, "--index", "emilie/nope")
     assert unknown.code == 1
     assert "emilie/nope: devpi has no such index; it has: " in unknown.err

@@ -121,7 +121,7 @@ def test_other_bytes_than_stated_are_left_out(run: Run, empty: IndexRepository, 
     [
         (None, "cannot be read: No such file or directory; name a folder with dataindex.json"),
         ("{", "is no JSON that can be read"),
-        ('{"dumpversion": "3"}', "is an export of version '3'; known are 1 and 2"),
+        ('{"dumpversion": "4"}', "is an export of version '4'; known are 1 to 3"),
     ],
 )
 def test_what_is_no_export_is_told_in_one_line(
@@ -135,6 +135,26 @@ def test_what_is_no_export_is_told_in_one_line(
     assert (done.code, done.out) == (3, "")
     assert told in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_exports_of_devpi_7_are_read(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    log = [{"what": "upload", "who": "emilie", "when": "2024-03-01T12:00:00Z", "dst": "emilie/dev"}]
+    mapping = {"hashes": {"sha256": digest(WHEEL[1])}, "last_modified": "2024-03-01T12:00:00Z", "size": len(WHEEL[1])}
+    projects = {
+        "demo": {"config": {"name": "demo", "inheritance_rules": ["allow all"]}, "versions": {"1.0": {}, "2.0": {}}},
+        "empty": {"config": {"name": "empty"}, "versions": {}},
+    }
+    config = {"type": "local", "volatile": True, "bases": []}
+    files = [file(log=log, entrymapping=mapping)]
+    indexes = {"emilie/dev": {"indexconfig": config, "projects": projects, "files": files}}
+    folder = export(tmp_path / "export", dumpversion="3", indexes=indexes)
+    done = run("-C", empty.path, "import", "devpi", folder, "--history")
+    assert done.code == 0, done.out
+    assert "note: emilie/dev: demo 2.0: has no files: nothing but its name was registered" in done.out
+    assert "note: emilie/dev: empty: has no releases" in done.out
+    assert entry(empty, "emilie/dev", WHEEL[0])["upload-time"] == "2024-03-01T12:00:00Z"
+    assert 'mirror_whitelist = ["demo"]' in (empty.path / "indexes/emilie/dev/index.toml").read_text()
+    assert empty.git("log", "-1", "--format=%an %aI") == "emilie 2024-03-01T12:00:00+00:00"
 
 
 def test_old_exports_are_read(run: Run, empty: IndexRepository, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests import hosts
 from tests.builders import make_wheel
 from tests.conftest import Result, Run
 from tests.hosts import Host
-from tests.importing.shown import digest, released
+from tests.importing.shown import digest, entry, released
 from tests.importing.world import start
 from tests.repositories import Content, IndexRepository, files_below, make_repository
 
@@ -77,9 +77,8 @@ def empty(tmp_path: Path) -> IndexRepository:
 
 def left(done: Result) -> dict[str, str]:
     """Return what is said of each thing that was not carried over."""
-    return {
-        f"{each['kind']} {each['place']} {each['what']}".strip(): each["why"] for each in json.loads(done.out)["left"]
-    }
+    listed = json.loads(done.out)["left"]
+    return {" ".join(filter(None, (each["kind"], each["place"], each["what"]))): each["why"] for each in listed}
 
 
 def import_(run: Run, repository: IndexRepository, url: str, *options: str) -> Result:
@@ -220,6 +219,38 @@ def test_options_that_break_rules_are_brought_in_order(run: Run, empty: IndexRep
     assert "note root/up mirror_no_project_list" in told
 
 
+def test_words_of_devpi_7_are_understood(run: Run, empty: IndexRepository, spoken: Spoken) -> None:
+    spoken.users["root"]["indexes"]["up"] = {
+        "type": "remote",
+        "volatile": False,
+        "remote_url": "https://packages.example.org/simple/",
+        "remote_refresh_delay": 60,
+    }
+    blocking = {"project_inheritance_rules": ["block type:remote if local_exists"]}
+    spoken.index("emilie/prod", type="local", volatile=False, bases=["root/up"], **blocking)
+    spoken.index("emilie/open", type="local", bases=["emilie/prod"], project_inheritance_rules=["allow all"])
+    spoken.index("emilie/odd", type="local", project_inheritance_rules=["block all"])
+    spoken.file("emilie/prod", "demo", WHEEL)
+    newer = make_wheel("demo", "2.0")
+    path = spoken.file(
+        "emilie/prod", "demo", newer, hashes=None, log=[{"what": "upload", "when": "2024-05-01T00:00:00Z"}]
+    )
+    page = {"files": [{"url": f"../..{path.removeprefix('/emilie/prod')}", "hashes": {"sha256": digest(newer[1])}}]}
+    spoken.host.on("/emilie/prod/+simple/demo/", json.dumps(page).encode())
+    done = import_(run, empty, spoken.say())
+    assert done.code == 0, done.out
+    assert entry(empty, "emilie/prod", newer[0])["upload-time"] == "2024-05-01T00:00:00Z"
+    assert "note inheritance rules of projects" in left(done)
+    assert definition(empty, "root/up") == {
+        "type": "mirror",
+        "mirror_url": "https://packages.example.org/simple/",
+        "mirror_cache_expiry": 60,
+    }
+    assert definition(empty, "emilie/prod") == {"type": "stage", "volatile": False, "bases": ["root/up"]}
+    assert definition(empty, "emilie/open")["mirror_whitelist"] == ["*"]
+    assert "note emilie/odd project_inheritance_rules" in left(done)
+
+
 def test_file_that_is_not_what_the_link_says_is_left_out(run: Run, empty: IndexRepository, spoken: Spoken) -> None:
     spoken.index("emilie/dev")
     spoken.file("emilie/dev", "demo", WHEEL)
@@ -297,6 +328,21 @@ def test_result_that_makes_no_sense_is_left_out(
     if kept:
         (found,) = json.loads(results.read_text())
         assert (found["environment"], found["outcome"], found["log"]) == ("py", "passed", digest(report))
+
+
+def test_results_that_find_no_room_are_left_out_alone(run: Run, empty: IndexRepository, spoken: Spoken) -> None:
+    spoken.index("emilie/dev")
+    path = spoken.file("emilie/dev", "demo", WHEEL)
+    (link,) = links = spoken.projects["emilie/dev"]["demo"]["1.0"]
+    for number in range(30):
+        place = f"{path}.toxresult-20240301-{number}"
+        links.append({"rel": "toxresult", "href": f"http://x{place}", "for_href": link["href"], "log": link["log"]})
+        environments = {f"{each}{'x' * 190}": {"test": [{"retcode": number}]} for each in range(100)}
+        spoken.host.on(place, json.dumps({"testenvs": environments}).encode())
+    done = import_(run, empty, spoken.say())
+    assert done.code == 1
+    assert left(done)[f"left out emilie/dev results of {WHEEL[0]}"].startswith("GI001: ")
+    assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
 
 
 def test_password_of_netrc_goes_to_the_server_alone(

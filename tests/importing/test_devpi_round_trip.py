@@ -22,9 +22,10 @@ def content() -> Content:
     content = small_content(groups={"team": ["emilie", "bob"]}, names={"reserved": ["acme-*"]})
     content.user("bob", identities=["github:bob"])
     content.mirror("root/pypi", mirror_url="https://packages.example.org/simple/", allow=["demo"])
-    content.stage("emilie/prod", volatile=False, bases=["root/pypi"], acl_upload=[":team"], require_tests=False)
+    content.stage("emilie/prod", volatile=False, bases=["root/pypi"], acl_upload=[":team"], require_tests=["py"])
     content.stage("emilie/dev", bases=["emilie/prod"], mirror_whitelist=["demo"], title="Where we work")
-    content.release("emilie/prod", "Demo.Thing", "1.0", requires_python=">=3.9", extra="Summary: it is\n\nDescribed.\n")
+    fields = "Summary: it is\nKeywords: a,b\nProject-URL: Home, https://example.org\n\nDescribed.\n"
+    content.release("emilie/prod", "Demo.Thing", "1.0", requires_python=">=3.9", extra=fields)
     content.release("emilie/prod", "Demo.Thing", "1.0", kind="sdist", requires_python=">=3.9")
     content.release("emilie/prod", "Demo.Thing", "1.1")
     content.release("emilie/dev", "local", "1.0+a.b")
@@ -52,6 +53,7 @@ def test_devpi_server_takes_what_is_written(run: Run, filled: IndexRepository, t
         "note bob identities",
         "note root/pypi allow",
         "note emilie/prod acl_upload :team",
+        "note emilie/prod require_tests",
         "note emilie/prod demo-thing",
         "note emilie/prod demo-thing 1.1",
         "note emilie/dev bad",
@@ -64,6 +66,7 @@ def test_devpi_server_takes_what_is_written(run: Run, filled: IndexRepository, t
     del here["emilie/dev"]["bad"]
     assert there == {index: here[index] for index in there}
     assert (version["name"], version["summary"], version["requires_python"]) == ("Demo.Thing", "it is", ">=3.9")
+    assert (version["keywords"], version["project_urls"]) == ("a,b", ["Home, https://example.org"])
     assert version["+links"][0]["log"][0]["when"] == [2026, 11, 22, 7, 25, 0]
     assert {name: sorted(user["indexes"]) for name, user in users.items() if user.get("indexes")} == {
         "emilie": ["dev", "prod"],

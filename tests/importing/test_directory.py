@@ -52,6 +52,28 @@ def test_what_an_earlier_run_wrote_is_committed(run: Run, repository: IndexRepos
     assert run("-C", repository.path, "validate", "--head", "HEAD", "--all").code == 0
 
 
+def test_index_that_is_in_no_commit_yet_comes_along(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
+    put(tmp_path / "dist", WHEEL)
+    run("-C", repository.path, "user", "create", "bob")
+    run("-C", repository.path, "index", "create", "bob/dev", "--base", "emilie/prod")
+    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "bob/dev", "--commit")
+    assert done.code == 0, done.err
+    assert repository.git("status", "--porcelain") == ""
+    assert run("-C", repository.path, "validate", "--head", "HEAD", "--all").code == 0
+
+
+def test_warnings_of_the_rules_are_told(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
+    for name in ("name", "word"):
+        put(tmp_path / name, *(make_wheel(f"{name}{number}", "1.0") for number in range(14)))
+    command = ("-C", repository.path, "import", "dir", "--index", "emilie/prod")
+    told = run(*command, tmp_path / "name")
+    assert told.code == 0
+    assert told.err.count("GI401 warning") == 10
+    assert "… and 4 more warnings; see: gitindex validate" in told.err
+    warnings = json.loads(run(*command, tmp_path / "word", "--json").out)["warnings"]
+    assert [each["code"] for each in warnings] == ["GI401"] * 14
+
+
 def test_other_bytes_are_a_conflict_and_the_rest_comes(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
     put(tmp_path / "dist", WHEEL)
     run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/dev", "--commit")
@@ -113,6 +135,14 @@ def test_one_name_with_two_contents_is_taken_neither_way(run: Run, repository: I
     assert done.code == 1
     assert "is there twice, and one of the two may have other bytes" in done.out
     assert SDIST[0] in released(repository, "emilie/prod")
+
+
+def test_same_bytes_under_two_names_are_taken_once(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
+    put(tmp_path / "dist", SDIST, ("Demo-1.0.tar.gz", SDIST[1]))
+    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/prod")
+    assert done.code == 1
+    assert f"left out: emilie/prod: {SDIST[0]}: has the very bytes of Demo-1.0.tar.gz" in done.out
+    assert released(repository, "emilie/prod") == {"Demo-1.0.tar.gz": digest(SDIST[1])}
 
 
 def test_history_is_told_in_the_times_of_the_files(run: Run, repository: IndexRepository, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 import tomllib
@@ -21,7 +22,8 @@ from tests.importing.shown import digest, entries, entry, put, released, subject
 from tests.importing.world import TIME, World, start
 from tests.peers.foreign import Foreign, dumb_pypi, pypiserver
 from tests.peers.server import SiteServer
-from tests.repositories import Content, IndexRepository, files_below, make_repository, small_content
+from tests.repositories import Content, IndexRepository, bare_clone, files_below, make_repository, small_content
+from tests.upstream.pages import page, sent
 
 WHEEL, SDIST, NEWER = make_wheel("demo", "1.0"), make_sdist("demo", "1.0"), make_wheel("demo", "2.0")
 OTHER = make_wheel("other", "1.0")
@@ -123,6 +125,21 @@ def test_file_that_is_not_what_the_page_says_is_left_out(
     assert run("-C", repository.path, "validate", "--all").code == 0
 
 
+def test_statement_that_the_rules_refuse_is_left_out_alone(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, yanked="x" * (1 << 20))
+    world.add("other", OTHER, yanked="slow")
+    world.add("gone", make_wheel("gone", "1.0"))
+    world.host.on("/simple/gone/", sent(page(name="gone", project_status={"status": "quarantined"})))
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert done.code == 1
+    assert "left out: emilie/prod: yanks and status of demo: GI001: " in done.out
+    assert "note: emilie/prod: gone: lists no files, and is quarantined: nothing of it is here" in done.out
+    assert sorted(released(repository, "emilie/prod")) == [WHEEL[0], OTHER[0]]
+    assert not (repository.path / "indexes/emilie/prod/demo/project.toml").exists()
+    assert (repository.path / "indexes/emilie/prod/other/project.toml").exists()
+    assert run("-C", repository.path, "validate", "--all").code == 0
+
+
 @pytest.mark.parametrize(
     "url", ["http://192.0.2.7/demo", "file:///etc/passwd", "ftp://127.0.0.1/x", "https://a:b@127.0.0.1/x"]
 )
@@ -220,6 +237,25 @@ def test_other_bytes_than_the_index_has_are_a_conflict(run: Run, repository: Ind
     assert released(repository, "emilie/prod")[WHEEL[0]] == digest(WHEEL[1])
 
 
+def test_attestations_that_do_not_come_are_told(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, provenance=f"{world.host.url}/x.provenance")
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert done.code == 0
+    assert "note: emilie/prod: demo: the attestations of 1 of its files are not carried over" in done.out
+
+
+def test_somebodys_whole_world_is_not_brought_in(
+    run: Run, repository: IndexRepository, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitindex.importers.simple.MOST_PROJECTS", 1)
+    world.add("demo", WHEEL)
+    world.add("other", OTHER)
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert (done.code, done.out) == (2, "")
+    assert "lists 2 projects, which is no private index; name those that you want: --project NAME" in done.err
+    assert world.asked_for() == []
+
+
 def test_history_is_told_release_by_release(run: Run, repository: IndexRepository, world: World) -> None:
     world.add("demo", NEWER, upload_time="2022-01-01T00:00:00Z", yanked="")
     world.add("demo", WHEEL, upload_time="2021-01-01T00:00:00Z")
@@ -238,6 +274,19 @@ def test_history_is_told_release_by_release(run: Run, repository: IndexRepositor
     assert [date[:10] for date in dates] == ["2021-01-01", "2021-03-01", "2022-01-01"]
     assert run("-C", repository.path, "audit").code == 0
     assert repository.git("status", "--porcelain") == ""
+
+
+def test_times_that_nobody_lived_in_do_not_stop_a_history(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, upload_time="0001-01-01T00:00:00Z")
+    world.add("demo", NEWER, upload_time="9999-12-31T23:59:59Z")
+    world.add("other", OTHER, upload_time="1970-01-01T00:00:00Z")
+    done = run("-C", repository.path, "import", "simple", world.url, "--index", "emilie/prod", "--history")
+    assert done.code == 0, done.err
+    assert entry(repository, "emilie/prod", WHEEL[0])["upload-time"] == "0001-01-01T00:00:00Z"
+    times = dict(line.split("|") for line in repository.git("log", "-3", "--format=%s|%at").splitlines())
+    assert times["Release demo 2.0 to emilie/prod"] == "253402300799"
+    assert times["Release other 1.0 to emilie/prod"] == "0"
+    assert int(times["Release demo 1.0 to emilie/prod"]) > 1_000_000_000
 
 
 @pytest.mark.parametrize("options", [(), ("--history",)], ids=["plain", "history"])
@@ -329,3 +378,51 @@ def test_indexes_of_others_come_in_whole(run: Run, repository: IndexRepository, 
     assert released(repository, "emilie/prod") == {name: digest(data) for name, data in files.items()}
     assert len(entries(repository, "emilie/prod")) == 3
     assert put(tmp_path / "again", *files.items()) == released(repository, "emilie/prod")
+
+
+def test_interrupted_import_says_that_it_can_go_on(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, hosts.silent)
+    running = start("-C", repository.path, "import", "simple", world.url, *INTO)
+    _until(lambda: f"/files/{WHEEL[0]}" in world.host.paths)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=10)
+    assert (running.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    world.add("demo", WHEEL)
+    assert run("-C", repository.path, "import", "simple", world.url, *INTO).code == 0
+
+
+def test_index_repository_may_be_a_folder_of_the_git_repository(run: Run, tmp_path: Path, world: World) -> None:
+    repository = make_repository(tmp_path / "mono", small_content(), folder="deep/packages")
+    world.add("demo", WHEEL, yanked="slow")
+    done = run("-C", repository.root, "import", "simple", world.url, "--index", "emilie/prod", "--history")
+    assert (done.code, repository.git("status", "--porcelain")) == (0, "")
+    assert released(repository, "emilie/prod") == {WHEEL[0]: digest(WHEEL[1])}
+    assert run("-C", repository.root, "audit").code == 0
+    assert run("-C", repository.root, "import", "simple", world.url, *INTO).code == 0
+    assert len(subjects(repository)) == 3
+
+
+def test_bare_repository_has_nowhere_to_import_to(run: Run, tmp_path: Path, repository: IndexRepository) -> None:
+    bare = bare_clone(repository, tmp_path / "bare.git")
+    done = run("-C", bare, "import", "simple", "https://packages.example.org/", *INTO)
+    assert (done.code, done.out) == (3, "")
+    assert "a bare repository has nowhere to import to; clone it, and import there" in done.err
+
+
+def test_commit_that_a_hook_refuses_is_made_by_the_next_run(
+    run: Run, repository: IndexRepository, world: World
+) -> None:
+    world.add("demo", WHEEL)
+    hook = repository.path / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho no >&2\nexit 1\n")
+    hook.chmod(0o755)
+    command = ("-C", repository.path, "import", "simple", world.url, *INTO)
+    done = run(*command)
+    assert (done.code, done.out) == (3, "")
+    assert "written, and not committed" in done.err
+    hook.unlink()
+    assert run(*command).code == 0
+    assert repository.git("status", "--porcelain") == ""
+    assert run("-C", repository.path, "validate", "--all").code == 0

@@ -36,6 +36,7 @@ _HEADERS = (
     *answers.FOR_MACHINES,
 )
 _LOGIN = b"/+login"
+_NO_TOKEN = "a token is needed: devpi login USER, with the token as the password"
 WRONG = "this token is wrong, has expired or was revoked"
 
 
@@ -149,21 +150,22 @@ def forbidden(what: str) -> Answer:
     return said(HTTPStatus.FORBIDDEN, f"this token may not {what}")
 
 
-def unauthorized(
-    call: Call, text: str = "a token is needed: devpi login USER, with the token as the password"
-) -> Answer:
+def unauthorized(call: Call, text: str = _NO_TOKEN) -> Answer:
     """Return the demand for a token; by where to log in, devpi's client knows that what it sent is no longer valid."""
     location = () if call.reader else ((b"location", call.state.base_path.encode() + _LOGIN),)
     return said(HTTPStatus.UNAUTHORIZED, text, (b"www-authenticate", CHALLENGE), *location)
 
 
-def refused(call: Call, index: IndexName | None) -> Answer | None:
-    """Return the refusal of what the reader may not see, the same whether or not it is there."""
+def refused(call: Call, index: IndexName | None, *, stranger: HTTPStatus = HTTPStatus.UNAUTHORIZED) -> Answer | None:
+    """Return the refusal of what the reader may not see, the same whether or not it is there.
+
+    *stranger* is the status for who sends no token.
+    """
     if call.reader is None:
         return unauthorized(call, WRONG)
     match refusal(call.reader, index):
         case HTTPStatus.UNAUTHORIZED:
-            return unauthorized(call)
+            return unauthorized(call) if stranger == HTTPStatus.UNAUTHORIZED else said(stranger, _NO_TOKEN)
         case HTTPStatus.FORBIDDEN:
             return said(HTTPStatus.FORBIDDEN, "this token may not read that index")
         case _:

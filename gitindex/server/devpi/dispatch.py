@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from gitindex.errors import GitindexError
@@ -74,7 +75,8 @@ async def _read(call: Call, target: Target) -> Answer | StoredFile | None:
         case Misnamed():
             return refused(call, None) or _unknown(target)
         case Index(name):
-            return refused(call, name) or await getting.index(call, target)
+            # Devpi's client goes on after a 403, to the login, and after no 401.
+            return refused(call, name, stranger=HTTPStatus.FORBIDDEN) or await getting.index(call, target)
         case Project():
             return refused(call, target.index) or await getting.project(call, target)
         case Version():

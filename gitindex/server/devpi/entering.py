@@ -74,7 +74,7 @@ async def login(call: Call) -> Answer:
         return said(HTTPStatus.BAD_REQUEST, "Bad request: no user/password specified")
     access = call.state.access
     authorization = b"Basic " + base64.b64encode(f"{user}:{password}".encode())
-    reader = access.of(authorization)
+    reader = access.of_new(authorization)
     if reader is None or not reader.name or (reader.user or NOBODY) != user:
         whose = f"that token is for {reader.user or NOBODY}" if reader is not None and reader.name else _HOW
         return said(HTTPStatus.UNAUTHORIZED, f"user {user!r} could not be authenticated: {whose}")

@@ -58,8 +58,9 @@ async def forward(call: Call, source: IndexName, wanted: Wanted, sent: Mapping[s
     ):
         text = "this server pushes to no such server: whoever runs it names those with --push-to URL"
         return said(HTTPStatus.FORBIDDEN, text)
+    loop, threads = asyncio.get_running_loop(), call.state.elsewhere
     try:
-        actions = await asyncio.get_running_loop().run_in_executor(None, _forward, call, source, wanted, to)
+        actions = await loop.run_in_executor(threads, _forward, call, source, wanted, to)
     except GitindexError as error:
         return failed(error)
     is_done = all(action[0] in _DONE for action in actions)

@@ -12,6 +12,7 @@ from gitindex.edits.plan import Plan
 from gitindex.errors import ConflictError, GitindexError, NotThereError, UsageError
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError
+from gitindex.server.changing import check_known
 from gitindex.server.devpi.call import document, failed, forbidden, read_json, said
 from gitindex.server.devpi.targets import Index, Misnamed, User
 
@@ -210,6 +211,7 @@ async def _written(call: Call, change: Callable[[Snapshot], Plan] | None, name: 
     try:
         written: Written | None = None
         if change is not None:
+            check_known(call.state, call.exchange)
             written = await call.state.writer.write(change, actor=reader.user, name=name)
     except GitindexError as error:
         return failed(error, is_kept=call.method != "PUT")

@@ -17,9 +17,11 @@ from gitindex.edits.opened import release_version
 from gitindex.edits.promotion import Wanted
 from gitindex.errors import GitindexError, NotThereError
 from gitindex.model import Mirror
-from gitindex.names import IndexName, is_display_name, is_project_name, normalize, parse_index_name
+from gitindex.names import IndexName, UserName, is_display_name, is_project_name, normalize, parse_index_name
+from gitindex.rights import Rights
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError, read_body
+from gitindex.server.changing import check_known
 from gitindex.server.devpi import forwarding
 from gitindex.server.devpi.call import document, failed, forbidden, no_index, read_json, said
 from gitindex.server.devpi.getting import find_file
@@ -28,9 +30,8 @@ from gitindex.upstream.mirror import Upstream
 
 if TYPE_CHECKING:
     from gitindex.edits.plan import Plan
-    from gitindex.server.access import Reader
     from gitindex.server.devpi.call import Call
-    from gitindex.server.writing import Written
+    from gitindex.server.writing import ChangeOf, Written
     from gitindex.snapshot import Snapshot
 
 _LARGEST_REPORT = 32 << 20
@@ -42,7 +43,7 @@ _PUSHED = frozenset({"name", "version", "targetindex", "no_docs", "only_docs"})
 
 async def remove(call: Call, target: Project | Version | File) -> Answer:
     """Remove a project, a version or a file of an index."""
-    if (no := _may_upload(call.reader, target.index)) is not None:
+    if (no := _refused(call, target.index)) is not None:
         return no
 
     def plan(snapshot: Snapshot) -> Plan:
@@ -68,28 +69,32 @@ async def remove(call: Call, target: Project | Version | File) -> Answer:
     return written if isinstance(written, Answer) else said(HTTPStatus.OK, told)
 
 
-def _may_upload(reader: Reader | None, index: IndexName) -> Answer | None:
-    if reader is not None and reader.may_upload(index):
+def _refused(call: Call, index: IndexName) -> Answer | None:
+    """Return why the token may not change the releases of an index; whether its user may, the rules say."""
+    if call.reader is not None and call.reader.may_upload(index):
         return None
     return forbidden(f"change the releases of {index}: see gitindex token create --upload {index}")
 
 
-async def _write(call: Call, plan: Any, name: str, *, is_kept: bool = False) -> Written | Answer:
+async def _write(
+    call: Call, plan: ChangeOf, name: str, *, is_kept: bool = False, takes_proposals: bool = False
+) -> Written | Answer:
     """Make a change; an answer is why it is not made, or not yet."""
     reader = call.reader
     assert reader is not None  # noqa: S101 - asked before
     try:
+        check_known(call.state, call.exchange)
         written = await call.state.writer.write(plan, actor=reader.user, name=name)
     except GitindexError as error:
         return failed(error, is_kept=is_kept)
-    if written.is_proposed:
+    if written.is_proposed and not takes_proposals:
         return said(HTTPStatus.ACCEPTED, f"proposed: {written.url}" if written.url else "proposed")
     return written
 
 
 async def record(call: Call, target: File) -> Answer:
     """Record a report of tox on a file."""
-    if (no := _may_upload(call.reader, target.index)) is not None:
+    if (no := _refused(call, target.index)) is not None:
         return no
     report = await read_body(call.exchange, _LARGEST_REPORT, _WITHIN)
     found = await call.state.read(lambda: find_file(call.state.reading.current.snapshot, target))
@@ -145,23 +150,37 @@ async def _push(call: Call, source: IndexName, wanted: Wanted, to: Any) -> Answe
     target = parse_index_name(to.strip("/")) if isinstance(to, str) else None
     if target is None:
         return said(HTTPStatus.BAD_REQUEST, "targetindex not in format user/index")
-    if (no := _may_upload(call.reader, target)) is not None:
+    if (no := _refused(call, target)) is not None:
         return no
-    snapshot = call.state.reading.current.snapshot
+    snapshot, user = call.state.reading.current.snapshot, call.reader.user if call.reader else None
     opened = await call.state.read(lambda: (snapshot.index(source), snapshot.index(target)))
     for index, wanted_name in zip(opened, (source, target), strict=True):
         if index is None:
             return no_index(wanted_name)
+    # What is there already changes nothing, which no rule looks at.
+    if not await call.state.read(lambda: _may_release(snapshot, user, target)):
+        return said(HTTPStatus.FORBIDDEN, f"{user} may not release to {target}: see acl_upload of that index")
     definition = opened[0].definition if opened[0] is not None else None
     name = f"push {wanted.project} {wanted.version} from {source} to {target}"
     if isinstance(definition, Mirror):
         written = await _vendor(call, Upstream(source, definition), wanted, target, name)
     else:
-        written = await _write(call, lambda newest: promotion.push(newest, [wanted], source, target).plan, name)
+        written = await _write(
+            call, lambda newest: promotion.push(newest, [wanted], source, target).plan, name, takes_proposals=True
+        )
     if isinstance(written, Answer):
         return written
+    if written.is_proposed:  # for devpi's client nothing but 200 is a success
+        return document(
+            "actionlog", [[200, "proposed", wanted.project, wanted.version, "->", str(target), written.url]]
+        )
     result = await call.state.read(lambda: _actions(call.state.reading.current.snapshot, wanted, target))
     return document("actionlog", result)
+
+
+def _may_release(snapshot: Snapshot, user: UserName | None, index: IndexName) -> bool:
+    rights = Rights(snapshot)
+    return user is not None and rights.may_release(rights.actor(user), index)
 
 
 async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexName, name: str) -> Written | Answer:
@@ -183,11 +202,11 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
     with tempfile.TemporaryDirectory(dir=state.uploads) as place:
         folder = Path(place)
         try:
-            await asyncio.get_running_loop().run_in_executor(None, bring, folder)
+            await asyncio.get_running_loop().run_in_executor(state.elsewhere, bring, folder)
         except GitindexError as error:
             return failed(error)
         # What was brought lies there, so that this is quick.
-        return await _write(call, partial(plan, folder), name)
+        return await _write(call, partial(plan, folder), name, takes_proposals=True)
 
 
 def _actions(snapshot: Snapshot, wanted: Wanted, target: IndexName) -> list[list[Any]]:

@@ -100,17 +100,9 @@ Target = Root | Login | Api | User | Index | Misnamed | Project | Version | File
 
 def parse(raw_path: bytes) -> Target | None:
     """Read the path of a request as it was sent, still escaped; ``None`` for what devpi's protocol does not have."""
-    if len(raw_path) > LONGEST or not raw_path.startswith(b"/"):
+    segments = _segments(raw_path)
+    if segments is None:
         return None
-    segments = segments_of(raw_path[1:].split(b"/"))
-    if not isinstance(segments, list):
-        return None
-    if segments[-1] == "":
-        segments.pop()
-    if "" in segments:
-        return None
-    if segments and segments[0].startswith("@"):
-        return None  # of another revision nothing is told in this protocol
     match segments:
         case []:
             return Root()
@@ -129,6 +121,19 @@ def parse(raw_path: bytes) -> Target | None:
             return _of_index(found, rest)
         case _:
             return None
+
+
+def _segments(raw_path: bytes) -> list[str] | None:
+    """Return the segments of a path, without a slash at its end; other revisions are not in this protocol."""
+    if len(raw_path) > LONGEST or not raw_path.startswith(b"/"):
+        return None
+    segments = segments_of(raw_path[1:].split(b"/"))
+    if not isinstance(segments, list):
+        return None
+    if segments[-1] == "":
+        segments.pop()
+    is_revision = bool(segments) and segments[0].startswith("@")
+    return None if "" in segments or is_revision else segments
 
 
 def _of_index(index: IndexName, rest: list[str]) -> Target | None:
