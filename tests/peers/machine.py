@@ -18,7 +18,7 @@ from tests.peers.nginx import tool
 from tests.peers.tools import Done, Tools
 
 PLACES = ("etc", "opt", "srv", "var/lib")
-_OWN = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
+_OWN = (".pwd.lock", "passwd", "group", "shadow", "gshadow", "subuid", "subgid")
 _IN = """\
 set -e
 for place in {places}; do
@@ -55,7 +55,7 @@ def make_machine(folder: Path, tools: Tools) -> Machine:
     """Make a machine below a folder; skip the test where nobody but root may have namespaces."""
     tried = subprocess.run([tool("unshare"), *_UNSHARE, "true"], capture_output=True, text=True, check=False)
     if tried.returncode != 0:
-        assert "CI" not in os.environ, tried.stderr
+        assert "GITHUB_ACTIONS" not in os.environ, tried.stderr  # a container of another CI may forbid them
         pytest.skip(f"there are no namespaces: {tried.stderr.strip()}")
     old = folder / "machine"
     for place in PLACES:
