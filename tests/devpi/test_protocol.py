@@ -500,6 +500,36 @@ def test_refresh_asks_an_upstream_before_it_is_due(tmp_path: Path) -> None:
             assert "404" in client.fails("refresh --index emilie/nothing pkg")
 
 
+def test_push_from_a_mirror_asks_it_once_and_before_others_wait(tmp_path: Path) -> None:
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    upstream_page(folder, make_wheel("pkg", "1.0"), make_sdist("pkg", "1.0"))
+    with SiteServer(folder, negotiates=False) as upstream:
+        made = content()
+        made.mirror("root/pypi", mirror_url=f"{upstream.url}/simple/", mirror_cache_expiry=0)
+        made.stage("emilie/prod", volatile=False)
+        repository = make_repository(tmp_path / "ours" / "packages", made)
+        with our_door(tmp_path / "ours", repository) as ours:
+            wanted = {"name": "pkg", "version": "1.0", "targetindex": "emilie/prod"}
+            done_ = ask(ours, "POST", "/root/pypi", wanted)
+            assert done_.status == 200
+            assert [action[1] for action in json.loads(done_.body)["result"]] == [
+                "register",
+                *2 * ["store_releasefile"],
+            ]
+            asked = [request.path for request in upstream.log]
+            assert asked.count("/simple/pkg/") == 1
+            assert sorted(path for path in asked if path != "/simple/pkg/") == [
+                "/pkg-1.0-py3-none-any.whl",
+                "/pkg-1.0.tar.gz",
+            ]
+            before = head(repository)
+            assert ask(ours, "POST", "/root/pypi", wanted).status == 200  # it is there
+            assert ask(ours, "POST", "/root/pypi", {**wanted, "version": "2.0"}).status == 404
+            assert head(repository) == before
+            assert not [*(tmp_path / "ours" / "cache" / "uploads").glob("*")]
+
+
 def test_outage_of_an_upstream_is_told_and_nothing_is_taken_for_gone(tmp_path: Path) -> None:
     made = content()
     made.mirror("root/pypi", mirror_url="http://127.0.0.1:9/simple/")

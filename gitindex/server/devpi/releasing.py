@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gitindex import toxreport
 from gitindex.devpi import file_path, result_suffix, tested
@@ -17,7 +17,15 @@ from gitindex.edits.opened import release_version
 from gitindex.edits.promotion import Wanted
 from gitindex.errors import GitindexError, NotThereError
 from gitindex.model import Mirror
-from gitindex.names import IndexName, UserName, is_display_name, is_project_name, normalize, parse_index_name
+from gitindex.names import (
+    IndexName,
+    ProjectName,
+    UserName,
+    is_display_name,
+    is_project_name,
+    normalize,
+    parse_index_name,
+)
 from gitindex.rights import Rights
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError, read_body
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
     from gitindex.server.devpi.call import Call
     from gitindex.server.writing import ChangeOf, Written
     from gitindex.snapshot import Snapshot
+    from gitindex.upstream.client import Upstreams
+    from gitindex.upstream.pages import UpstreamPage
 
 _LARGEST_REPORT = 32 << 20
 """Bytes; a report of tox has all that was printed."""
@@ -188,7 +198,7 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
     from gitindex.upstream.promoting import MirrorPush, Shelf  # noqa: PLC0415 - a heavy import, and only for this
 
     state, now = call.state, datetime.now(UTC)
-    upstreams = state.mirrors.upstreams
+    upstreams = cast("Upstreams", _AskedOnce(state.mirrors.upstreams))
 
     def plan(folder: Path, snapshot: Snapshot) -> Plan:
         push = MirrorPush(Shelf(snapshot, upstream, upstreams, now), target)
@@ -205,8 +215,25 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
             await asyncio.get_running_loop().run_in_executor(state.elsewhere, bring, folder)
         except GitindexError as error:
             return failed(error)
-        # What was brought lies there, so that this is quick.
+        # What was brought lies there, and no page is asked for again: others wait while this is planned.
         return await _write(call, partial(plan, folder), name, takes_proposals=True)
+
+
+class _AskedOnce:
+    """Upstreams that are asked for a page once, whatever becomes of it meanwhile."""
+
+    def __init__(self, upstreams: Upstreams) -> None:
+        self._upstreams = upstreams
+        self._pages: dict[tuple[Upstream, ProjectName], UpstreamPage | None] = {}
+
+    def page(self, upstream: Upstream, name: ProjectName) -> UpstreamPage | None:
+        """Return what an upstream said of a project at first."""
+        if (upstream, name) not in self._pages:
+            self._pages[upstream, name] = self._upstreams.page(upstream, name)
+        return self._pages[upstream, name]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._upstreams, name)
 
 
 def _actions(snapshot: Snapshot, wanted: Wanted, target: IndexName) -> list[list[Any]]:
