@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,6 +79,9 @@ def private(tmp_path: Path) -> Iterator[Ours]:
     made = content()
     made.stage("emilie/secret")
     made.release("emilie/secret", "hidden", "1.0")
+    made.statements("emilie/secret", "hosted", sources=["https://files.example.org/"])
+    name = made.release("emilie/secret", "hosted", "1.0", url="https://files.example.org/hosted-1.0-py3-none-any.whl")
+    assert name.startswith("hosted")
     repository, target = make_repository(tmp_path / "ours" / "packages", made), str(tmp_path / "target")
     with our_door(tmp_path / "ours", repository, PIP_TARGET=target) as door:
         yield door
@@ -101,6 +105,40 @@ def test_strangers_are_told_the_same_whether_or_not_it_is_there(private: Ours) -
         assert "token" in message(one)
 
 
+def test_token_of_another_index_gets_no_file_and_no_result(private: Ours) -> None:
+    def path_of(project: str) -> str:
+        found = json.loads(ask(private, "GET", f"/emilie/secret/{project}").body)
+        return urlsplit(found["result"]["1.0"]["+links"][0]["href"]).path
+
+    file, hosted = path_of("hidden"), path_of("hosted")
+    elsewhere = ask(private, "GET", hosted, Accept="*/*")
+    assert (elsewhere.status, elsewhere.headers["location"][:27]) == (302, "https://files.example.org/h")
+    report = {"testenvs": {"unit": {"test": [{"retcode": 0}]}}}
+    result = f"/{json.loads(ask(private, 'POST', file, report).body)['result']}"
+    store, now = private.repository.root.parent / "tokens.json", datetime.now(UTC)
+    token = tokens.create(store, "narrow", ["read:bob/*"], expires=None, now=now).text
+    narrow = base64.b64encode(f"__token__:{token}".encode()).decode()
+    sent = {"user": "__token__", "password": token}
+    assert ask(private, "POST", "/+login", sent, user=None).status == 200  # and with that the token is known
+    for path in (file, result, hosted):
+        assert ask(private, "GET", path).status == 200
+        assert ask(private, "GET", path, user=None).status == 401
+        for accept in (JSON, "*/*"):
+            there = ask(private, "GET", path, user=None, X_Devpi_Auth=narrow, Accept=accept)
+            missing = path.replace("hidden", "nothing").replace("hosted", "nothing")
+            other = ask(private, "GET", missing, user=None, X_Devpi_Auth=narrow, Accept=accept)
+            assert (there.status, there.body) == (404, other.body), (path, accept)
+    for path in ("/emilie/secret", "/emilie/secret/hidden", "/emilie/secret/hidden/1.0"):
+        there, other = (
+            ask(private, "GET", asked, user=None, X_Devpi_Auth=narrow)
+            for asked in (path, path.replace("secret", "nothing"))
+        )
+        assert (there.status, there.body) == (403, other.body)
+    users = json.loads(ask(private, "GET", "/", user=None, X_Devpi_Auth=narrow).body)["result"]
+    assert set(users) == {"bob"}
+    assert "email" not in users["bob"]
+
+
 def test_api_leads_strangers_to_the_login_and_tells_nothing_else(private: Ours) -> None:
     found, missing = (ask(private, "GET", f"/emilie/{name}/+api", user=None) for name in ("secret", "nothing"))
     assert (found.status, missing.status) == (200, 200)
@@ -115,7 +153,7 @@ def test_client_logs_in_where_nothing_is_public_and_works(private: Ours) -> None
     private.client.ok("use URL/emilie/secret")
     assert "devpi login USER" in private.client.fails("list")
     private.login("emilie")
-    assert private.client.ok("list").split() == ["hidden"]
+    assert private.client.ok("list").split() == ["hidden", "hosted"]
     assert "emilie/secret" in private.client.ok("use -l")
     assert private.client.json("/emilie/secret/hidden/1.0")["type"] == "versiondata"
     assert "Successfully installed hidden-1.0" in private.client.ok("install hidden")

@@ -53,9 +53,7 @@ async def forward(call: Call, source: IndexName, wanted: Wanted, sent: Mapping[s
     reader = call.reader
     if reader is None or reader.user is None or not reader.may_read(source):
         return forbidden(f"push from {source}")
-    if not any(
-        to.url == allowed or to.url.startswith(allowed.rstrip("/") + "/") for allowed in call.state.options.push_to
-    ):
+    if to.url.rstrip("/") not in {allowed.rstrip("/") for allowed in call.state.options.push_to}:
         text = "this server pushes to no such server: whoever runs it names those with --push-to URL"
         return said(HTTPStatus.FORBIDDEN, text)
     loop, threads = asyncio.get_running_loop(), call.state.elsewhere

@@ -180,15 +180,17 @@ def _add_mirrored(versions: dict[str, Any], file: FilePage, target: Project, roo
 async def file(call: Call, target: File) -> Answer | StoredFile:
     """Return a file as stored, or what is known of it where JSON is wanted."""
     found = await call.state.read(lambda: find_file(call.state.reading.current.snapshot, target))
+    is_document = call.format is Format.DEVPI
+    missing = said(HTTPStatus.NOT_FOUND, "no such file") if is_document else not_there("no such file")
     if found is None:
-        return not_there("no such file")
-    if found.facts.url is not None:
-        return answers.redirect(found.facts.url, status=HTTPStatus.FOUND)
-    stored = _stored(found.facts)
-    if call.format is not Format.DEVPI:
-        return stored
+        return missing
+    stored, url = _stored(found.facts), found.facts.url
+    if not is_document and url is None:
+        return stored  # whoever gives it looks whether it is shown
     if not await _is_offered(call, stored):
-        return said(HTTPStatus.NOT_FOUND, "no such file")
+        return missing
+    if not is_document and url is not None:
+        return answers.redirect(url, status=HTTPStatus.FOUND)
     facts = found.facts
     result = {
         "hash_spec": f"sha256={facts.hashes.sha256}",
