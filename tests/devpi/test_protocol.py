@@ -108,7 +108,7 @@ def test_strangers_are_told_the_same_whether_or_not_it_is_there(private: Ours) -
 def test_token_of_another_index_gets_no_file_and_no_result(private: Ours) -> None:
     def path_of(project: str) -> str:
         found = json.loads(ask(private, "GET", f"/emilie/secret/{project}").body)
-        return urlsplit(found["result"]["1.0"]["+links"][0]["href"]).path
+        return str(urlsplit(found["result"]["1.0"]["+links"][0]["href"]).path)
 
     file, hosted = path_of("hidden"), path_of("hosted")
     elsewhere = ask(private, "GET", hosted, Accept="*/*")
