@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import stat
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import pygit2
@@ -25,8 +27,14 @@ if TYPE_CHECKING:
     from gitindex.git.repository import Repository
 
 _PIECE = 1 << 20
+_ATTEMPTS, _PAUSE = 10, 0.1
+"""How often it is tried to get at a working tree where somebody else's Git is at work, and seconds in between."""
 _SMALL = 1 << 16
 """Bytes of a file that is written sooner than Git has started."""
+_LOOSE = 1 << 50
+"""Bytes from which on Git would make a pack of a blob by itself."""
+_FOLDERS = "tmp_gitindex-"
+"""What is left of such a folder after a crash, `git gc` removes by the beginning of its name."""
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
 _NOBODY = "gitindex", "gitindex@localhost"
 
@@ -52,6 +60,8 @@ class Commits:
         self._git = git
         self._prefix = f"{repository.folder}/" if repository.folder else ""
         self._large = repository.git_directory / "lfs" / "objects"
+        self._strayed: dict[str, str] = {}
+        """Commits that working trees may have got and no branch has, with the branch that they were for."""
         self.has_pointers = False
         """Whether anything was kept for Git LFS."""
 
@@ -123,6 +133,7 @@ class Commits:
 
         """
         repository = self._repository
+        self._put_right()
         try:
             self._take_along(branch, old, new)
             answer = ask_git(repository.own_directory, "update-ref", "-m", why, branch, new, old, accepted=(0, 1, 128))
@@ -149,10 +160,19 @@ class Commits:
 
         It may have been a move of a process that was killed. Those that were not taken along stay as they are.
         """
-        with contextlib.suppress(CannotRunError):
+        self._strayed[new] = branch
+        for _ in range(_ATTEMPTS):
+            with contextlib.suppress(CannotRunError):
+                self._put_right()
+                return
+            time.sleep(_PAUSE)
+
+    def _put_right(self) -> None:
+        for new, branch in list(self._strayed.items()):
             tip = self._repository.history.tip(branch)
             if tip is not None:
                 self._take_along(branch, new, tip)
+            del self._strayed[new]
 
     def _take_along(self, branch: str, old: str, new: str, *options: str) -> None:
         for top in self._repository.worktrees_at(branch):
@@ -179,9 +199,25 @@ class Commits:
             return self._git.create_blob(content)
         if content.stat().st_size <= _SMALL:
             return self._git.create_blob(content.read_bytes())
-        # pygit2 would hold up every thread until it is compressed, and libgit2 might change the ends of its lines.
-        words = ("hash-object", "-w", "--no-filters", "--", str(content.absolute()))
-        return pygit2.Oid(hex=ask_git(self._repository.own_directory, *words).out.strip())
+        return pygit2.Oid(hex=self._write_large(content))
+
+    def _write_large(self, path: Path) -> str:
+        """Let Git write a blob: pygit2 would hold up every thread until it is compressed.
+
+        Git leaves what it has written half, on a full disk; here it does so in a folder that goes.
+        """
+        objects = self._repository.git_directory / "objects"
+        with TemporaryDirectory(prefix=_FOLDERS, dir=objects) as folder:
+            words = ("-c", f"core.bigFileThreshold={_LOOSE}", "hash-object", "-w", "--no-filters", "--")
+            environment = {"GIT_OBJECT_DIRECTORY": folder}
+            answer = ask_git(self._repository.own_directory, *words, str(path.absolute()), environment=environment)
+            oid = answer.out.strip()
+            target = objects / oid[:2] / oid[2:]
+            if not target.parent.is_dir():
+                target.parent.mkdir(exist_ok=True)
+                target.parent.chmod(stat.S_IMODE(objects.stat().st_mode))
+            (Path(folder) / oid[:2] / oid[2:]).replace(target)
+        return oid
 
     def _keep_large(self, content: bytes | Path) -> bytes:
         """Put a file where Git LFS looks for it, and return its pointer."""

@@ -88,6 +88,8 @@ class Live:
     """Held while what is served changes."""
     expected: str = ""
     """A commit that was proven and made here, and that whoever made it is about to serve."""
+    _seen: str = ""
+    """The tip that was taken or refused last."""
     _thread: threading.Thread | None = None
     _process: subprocess.Popen[bytes] | None = None
 
@@ -156,7 +158,7 @@ class Live:
         except GitindexError as error:
             self._refuse(Refused(self.commit, datetime.now(UTC), problem=str(error)))
             repository = None
-        seen, looked = self.commit, time.monotonic()
+        self._seen, looked = self.commit, time.monotonic()
         while not self._stopped.wait(POLL):
             try:
                 repository = repository or self.source.open()
@@ -165,9 +167,9 @@ class Live:
                 continue  # it is being moved or repacked; what is served does not need it now
             is_due = self.refused is not None and self.refused.problem and time.monotonic() - looked > _AGAIN
             self.tip = tip or self.tip
-            if tip is None or tip == self.expected or (tip == seen and not is_due):
+            if tip is None or tip == self.expected or (tip == self._seen and not is_due):
                 continue
-            seen, looked = tip, time.monotonic()
+            self._seen, looked = tip, time.monotonic()
             try:
                 self._take(repository, tip)
             except Exception as error:  # noqa: BLE001 - a bug here must not end the following, unnoticed
@@ -217,11 +219,13 @@ class Live:
         if before is None or (before.commit, before.problem) != (refused.commit, refused.problem):
             _LOG.warning("%s is not served: %s; see /+status", refused.commit[:12], refused.summary)
 
-    def written(self, commit: str) -> None:
-        """Take note that a commit is served that was proven and made here."""
+    def written(self, commit: str) -> str:
+        """Take note that a commit is about to be served that was proven and made here; return which one was."""
         with self._serving:
-            self.commit, self.since, self.refused = commit, datetime.now(UTC), None
+            before, self.commit, self.since, self.refused = self.commit, commit, datetime.now(UTC), None
+            self._seen = ""  # the branch may have gone on meanwhile, and that may have been served
             self._remember()
+        return before
 
     def _serve(self, commit: str, proven_from: str) -> None:
         with self._serving:

@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex.check import today
 from gitindex.edits.plan import Plan
-from gitindex.errors import CannotRunError, DeclinedError, GitindexError, MovedError, UsageError
+from gitindex.errors import CannotRunError, DeclinedError, MovedError, UsageError
 from gitindex.finding import Finding
 from gitindex.git.commits import Author, BlobId
 from gitindex.model import User
@@ -121,6 +121,8 @@ class Writer:
         self._has_begun = False
         self._proven = ""
         """The last commit that was found in order."""
+        self._reached = ""
+        """The commit at which the branch was last seen or left."""
 
     async def write(self, change: ChangeOf, *, actor: UserName | None, name: str) -> Written:
         """Make a change, by a user of the repository; return when it is served. *name* tells it in a few words.
@@ -157,22 +159,24 @@ class Writer:
             while self._jobs:
                 batch = [self._jobs.popleft() for _ in range(min(len(self._jobs), _MOST_AT_ONCE))]
                 made = await loop.run_in_executor(self._thread, self._write, batch)
-                newest = [one.commit for one in made if isinstance(one, Written) and one.commit]
-                if newest and not self._is_proposed:
-                    await self._serve(newest[-1])
+                # What another process made is served before somebody is told that it is there already.
+                if await loop.run_in_executor(self._thread, self._is_ahead):
+                    await self._serve(self._reached)
                 for job, outcome in zip(batch, made, strict=True):
                     self._settle(job, outcome)
         finally:
             self._running = None
 
     async def _serve(self, commit: str) -> None:
+        run = asyncio.get_running_loop().run_in_executor
+        # First: who follows the branch, and has proven less of it by now, would else serve that after this.
+        before = await run(self._thread, self._live.written, commit)
         try:
             await self._advance(commit)
-        except (GitindexError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits for what was made is told of it all the same
+            await run(self._thread, self._live.written, before)
             self._live.expected = ""  # it is there: who follows the branch tries again
             _LOG.warning("%s: %s", commit[:12], error)
-            return
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._live.written, commit)
 
     def _settle(self, job: _Job, outcome: _Made) -> None:
         if isinstance(outcome, Exception):
@@ -203,6 +207,11 @@ class Writer:
 
     # From here on: the thread that writes.
 
+    def _is_ahead(self) -> bool:
+        """Tell whether what the branch was left at is newer than what is served."""
+        served, reached = self._live.commit, self._reached
+        return bool(reached) and reached != served and not (self._open and self._open.descends(served, reached))
+
     def _write(self, jobs: Sequence[_Job]) -> list[_Made]:
         try:
             self._open = self._open or self._source.open()
@@ -226,6 +235,7 @@ class Writer:
             self._prove(repository, tip)
             made, newest = self._make(repository, jobs, tip)
             if newest == tip:
+                self._reached = tip
                 return made
             try:
                 self._live.expected = self._live.turn.made = newest
@@ -247,6 +257,7 @@ class Writer:
                 # One of them is what the remote does not want.
                 return [self._told(partial(self._commit_one, repository, job)) for job in jobs]
             self._count(repository, made)
+            self._reached = newest
             return made
         raise CannotRunError("the branch moves on faster than anything can be added to it", help="try again")
 
@@ -275,7 +286,7 @@ class Writer:
                     ground = _Ground(repository.at(tip)) if tip != ground.snapshot.name else ground
                     made[job] = self._told(partial(_judge_and_commit, repository, job, ground))
                 else:
-                    own = tuple(finding for finding in found if finding.path.startswith(tuple(job.places)))
+                    own = tuple(finding for finding in found if _is_about(finding, job.places))
                     made[job] = self._told(partial(_commit, repository, job, _Judged(plan, own), ground, tip))
                 tip = _commit_of(made[job]) or tip
             last = repository.at(tip)
@@ -357,6 +368,10 @@ def _independent(
         else:
             later.append(job)
     return group, later
+
+
+def _is_about(finding: Finding, named: frozenset[str]) -> bool:
+    return finding.path in named or not named.isdisjoint(map(str, PurePosixPath(finding.path).parents))
 
 
 class _Ground:

@@ -17,7 +17,8 @@ from tests.repositories import IndexRepository
 
 pytestmark = pytest.mark.peers
 
-BRING, TUNNEL, EXPORT, BACK = scripts_run_by("tests/importing/test_migration_page.py", "how-to/migrate-from-devpi.md")
+TEST = "tests/importing/test_migration_page.py"
+BRING, TUNNEL, EXPORT, BACK = scripts_run_by(TEST, "how-to/migrate-from-devpi.md")
 
 
 def test_devpi_server_is_brought_over_and_back(tmp_path: Path) -> None:
@@ -34,17 +35,17 @@ def test_devpi_server_is_brought_over_and_back(tmp_path: Path) -> None:
         assert len(released(repository, "emilie/prod")) == 3
         assert "broken-1.0-py3-none-any.whl" in (tmp_path / "import.md").read_text()
         terminal.run(Step("gitindex export devpi ../for-devpi"))
-        for command in (EXPORT, BACK):
-            terminal.run(Step(command.replace("~/.devpi", str(place))))
+        for script in (EXPORT, BACK):
+            terminal.run(Step(script.strip().replace("~/.devpi", str(place))))
     assert (tmp_path / "old-export/dataindex.json").is_file()
     with devpi_server(tmp_path / "devpi/another-place", data=place / "another") as devpi:
         assert devpi.simple("emilie/prod") == before
 
 
-def _import(terminal: Terminal, command: str, url: str, devpi: Devpi) -> None:
+def _import(terminal: Terminal, script: str, url: str, devpi: Devpi) -> None:
     """Run a command of the page; two of the files are no distributions, so that it says that something is left out."""
-    assert url in command
-    terminal.run(Step(f"{command.strip().replace(url, devpi.url)} || test $? = 1"))
+    assert url in script
+    terminal.run(Step(f"{script.strip().replace(url, devpi.url)} || test $? = 1"))
 
 
 def test_tunnel_is_a_command_that_ssh_understands() -> None:

@@ -373,6 +373,27 @@ def test_what_somebody_commits_meanwhile_is_gone_on_from(team: IndexRepository) 
     assert len(log(team)) == 7
 
 
+def test_who_follows_the_branch_never_takes_back_what_was_written(team: IndexRepository) -> None:
+    """What was proven of the branch a moment ago may come to be served after what was written since."""
+
+    async def story(uploads: Uploads) -> None:
+        state = uploads.client.state
+        advance = state.writer._advance
+
+        async def late(commit: str) -> None:
+            await advance(commit)
+            await asyncio.get_running_loop().run_in_executor(None, state.live._serve, before, before)
+
+        for version in ("1.0", "2.0", "3.0"):
+            before = state.live.commit
+            state.writer._advance = late
+            assert (await uploads.upload(*make_wheel("demo", version))).status == 200
+            page = await uploads.client.get("/emilie/dev/simple/demo/", {"Accept": JSON})
+            assert page.json["versions"][-1] == version
+
+    told(team, story)
+
+
 def test_many_at_once_all_land_on_one_line(team: IndexRepository, run: Run) -> None:
     wheels = [make_wheel(f"demo-{number % 7}", f"{number}.0") for number in range(60)]
     refused = [make_wheel("demo-1", f"{number}.0", requires_python=">=3.7") for number in (1, 8)]

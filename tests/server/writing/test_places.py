@@ -1,0 +1,180 @@
+"""Uploads beside working trees, locks and full disks: what is refused or broken off leaves all as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gitindex.git import Repository
+from tests.builders import make_wheel
+from tests.repositories import IndexRepository, bare_clone, make_repository
+from tests.server.writing.form import Uploads, taking, team_content
+from tests.server.writing.test_uploads import log, told, unchanged
+
+WHEEL = make_wheel("demo", "1.0")
+LARGE = make_wheel("large", "1.0", files={"large/data.bin": os.urandom(3 << 20)})
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> IndexRepository:
+    return make_repository(tmp_path / "packages", team_content())
+
+
+def add_hook(folder: Path, name: str, text: str) -> Path:
+    hook = folder / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{text}\n")
+    hook.chmod(0o755)
+    return hook
+
+
+def locked(repository: IndexRepository) -> None:
+    (repository.path / ".git/refs/heads/main.lock").touch()
+
+
+def hooked(repository: IndexRepository) -> None:
+    add_hook(repository.path / ".git", "reference-transaction", '[ "$1" != prepared ]')
+
+
+@pytest.mark.parametrize("hinder", [locked, hooked])
+def test_a_branch_that_cannot_move_leaves_the_working_tree(
+    team: IndexRepository, hinder: Callable[[IndexRepository], None]
+) -> None:
+    hinder(team)
+
+    async def story(uploads: Uploads) -> None:
+        answer = await uploads.upload(*WHEEL)
+        assert (answer.status, b"git update-ref" in answer.body) == (503, True)
+
+    unchanged(team, lambda: told(team, story))
+    assert team.git("status", "--short") == ""
+
+
+def test_who_commits_meanwhile_loses_nothing_and_has_nothing_left_behind(team: IndexRepository) -> None:
+    # Once, between the working tree and the branch, somebody else moves that, and holds the index for a moment.
+    once = team.path / "once"
+    add_hook(
+        team.path / ".git",
+        "reference-transaction",
+        f'[ "$1" = prepared ] || exit 0; [ -e {once} ] && exit 0; touch {once}; touch .git/index.lock\n'
+        "(sleep 0.3; rm .git/index.lock) >/dev/null 2>&1 &\n"
+        "exit 1",
+    )
+
+    async def story(uploads: Uploads) -> None:
+        answer = await uploads.upload(*WHEEL)
+        assert answer.status == 503
+        assert team.git("status", "--short") == "?? once"
+        assert (await uploads.upload(*WHEEL)).status == 200
+
+    told(team, story)
+    assert team.git("status", "--short") == "?? once"
+
+
+def test_what_a_killed_server_left_in_the_working_tree_is_put_away(team: IndexRepository) -> None:
+    # As if it had been killed after the working tree went along, and before the branch did.
+    team.write("notes.txt", "mine")
+    team.write("indexes/emilie/dev/demo/1.0.json", "other bytes")
+    team.git("add", "indexes")
+    tree = team.git("write-tree").strip()
+    made = team.git("commit-tree", "-p", "main", "-m", "Never there", tree).strip()
+    (team.path / ".git/gitindex-writing").write_text(made)
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL)).status == 200
+
+    told(team, story)
+    assert team.git("status", "--short") == "?? notes.txt"
+    assert len(log(team)) == 2
+
+
+class TestLinked:
+    """Where a repository has more than one working tree."""
+
+    def test_one_that_has_the_branch_goes_along(self, team: IndexRepository, tmp_path: Path) -> None:
+        bare = IndexRepository(bare_clone(team, tmp_path / "bare.git"))
+        linked = IndexRepository(tmp_path / "linked")
+        bare.git("worktree", "add", "--quiet", str(linked.path), "main")
+
+        async def run() -> None:
+            async with taking(bare.path, tmp_path) as uploads:
+                assert (await uploads.upload(*WHEEL)).status == 200
+
+        asyncio.run(run())
+        assert linked.git("status", "--short") == ""
+        assert (linked.path / "indexes/emilie/dev/demo/1.0.json").is_file()
+
+    @pytest.mark.parametrize("is_served_from_linked", [True, False])
+    def test_those_that_have_another_branch_stay(
+        self, team: IndexRepository, tmp_path: Path, *, is_served_from_linked: bool
+    ) -> None:
+        linked = IndexRepository(tmp_path / "linked")
+        team.git("worktree", "add", "--quiet", "-b", "other", str(linked.path))
+
+        async def run() -> None:
+            served = linked if is_served_from_linked else team
+            async with taking(served, tmp_path, reference="refs/heads/main") as uploads:
+                assert (await uploads.upload(*WHEEL)).status == 200
+
+        asyncio.run(run())
+        assert (team.git("status", "--short"), linked.git("status", "--short")) == ("", "")
+        assert len(log(team, "main")) == 2
+        assert not (linked.path / "indexes/emilie/dev/demo").exists()
+
+    def test_a_branch_is_pulled_where_it_is_checked_out_and_nowhere_else(
+        self, team: IndexRepository, tmp_path: Path
+    ) -> None:
+        clone = IndexRepository(tmp_path / "clone")
+        subprocess.run(["git", "clone", "--quiet", team.path, clone.path], check=True)
+        clone.git("worktree", "add", "--quiet", "-b", "other", str(tmp_path / "linked"))
+        team.write("notes.txt", "more")
+        team.commit("More")
+        linked = IndexRepository(tmp_path / "linked")
+        before = linked.git("rev-parse", "other")
+        # Git takes no branch along that is checked out elsewhere, and merges it into no other one.
+        with pytest.raises(Exception, match="checked out"):
+            Repository.open(linked.path).origin.pull("refs/heads/main", timeout=30)
+        assert linked.git("rev-parse", "other") == before
+        Repository.open(clone.path).origin.pull("refs/heads/main", timeout=30)
+        assert clone.git("rev-parse", "main") == team.git("rev-parse", "main")
+
+
+def test_large_files_are_kept_as_they_are(team: IndexRepository) -> None:
+    (team.path / ".git/info/attributes").write_text("* text eol=crlf\n")
+    team.git("config", "core.autocrlf", "true")
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*LARGE)).status == 200
+
+    told(team, story)
+    (path,) = (line for line in team.git("ls-files").splitlines() if line.endswith(LARGE[0]))
+    kept = subprocess.run(["git", "cat-file", "blob", f"main:{path}"], cwd=team.path, capture_output=True, check=True)
+    assert kept.stdout == LARGE[1]
+
+
+def test_a_large_file_that_git_cannot_write_leaves_nothing(team: IndexRepository, tmp_path: Path) -> None:
+    objects = team.path / ".git/objects"
+    # A limit of the process's files: Git is stopped in the midst of one, as by a full disk.
+    git = tmp_path / "bin/git"
+    git.parent.mkdir()
+    real = subprocess.run(["sh", "-c", "command -v git"], capture_output=True, text=True, check=True).stdout.strip()
+    git.write_text(
+        f'#!/bin/sh\ncase " $* " in *" hash-object "*) ulimit -f 1000; trap "" XFSZ;; esac\nexec {real} "$@"\n'
+    )
+    git.chmod(0o755)
+
+    async def story(uploads: Uploads) -> None:
+        answer = await uploads.upload(*LARGE)
+        assert (answer.status, b"git hash-object" in answer.body) == (503, True)
+        assert not [*objects.rglob("tmp_*")]
+        assert (await uploads.upload(*WHEEL)).status == 200
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{git.parent}{os.pathsep}{os.environ['PATH']}")
+        told(team, story)
+    assert len(log(team)) == 2
