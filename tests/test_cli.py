@@ -423,7 +423,7 @@ def test_init_in_a_folder_of_a_repository_leaves_the_rest_alone(run: Run, tmp_pa
 
 def test_init_writes_only_new_files(run: Run, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    (tmp_path / "new/README.md").write_text("mine")
+    (tmp_path / "new/.gitattributes").write_text("mine")
     before = files_below(tmp_path / "new")
     result = run("init", tmp_path / "new", "--user", "emilie")
     assert result.code == 2

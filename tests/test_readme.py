@@ -29,7 +29,7 @@ NOT_RUN = {
 def test_blocks_without_a_language_are_those_that_are_known() -> None:
     assert {block.splitlines()[0] for language, block in PAGE.blocks if not language} == set(NOT_RUN)
     assert {language for language, _ in PAGE.blocks} <= {"", "console", "toml"}
-    assert PAGE.left_out == []
+    assert PAGE.elsewhere == []
 
 
 @pytest.mark.peers

@@ -9,15 +9,16 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from gitindex.errors import CannotRunError, DeliveryError, NotThereError
+from gitindex import toxreport
+from gitindex.errors import CannotRunError, DeliveryError, NotThereError, UsageError
 from gitindex.importers.reading import a_list, a_mapping, a_moment, a_text, read_json, texts
 from gitindex.importers.report import Kind, Report
 from gitindex.importers.source import Fetch, SourceFile, SourceIndex, SourceUser
-from gitindex.importers.toxresults import is_about, runs_of
 from gitindex.model import Mirror, Settings, Stage
 from gitindex.names import (
     MAX_NAME,
@@ -41,6 +42,7 @@ _OPTIONS_OF_7 = {
     "remote_use_external_urls": "mirror_use_external_urls",
     "remote_web_url_fmt": "mirror_web_url_fmt",
 }
+_LONGEST_NAME = 200
 _ANYBODY = frozenset({":ANONYMOUS:", ":AUTHENTICATED:"})
 _OF_USERS = frozenset({"username", "email", "title", "indexes", "created", "modified", "password", "pwhash"})
 _OF_ALL = frozenset({"type", "volatile", "title", "description", "projects"})
@@ -422,20 +424,25 @@ def _runs(
         try:
             data = read(link)
             said = read_json(data, link.filename)
+            digest = hashlib.sha256(data).hexdigest()
+            if link.sha256 not in {None, digest}:
+                report.add(Kind.LEFT_OUT, place, link.filename, f"has the sha256 {digest}, and not {link.sha256}")
+            elif not _is_about(said, file.sha256):
+                report.note(place, link.filename, f"tells of other bytes than those of {file.filename}")
+            elif time is not None:
+                found = toxreport.runs_in(data, "", datetime.fromisoformat(time))
+                runs += [{**run, "time": time} for run in found if 0 < len(run["environment"]) <= _LONGEST_NAME]
         except DeliveryError as error:
             report.add(Kind.MISSING, place, link.filename, error.problem)
-            continue
-        except CannotRunError as error:
+        except (CannotRunError, UsageError) as error:
             report.add(Kind.LEFT_OUT, place, link.filename, error.message.removeprefix(f"{link.filename}: "))
-            continue
-        digest = hashlib.sha256(data).hexdigest()
-        if link.sha256 not in {None, digest}:
-            report.add(Kind.LEFT_OUT, place, link.filename, f"has the sha256 {digest}, and not {link.sha256}")
-        elif not is_about(said, file.sha256):
-            report.note(place, link.filename, f"tells of other bytes than those of {file.filename}")
-        elif time is not None:
-            runs += runs_of(said, time=time, log=digest)
     return sorted(runs, key=lambda run: (run["time"], run["log"], run["environment"]))
+
+
+def _is_about(report: Mapping[str, Any], sha256: Sha256 | None) -> bool:
+    """Tell whether a report of tox is, as far as it says, one on the very bytes."""
+    stated = a_mapping(report.get("installpkg")).get("sha256")
+    return not isinstance(stated, str) or sha256 is None or stated.lower() == sha256
 
 
 def log_of(value: object) -> tuple[Mapping[str, Any], ...]:

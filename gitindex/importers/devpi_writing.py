@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from gitindex import atomic
-from gitindex.edits.opened import open_index, open_user
+from gitindex import atomic, toxreport
+from gitindex.documents import Unreadable
+from gitindex.edits.opened import cannot_read, open_index, open_user
 from gitindex.errors import CannotRunError, ConflictError, DistributionError
 from gitindex.facts import read_core_facts
 from gitindex.importers.devpi_export import INDEX
 from gitindex.importers.exporting import Copier, Exported, manifests, stored
 from gitindex.importers.report import Report
-from gitindex.model import File, Manifest, Mirror, ProjectStatements, Stage
+from gitindex.model import File, Manifest, Mirror, ProjectStatements, Stage, TestRun
 from gitindex.names import IndexName, ProjectName
 from gitindex.resolve import resolution_order
 from gitindex.snapshot import Index, Project, Snapshot
@@ -46,6 +48,14 @@ _LISTS = {
     "provides_extra": "provides_extras",
 }
 """What packaging calls fields of metadata, and what devpi does."""
+
+
+class _Named(NamedTuple):
+    """A release, by names."""
+
+    place: IndexName
+    project: ProjectName
+    version: str
 
 
 class DevpiWriting:
@@ -185,9 +195,7 @@ class DevpiWriting:
         self, name: IndexName, project: Project, manifest: Manifest
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Copy the files of a release, and return what is said of it and of them."""
-        if project.results(manifest.version) is not None:
-            what = f"results of {project.name} {manifest.version}"
-            self._report.note(name, what, "are not there: devpi keeps what tox reported, and here is what came of it")
+        named = _Named(name, project.name, manifest.version)
         described = {"name": manifest.name, "version": manifest.version}
         files = []
         for file in stored(name, manifest, self._report):
@@ -196,25 +204,50 @@ class DevpiWriting:
             described = {**_described(self._out / path), **described}
             if file.requires_python is not None:
                 described.setdefault("requires_python", file.requires_python)
-            files.append(_file(name, project.name, manifest.version, file, path))
+            files.append(_file(named, file.hashes.sha256, file.upload_time or _EPOCH, path))
+        files += self._results(named, project, manifest)
         return described, files
 
+    def _results(self, named: _Named, project: Project, manifest: Manifest) -> Iterator[dict[str, Any]]:
+        """Write what came of testing a release as reports of tox, and yield what is said of these."""
+        known = project.results(manifest.version)
+        if isinstance(known, Unreadable):
+            raise cannot_read(known)
+        by_digest = {file.hashes.sha256: file for file in manifest.files if file.url is None}
+        for number, run in enumerate(known or ()):
+            for file in filter(None, map(by_digest.get, run.files)):
+                yield self._result(named, file, run, number)
 
-def _file(name: IndexName, project: str, version: str, file: File, path: str) -> dict[str, Any]:
-    time = datetime.fromisoformat(file.upload_time or _EPOCH).astimezone(UTC)
-    sha256 = file.hashes.sha256
+    def _result(self, named: _Named, file: File, run: TestRun, number: int) -> dict[str, Any]:
+        sha256, report = file.hashes.sha256, toxreport.report_of(run)
+        time = datetime.fromisoformat(run.time).astimezone(UTC)
+        basename = f"{file.filename}.toxresult-{time:%Y%m%d%H%M%S}-{number}"
+        path = f"{named.place}/{named.project}/sha256={sha256}/{basename}"
+        try:
+            (self._out / path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise atomic.cannot_write(self._out / path, error) from None
+        atomic.write(self._out / path, [report])
+        tested = f"{named.place}/+f/{sha256[:3]}/{sha256[3:16]}/{file.filename}"
+        described = _file(named, hashlib.sha256(report).hexdigest(), run.time, path)
+        return {**described, "type": "toxresult", "for_entrypath": tested}
+
+
+def _file(named: _Named, sha256: str, stated: str, path: str) -> dict[str, Any]:
+    """Return what an export says of a file; *stated* is its time."""
+    time = datetime.fromisoformat(stated).astimezone(UTC)
     mapping = {
         "last_modified": format_datetime(time, usegmt=True),
         "hash_spec": f"sha256={sha256}",
         "hashes": {"sha256": sha256},
-        "project": project,
-        "version": version,
+        "project": named.project,
+        "version": named.version,
     }
-    log = {"what": "upload", "who": None, "when": [*time.timetuple()[:6]], "dst": str(name)}
+    log = {"what": "upload", "who": None, "when": [*time.timetuple()[:6]], "dst": str(named.place)}
     return {
         "type": "releasefile",
-        "projectname": project,
-        "version": version,
+        "projectname": named.project,
+        "version": named.version,
         "relpath": path,
         "entrymapping": mapping,
         "log": [log],

@@ -39,7 +39,7 @@ class SourceFile:
     yanked: str | None = None
     """The reason (may be empty); ``None`` where it is not yanked."""
     results: tuple[Mapping[str, Any], ...] = ()
-    """What came of testing it: entries of `<version>.tests.json` without `files`."""
+    """What came of testing it: entries of `<version>.tests.json`, whose `files` are not known yet."""
 
 
 class SourceUser(NamedTuple):

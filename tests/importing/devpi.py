@@ -103,7 +103,11 @@ RESULT = {
     "host": "builder",
     "installpkg": {"basename": DEMO[0], "sha256": digest(DEMO[1])},
     "testenvs": {
-        "py311": {"test": [{"command": "pytest", "retcode": 0, "output": "1 passed", "elapsed": 1.5}], "setup": []},
+        "py311": {
+            "test": [{"command": "pytest", "retcode": 0, "output": "1 passed"}],
+            "setup": [],
+            "result": {"duration": 1.5},
+        },
         "py312": {"test": [{"command": "pytest", "retcode": 1, "output": "1 failed"}], "setup": []},
         "docs": {"test": [], "setup": [{"command": "pip install x", "retcode": 1, "output": "no"}]},
     },

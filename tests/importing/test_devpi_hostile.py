@@ -305,7 +305,7 @@ def test_project_that_does_not_come_leaves_the_others(run: Run, empty: IndexRepo
         (b"no json", False, "is no JSON that can be read"),
         (b'{"testenvs": 7}', False, ""),
         (b'{"testenvs": {"py": {"test": [{"retcode": 0}]}}}', True, ""),
-        (b'{"testenvs": {"py": {"test": [{"retcode": 0}]}, "x\\u0000": {}, "": {}}}', True, ""),
+        (b'{"testenvs": {"py": {"test": [{"retcode": 0}]}, ".pkg": {}, "": {}}}', True, ""),
         (b'{"installpkg": {"sha256": "00"}, "testenvs": {"py": {"test": [{"retcode": 0}]}}}', False, "other bytes"),
         (b'{"testenvs": {"py": {"test": [{"retcode": 0, "elapsed": 1e400}], "result": {"duration": -5}}}}', True, ""),
     ],

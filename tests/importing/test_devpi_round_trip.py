@@ -93,8 +93,18 @@ def test_there_and_back_again(run: Run, tmp_path: Path) -> None:
     assert sum(map(len, after["emilie/prod"].values())) == 3
     for name in ("emilie/prod", "emilie/dev", "bob/team", "carla/mixed", "root/pypi"):
         assert definition(again, name) == definition(repository, name)
+    for index in ("emilie/prod", "emilie/dev"):
+        results = [_results(each, f"{index}/demo/1.0") for each in (repository, again)]
+        assert results[0] == results[1]
+        assert len(results[0]) == 3
     trees = [[path for path in files_below(each.root) if path.startswith("files/")] for each in (repository, again)]
     assert trees[0] == trees[1]
+
+
+def _results(repository: IndexRepository, release: str) -> list[dict[str, Any]]:
+    """Return what came of testing a release, without the digest of a log that is written anew."""
+    listed = json.loads((repository.path / f"indexes/{release}.tests.json").read_text())
+    return sorted(({**run, "log": ""} for run in listed), key=lambda run: str(run["environment"]))
 
 
 def _listed(devpi: Devpi, mixed: str = "Carla/Mixed") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,19 +10,15 @@ import pytest
 
 from tests.importing.devpi import Devpi, devpi_server, fill
 from tests.importing.shown import released
-from tests.pages import DOCS, Step, Terminal, steps_of
+from tests.pages import Step, Terminal, scripts_run_by
 from tests.peers.foreign import peer
 from tests.peers.tools import Tools
 from tests.repositories import IndexRepository
 
 pytestmark = pytest.mark.peers
 
-PAGE = (DOCS / "how-to/migrate-from-devpi.md").read_text(encoding="utf-8")
-_BLOCK = re.compile(
-    r"^<!-- run by tests/importing/test_migration_page\.py: [^\n]* -->\n```(?:console|sh)\n(.*?)^```",
-    re.MULTILINE | re.DOTALL,
-)
-BRING, TUNNEL, EXPORT, BACK = (match[1] for match in _BLOCK.finditer(PAGE))
+TEST = "tests/importing/test_migration_page.py"
+BRING, TUNNEL, EXPORT, BACK = scripts_run_by(TEST, "how-to/migrate-from-devpi.md")
 
 
 def test_devpi_server_is_brought_over_and_back(tmp_path: Path) -> None:
@@ -34,25 +29,23 @@ def test_devpi_server_is_brought_over_and_back(tmp_path: Path) -> None:
         with devpi_server(place) as devpi:
             fill(devpi)
             _import(terminal, BRING, "https://devpi.example.org/", devpi)
-            _import(terminal, TUNNEL.splitlines()[-1].join(("$ ", "\n")), "http://127.0.0.1:3141/", devpi)
+            _import(terminal, TUNNEL.splitlines()[-1], "http://127.0.0.1:3141/", devpi)
             before = devpi.simple("emilie/prod")
         repository = IndexRepository(tmp_path / "packages")
         assert len(released(repository, "emilie/prod")) == 3
         assert "broken-1.0-py3-none-any.whl" in (tmp_path / "import.md").read_text()
         terminal.run(Step("gitindex export devpi ../for-devpi"))
-        for block in (EXPORT, BACK):
-            (step,) = steps_of(block)
-            terminal.run(Step(step.command.replace("~/.devpi", str(place))))
+        for script in (EXPORT, BACK):
+            terminal.run(Step(script.strip().replace("~/.devpi", str(place))))
     assert (tmp_path / "old-export/dataindex.json").is_file()
     with devpi_server(tmp_path / "devpi/another-place", data=place / "another") as devpi:
         assert devpi.simple("emilie/prod") == before
 
 
-def _import(terminal: Terminal, block: str, url: str, devpi: Devpi) -> None:
+def _import(terminal: Terminal, script: str, url: str, devpi: Devpi) -> None:
     """Run a command of the page; two of the files are no distributions, so that it says that something is left out."""
-    (step,) = steps_of(block)
-    assert url in step.command
-    terminal.run(Step(f"{step.command.replace(url, devpi.url)} || test $? = 1"))
+    assert url in script
+    terminal.run(Step(f"{script.strip().replace(url, devpi.url)} || test $? = 1"))
 
 
 def test_tunnel_is_a_command_that_ssh_understands() -> None:

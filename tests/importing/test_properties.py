@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import string
 from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
 from gitindex.compare import Change
-from gitindex.documents import adapter
 from gitindex.edits import owners
 from gitindex.edits.plan import Plan
 from gitindex.edits.toml import new_document
@@ -16,9 +14,7 @@ from gitindex.finding import Severity
 from gitindex.importers.devpi import Link, Release, Translation, files_of, log_of
 from gitindex.importers.reading import a_moment
 from gitindex.importers.report import Report
-from gitindex.importers.toxresults import runs_of
 from gitindex.layout import user_path
-from gitindex.model import TestResults
 from gitindex.names import IndexName, ProjectName, Sha256, UserName
 from gitindex.snapshot import Snapshot
 from gitindex.tree import Overlay, leaf
@@ -92,19 +88,3 @@ def test_any_link_is_read_or_passed_over(log: Any, when: Any, rel: str, result: 
     found = [*files_of(release, lambda _: Plan, lambda _: repr(result).encode(), Report())]  # type: ignore[arg-type, return-value]
     assert found[0].filename == "demo-1.0.tar.gz"
     assert a_moment(when) is None or str(a_moment(when)).endswith("Z")
-
-
-_COMMANDS = st.lists(
-    st.fixed_dictionaries({}, optional={"retcode": st.integers() | _JSON, "elapsed": st.floats() | _JSON}), max_size=3
-)
-_ENVIRONMENT = st.fixed_dictionaries(
-    {}, optional={"test": _COMMANDS | _JSON, "setup": _COMMANDS | _JSON, "result": _JSON}
-)
-_ENVIRONMENTS = st.dictionaries(st.text(string.printable, max_size=10), _ENVIRONMENT | _JSON, max_size=4)
-
-
-@given(st.fixed_dictionaries({"testenvs": _ENVIRONMENTS | _JSON}))
-def test_runs_of_any_report_are_results_of_tests(report: dict[str, Any]) -> None:
-    runs = [{**run, "files": ["a" * 64]} for run in runs_of(report, time="2024-03-01T12:00:00Z", log="b" * 64)]
-    if runs:
-        adapter(TestResults).validate_python(runs)

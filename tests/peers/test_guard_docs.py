@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from gitindex.cli import command
+from tests.pages import scripts_run_by
 from tests.peers.doors import RAW_HOOKS, ROOT, publish, released_content, write_hook
 from tests.peers.tools import Tools, done
 from tests.signing import gpg_key
 
 TEXT = (ROOT / "docs/how-to/guard.md").read_text(encoding="utf-8")
-SCRIPTS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+SCRIPTS = scripts_run_by("tests/peers/test_guard_docs.py", "how-to/guard.md")
 HOOKS = [script for script in SCRIPTS if script.startswith("#!")]
 COMMANDS = [script for script in SCRIPTS if not script.startswith("#!")]
 
@@ -66,6 +67,40 @@ def test_the_configuration_of_pre_commit_is_sound(tools: Tools, tool: str) -> No
         assert f"- id: {name}\n" in (ROOT / ".pre-commit-hooks.yaml").read_text()
 
 
+def put_hook(repository: Path, name: str, script: str) -> None:
+    """Write a hook as the page has it; *repository* is Git's own folder."""
+    hook = repository / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(script)
+    hook.chmod(0o755)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("script", [script for script in HOOKS if "$" not in script], ids=["commit", "push", "receive"])
+def test_a_hook_refuses_what_breaks_a_promise_and_nothing_else(tools: Tools, tmp_path: Path, script: str) -> None:
+    clone = publish(tools, tmp_path, released_content())
+    names = re.findall(r"hooks/(\S+?)(?=,|$)", script.splitlines()[1])
+    for name in names:
+        put_hook(clone.upstream if name == "pre-receive" else clone.repository.path / ".git", name, script)
+    clone.release("2.0")
+    done(clone.commit())
+    done(clone.attempt("push", "--quiet", "origin", "main"))
+
+    clone.git("switch", "--quiet", "--create", "bad")
+    clone.break_promise()
+    if "pre-commit" in names:
+        refused = [clone.commit()]
+        clone.without_hooks()
+        clone.git("switch", "--quiet", "main")
+        refused.append(clone.attempt("merge", "--no-ff", "--no-edit", "bad"))
+    else:
+        clone.without_hooks()
+        refused = [clone.attempt("push", "origin", "bad:main")]
+    for each in refused:
+        assert (each.returncode, "GI2" in each.stderr + each.stdout) == (1, True), each
+    assert clone.tip() == clone.head("origin/main")
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize(
     "script", [script for script in HOOKS if "$" in script], ids=["http-backend", "gitea", "gitlab"]
@@ -77,10 +112,9 @@ def test_the_hook_of_a_forge_lets_those_push_who_may(tools: Tools, tmp_path: Pat
     if "pre-receive.d" in script:
         # How Gitea and Forgejo run what is in that folder.
         write_hook(clone.upstream, "pre-receive", 'cat | "$GIT_DIR"/hooks/pre-receive.d/gitindex')
-        (clone.upstream / "hooks/pre-receive.d").mkdir()
-        write_hook(clone.upstream, "pre-receive.d/gitindex", script.partition("\n")[2])
+        put_hook(clone.upstream, "pre-receive.d/gitindex", script)
     else:
-        write_hook(clone.upstream, "pre-receive", script.partition("\n")[2])
+        put_hook(clone.upstream, "pre-receive", script)
     clone.release("2.0")
     clone.without_hooks()
     push = ("git", "-C", clone.repository.path, "push", "origin", "main")

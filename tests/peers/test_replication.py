@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.pages import scripts_run_by
 from tests.peers.doors import ROOT
 from tests.peers.foreign import free_port, listens
 from tests.peers.nginx import BLOCKS, Proxy, nginx, tool
@@ -149,7 +150,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             done(tools.run("git", "clone", "--quiet", "--bare", writer, reader.repository))
         more = configured(readers)
         proxy = stack.enter_context(nginx(folder / "nginx", readers[0].url, **more))
-        (script,) = [script for script in blocks("sh") if "post-receive" in script]
+        (script,) = scripts_run_by("tests/peers/test_replication.py", "how-to/replicate.md")
         script = script.replace("/srv/gitindex", str(folder)).replace("https://packages.example.org", proxy.url)
         done(tools.run("bash", "-euc", script))
         assert (secret.stat().st_mode & 0o777, len(secret.read_text())) == (0o600, 65)

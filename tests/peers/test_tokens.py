@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 from gitindex import tokens as store
 from gitindex.names import parse_index_name
 from gitindex.server.access import CHALLENGE, Access, refusal
+from tests.pages import scripts_run_by
 from tests.peers.conftest import Site
 from tests.peers.doors import ROOT
 from tests.peers.server import SiteServer, _Plain
@@ -25,6 +25,7 @@ from tests.peers.tools import Tools, done, installed
 pytestmark = pytest.mark.peers
 
 TEXT = (ROOT / "docs/how-to/tokens.md").read_text(encoding="utf-8")
+CREATE, TAKE, UV, KEYRING, TWINE, LIST, RENEW = scripts_run_by("tests/peers/test_tokens.py", "how-to/tokens.md")
 
 
 class Guarded(SiteServer):
@@ -113,11 +114,9 @@ def test_pip_and_uv_install_with_a_token_from_netrc_and_not_without(tools: Tools
 
 
 def test_uv_installs_with_a_token_from_the_environment(tools: Tools, guarded: Guarded, token: str) -> None:
-    lines = re.findall(r"^export (UV_INDEX_\w+)=(\S+)$", TEXT, re.MULTILINE)
-    assert len(lines) == 2
-    environment = {name: value.replace('"$TOKEN"', token) for name, value in lines}
     url = f"emilie-prod={guarded.url}/emilie/prod/simple/"
-    done(uv(tools.with_environment(**environment), url))
+    install = f"uv pip install --target {tools.home / 'uv'} --default-index {url} demo"
+    done(tools.with_environment(TOKEN=token).run("bash", "-euc", f"{UV}{install}"))
     assert installed(tools.home / "uv") == {"demo": "2.0", "helper": "1.0"}
 
 
@@ -147,9 +146,8 @@ def test_pip_and_uv_install_with_a_token_from_the_keyring(tools: Tools, guarded:
     (elsewhere / "keyring").symlink_to(Path(sys.executable).with_name("keyring"))
     tools = tools.with_environment(PYTHONPATH=str(tools.home), PYTHON_KEYRING_BACKEND="homely.Keyring")
     tools = tools.with_environment(PATH=os.pathsep.join([str(elsewhere), tools.environment_of_commands()["PATH"]]))
-    (script,) = re.findall(r"^```sh\n(keyring set .*?)^```", TEXT, re.DOTALL | re.MULTILINE)
     host = guarded.url.removeprefix("http://")
-    script = script.replace("packages.example.org", host).replace("https:", "http:")
+    script = KEYRING.replace("packages.example.org", host).replace("https:", "http:")
     script = script.replace("keyring set", f"printf '%s' {token} | keyring set")
     for tool in ("python -m pip", "uv pip"):
         target = tools.home / tool.partition(" ")[0]
@@ -173,30 +171,16 @@ def test_wrong_index_is_refused_to_pip_and_uv_and_a_revoked_token_too(
 
 
 def test_twine_sends_a_token_that_is_known(tools: Tools, guarded: Guarded, token: str, shop: Site) -> None:
-    (line,) = re.findall(r"^export (TWINE_USERNAME=.*)$", TEXT, re.MULTILINE)
-    user = line.split()[0].partition("=")[2]
     wheel = next((shop.folder / "files").rglob("demo-1.0-*.whl"))
-    tools.with_environment(TWINE_USERNAME=user, TWINE_PASSWORD=token).run(
-        "twine", "upload", "--non-interactive", "--disable-progress-bar", "--repository-url", f"{guarded.url}/", wheel
-    )
+    send = f"twine upload --non-interactive --disable-progress-bar --repository-url {guarded.url}/ {wheel}"
+    tools.with_environment(TOKEN=token).run("bash", "-euc", f"{TWINE}{send}")
     assert guarded.judged == [("/", 200)]
 
 
 def test_commands_of_the_page_run_as_they_stand(tools: Tools, file: Path) -> None:
-    commands = re.findall(
-        r"^\$ (.*)$", "".join(re.findall(r"^```console\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)), re.MULTILINE
-    )
-    assert len(commands) == 5
-    script = "set -e\n" + "\n".join(commands) + '\nprintf "%s" "$TOKEN" > token\n'
-    done(tools.run("bash", "-c", script))
+    done(tools.run("bash", "-euc", f'{CREATE}{TAKE}{LIST}{RENEW}printf %s "$TOKEN" > token'))
     (laptop, second) = store.read(file)
     assert (laptop.name, laptop.scopes) == ("laptop-of-bob", ("read:emilie/*", "read:root/pypi"))
     assert second.name == "ci-2"
     text = (tools.home / "token").read_bytes()
     assert store.digest_of(text).hex() == laptop.sha256
-
-
-def test_other_scripts_of_the_page_are_sound_shell(tools: Tools) -> None:
-    assert shutil.which("bash")
-    for script in re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE):
-        done(tools.run("bash", "-n", "-c", script))
