@@ -119,9 +119,11 @@ async def read_json(call: Call) -> Any:
     """
     body = await read_body(call.exchange, _LARGEST, _WITHIN)
     try:
-        return json.loads(body)
+        found = json.loads(body)
+        json.dumps(found, ensure_ascii=False).encode()  # half a pair of surrogates is no text
     except (ValueError, RecursionError):
         raise BodyError(HTTPStatus.BAD_REQUEST, "Bad request: could not decode json") from None
+    return found
 
 
 def failed(error: GitindexError, *, is_kept: bool = False) -> Answer:
