@@ -11,7 +11,7 @@ from urllib.parse import quote
 from gitindex import toxreport
 from gitindex.model import Definition, Mirror, Stage, TestRun, User
 from gitindex.names import IndexName, ProjectName
-from gitindex.resolve import ResolvedFile, Step, display_name, files_of, resolution_order, walk
+from gitindex.resolve import ResolvedFile, files_of, resolution_order, walk
 from gitindex.snapshot import Index, Project, Snapshot
 
 _START, _END = 3, 16
@@ -76,12 +76,13 @@ def project_config(
     order = (index,) if ignore_bases else resolution_order(snapshot, index)
     steps = tuple(walk(snapshot, order, name))
     projects = {step.index.name: step.project for step in steps if step.project is not None}
+    names = {(index, known.version): known.name for index, project in projects.items() for known in project.released}
     releases: dict[str, dict[IndexName, dict[str, Any]]] = {}
     for found in files_of(steps):
         by_index = releases.setdefault(found.version, {})
         release = by_index.get(found.index)
         if release is None:
-            spelled = display_name(_steps_of(steps, found.index), name, found.version)
+            spelled = names.get((found.index, found.version)) or name
             release = by_index[found.index] = {"name": spelled, "version": found.version, "+links": []}
         if found.file.requires_python is not None:
             release["requires_python"] = found.file.requires_python
@@ -101,10 +102,6 @@ def version_fields(metadata: bytes) -> dict[str, Any]:
     if "project_urls" in fields:
         fields["project_urls"] = [f"{label}, {url}" for label, url in raw["project_urls"].items()]
     return fields
-
-
-def _steps_of(steps: tuple[Step, ...], index: IndexName) -> tuple[Step, ...]:
-    return tuple(step for step in steps if step.index.name == index)
 
 
 def _with_shadowing(releases: tuple[dict[str, Any], ...]) -> dict[str, Any]:

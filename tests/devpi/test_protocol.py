@@ -519,3 +519,26 @@ def test_everything_works_below_a_path(tmp_path: Path) -> None:
         client.ok("push pkg==2.0 emilie/more")
         (link,) = [line for line in client.ok("list pkg==2.0").split() if line]
         assert get(link).body == data
+
+
+def test_what_reads_a_devpi_server_reads_ours(filled: Ours, tmp_path: Path) -> None:
+    """The importer asks devpi-server for what is there, by the same protocol."""
+    assert ask(filled, "PATCH", "/emilie/dev", ["title=Work"]).status == 200
+    links = json.loads(ask(filled, "GET", "/emilie/dev/pkg").body)["result"]["1.0"]["+links"]
+    report = {"testenvs": {"unit": {"test": [{"retcode": 0}]}}}
+    assert ask(filled, "POST", urlsplit(links[0]["href"]).path, report).status == 200
+    home = filled.repository.root.parent / "home"
+    copy = tmp_path / "copy"
+    tools = Tools(home)
+    netrc = home / ".netrc"
+    netrc.write_text(f"machine 127.0.0.1 login emilie password {filled.door.passwords['emilie']}\n")
+    netrc.chmod(0o600)
+    done(tools.run("gitindex", "init", copy, "--user", "somebody"))
+    told = tools.gitindex(copy, "import", "devpi", filled.server.url)
+    assert told.returncode == 0, told.stdout + told.stderr
+    for index in ("emilie/prod", "emilie/dev"):
+        one, other = (
+            json.loads(done(tools.gitindex(repository, "list", "pkg", "--index", index, "--json")))["files"]
+            for repository in (filled.repository.root, copy)
+        )
+        assert one == other
