@@ -57,6 +57,15 @@ def test_half_a_surrogate_is_no_text(team: IndexRepository) -> None:
     unchanged(team, lambda: told(team, story))
 
 
+def test_a_login_is_short(team: IndexRepository) -> None:
+    async def story(uploads: Uploads) -> None:
+        sent = {"user": "emilie", "password": uploads.token}
+        assert (await ask(uploads, "POST", "/+login", sent)).status == 200
+        assert (await ask(uploads, "POST", "/+login", {**sent, "more": "x" * 20_000})).status == 413
+
+    told(team, story)
+
+
 ABOVE = "https://up.example.org/legacy/"
 
 
