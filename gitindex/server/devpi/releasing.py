@@ -30,9 +30,11 @@ from gitindex.upstream.mirror import Upstream
 
 if TYPE_CHECKING:
     from gitindex.edits.plan import Plan
+    from gitindex.names import ProjectName
     from gitindex.server.devpi.call import Call
     from gitindex.server.writing import ChangeOf, Written
     from gitindex.snapshot import Snapshot
+    from gitindex.upstream.pages import UpstreamPage
 
 _LARGEST_REPORT = 32 << 20
 """Bytes; a report of tox has all that was printed."""
@@ -189,9 +191,11 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
 
     state, now = call.state, datetime.now(UTC)
     upstreams = state.mirrors.upstreams
+    # Whoever commits waits for nobody: what the upstream said at first counts, and its files are here by then.
+    fetched: dict[ProjectName, UpstreamPage | None] = {}
 
     def plan(folder: Path, snapshot: Snapshot) -> Plan:
-        push = MirrorPush(Shelf(snapshot, upstream, upstreams, now), target)
+        push = MirrorPush(Shelf(snapshot, upstream, upstreams, now, fetched), target)
         push.choose([wanted], (), folder, None)
         return push.plan(folder).plan
 
