@@ -32,7 +32,9 @@ class Plan:
         done = [note for note in self.notes if not note.startswith(UNCHANGED)]
         # What is as it should be, and in no commit yet, was brought by an earlier command.
         told = done or [note.replace(UNCHANGED, "Keep", 1) for note in self.notes]
-        return told[0] if len(told) == 1 else f"{told[0]} and {len(told) - 1} more"
+        text = told[0] if len(told) == 1 else f"{told[0]} and {len(told) - 1} more"
+        # One line, whatever somebody calls the environment of a test: a next one could name another author.
+        return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _leaf(change: bytes | Path | None) -> Leaf | None:

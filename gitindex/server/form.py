@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Collection
 from concurrent.futures import Executor
 from contextlib import aclosing
 from http import HTTPStatus
@@ -26,6 +27,8 @@ logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 _MOST_VALUES = 2000
 _LARGEST_VALUES = 8 << 20
 """Bytes of all fields together; a README is one of them."""
+_LARGEST_KEPT = 2 << 20
+"""The same of those that somebody asks for: they stay in memory."""
 _PIECE = 1 << 18
 """Bytes that are looked at in one step."""
 _AT_ONCE = 1 << 16
@@ -35,8 +38,9 @@ _AT_ONCE = 1 << 16
 class Form:
     """The fields of a form, and the one file that it may have."""
 
-    def __init__(self, target: Path) -> None:
-        """Let the file go to *target*, which must not be there."""
+    def __init__(self, target: Path, wanted: Collection[str]) -> None:
+        """Let the file go to *target*, which must not be there; of the fields, the *wanted* ones are kept."""
+        self._wanted = wanted
         self.values: dict[str, list[str]] = {}
         self.filename: str | None = None
         """What the file is called; ``None`` where the form has none. Not checked."""
@@ -48,7 +52,7 @@ class Form:
         self._header = b""
         self._disposition = b""
         self._value: bytearray | None = None
-        self._length = self._count = 0
+        self._length = self._kept = self._count = 0
         self._file: BinaryIO | None = None
         self.is_whole = False
 
@@ -123,20 +127,27 @@ class Form:
             if self._length > _LARGEST_VALUES:
                 problem = f"the fields of the form are larger than {_LARGEST_VALUES:,} bytes"
                 raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
-            self._value += piece
+            if self._name in self._wanted:
+                self._kept += len(piece)
+                if self._kept > _LARGEST_KEPT:
+                    problem = f"the field {self._name} is larger than {_LARGEST_KEPT:,} bytes"
+                    raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
+                self._value += piece
 
     def _end(self) -> None:
-        if self._value is not None:
+        if self._value is not None and self._name in self._wanted:
             self.values.setdefault(self._name, []).append(self._value.decode("utf-8", "replace"))
-            self._value = None
+        self._value = None
         self.close()
 
     def _finish(self) -> None:
         self.is_whole = True
 
 
-async def read_form(exchange: Exchange, target: Path, most: int, threads: Executor) -> Form:
+async def read_form(exchange: Exchange, target: Path, most: int, wanted: Collection[str], threads: Executor) -> Form:
     """Read the form that a request sends, of *most* bytes, in one of the *threads*; its file goes to *target*.
+
+    Of its fields, the *wanted* ones are kept.
 
     Raises:
         BodyError: it is no form, or too large, or not whole.
@@ -146,7 +157,7 @@ async def read_form(exchange: Exchange, target: Path, most: int, threads: Execut
     kind, options = parse_options_header(dict(exchange.scope["headers"]).get(b"content-type", b"").decode("latin-1"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise BodyError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send a form: multipart/form-data")
-    form = Form(target)
+    form = Form(target, wanted)
     loop = asyncio.get_running_loop()
     waiting = bytearray()
     try:

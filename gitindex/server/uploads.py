@@ -51,6 +51,8 @@ _OTHERS = {
     "submit": "a release comes with its first file, so there is nothing to register before",
 }
 """What else devpi takes."""
+_FIELDS = frozenset({":action", "name", "version", "attestations", "sha256_digest", "blake2_256_digest", "md5_digest"})
+"""What is looked at of a form; what else it says, the file says."""
 _PIECE = 1 << 20
 _MORE = 16 << 20
 """Bytes of a form beside its file."""
@@ -69,7 +71,7 @@ async def upload(state: State, exchange: Exchange, index: IndexName, reader: Rea
             return told(exchange, refused)
         target = state.uploads / secrets.token_hex(16)
         try:
-            form = await read_form(exchange, target, state.options.largest_upload + _MORE, state.uploading)
+            form = await read_form(exchange, target, state.options.largest_upload + _MORE, _FIELDS, state.uploading)
             check_known(state, exchange)
             written = await _release(state, form, index, reader)
         finally:

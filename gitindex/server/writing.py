@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gitindex.check import today
 from gitindex.edits.plan import Plan
-from gitindex.errors import CannotRunError, DeclinedError, MovedError, UsageError
+from gitindex.errors import CannotRunError, DeclinedError, GitindexError, MovedError, UsageError
 from gitindex.finding import Finding
 from gitindex.git.commits import Author, BlobId
 from gitindex.model import User
@@ -210,7 +210,12 @@ class Writer:
     def _is_ahead(self) -> bool:
         """Tell whether what the branch was left at is newer than what is served."""
         served, reached = self._live.commit, self._reached
-        return bool(reached) and reached != served and not (self._open and self._open.descends(served, reached))
+        if not reached or reached == served:
+            return False
+        try:
+            return self._open is None or not self._open.descends(served, reached)
+        except GitindexError:
+            return True  # a shallow clone cannot tell
 
     def _write(self, jobs: Sequence[_Job]) -> list[_Made]:
         try:

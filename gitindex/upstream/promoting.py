@@ -49,7 +49,16 @@ _MOST_TO_READ = 4 << 30
 class Shelf:
     """What a mirror shows at a moment; each project is asked for once."""
 
-    def __init__(self, snapshot: Snapshot, upstream: Upstream, upstreams: Upstreams, now: datetime) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        upstream: Upstream,
+        upstreams: Upstreams,
+        now: datetime,
+        fetched: dict[ProjectName, UpstreamPage | None] | None = None,
+    ) -> None:
+        """Show what *upstream* has; what is *fetched* already is not asked for, and what is asked for is added."""
+        self._fetched = {} if fetched is None else fetched
         self.upstream = upstream
         self.upstreams = upstreams
         self.snapshot = snapshot
@@ -68,7 +77,9 @@ class Shelf:
             return f"{project} is reserved (names.reserved in {layout.SETTINGS}): {name} does not answer for it"
         if not filters.shows_project(project):
             return f"{name} does not show {project}: its allow and deny do not let it through"
-        page = self.upstreams.page(self.upstream, project)
+        if project not in self._fetched:
+            self._fetched[project] = self.upstreams.page(self.upstream, project)
+        page = self._fetched[project]
         if page is None:
             return f"{name} has no project {project}"
         return page, filters.shown(page, self._now)

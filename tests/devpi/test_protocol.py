@@ -181,7 +181,7 @@ def test_client_forgets_a_token_that_is_none_any_more(private: Ours) -> None:
         ([], 400),
         (b"no json", 400),
         (b"", 400),
-        (b"[" * 100_000, 400),
+        (b"[" * 10_000, 400),
         (b'"' + b"x" * (2 << 20) + b'"', 413),
     ],
 )

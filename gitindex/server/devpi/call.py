@@ -115,19 +115,21 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-async def read_json(call: Call) -> Any:
-    """Return the JSON that a request brings.
+async def read_json(call: Call, most: int = _LARGEST) -> Any:
+    """Return the JSON that a request brings, of *most* bytes.
 
     Raises:
         BodyError: it brings none, or too much of it.
         GoneError: the client has gone.
 
     """
-    body = await read_body(call.exchange, _LARGEST, _WITHIN)
+    body = await read_body(call.exchange, most, _WITHIN)
     try:
-        return json.loads(body)
+        found = json.loads(body)
+        json.dumps(found, ensure_ascii=False).encode()  # half a pair of surrogates is no text
     except (ValueError, RecursionError):
         raise BodyError(HTTPStatus.BAD_REQUEST, "Bad request: could not decode json") from None
+    return found
 
 
 def failed(error: GitindexError, *, is_kept: bool = False) -> Answer:

@@ -20,6 +20,8 @@ FEATURES = ("push-no-docs", "push-register-project", "server-keyvalue-parsing")
 
 NOBODY = "__token__"
 """Who logs in with a token that only reads, and so stands for no user."""
+_LARGEST_LOGIN = 1 << 14
+"""Bytes: anybody may send them, as often as there are connections."""
 _FOR_EVER = 10 * 365 * 86400
 """Seconds; devpi's client wants a number."""
 _HOW = "the password is a token; see: gitindex token create --help"
@@ -68,7 +70,7 @@ async def login(call: Call) -> Answer:
         GoneError: the client has gone.
 
     """
-    sent = await read_json(call)
+    sent = await read_json(call, _LARGEST_LOGIN)
     user, password = (sent.get("user"), sent.get("password")) if isinstance(sent, dict) else (None, None)
     if not isinstance(user, str) or not isinstance(password, str):
         return said(HTTPStatus.BAD_REQUEST, "Bad request: no user/password specified")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from gitindex.storage import Store
 
 _OPTIONS = frozenset({"name", "version", "posturl", "username", "password", "register_project", "no_docs", "only_docs"})
+_BELOW = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/|$))*")
+"""Segments of a path that mean what they say."""
 _DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 
 
@@ -53,7 +56,7 @@ async def forward(call: Call, source: IndexName, wanted: Wanted, sent: Mapping[s
     reader = call.reader
     if reader is None or reader.user is None or not reader.may_read(source):
         return forbidden(f"push from {source}")
-    if to.url.rstrip("/") not in {allowed.rstrip("/") for allowed in call.state.options.push_to}:
+    if not any(_leads_to(to.url, allowed) for allowed in call.state.options.push_to):
         text = "this server pushes to no such server: whoever runs it names those with --push-to URL"
         return said(HTTPStatus.FORBIDDEN, text)
     loop, threads = asyncio.get_running_loop(), call.state.elsewhere
@@ -63,6 +66,12 @@ async def forward(call: Call, source: IndexName, wanted: Wanted, sent: Mapping[s
         return failed(error)
     is_done = all(action[0] in _DONE for action in actions)
     return document("actionlog", actions, status=HTTPStatus.OK if is_done else HTTPStatus.BAD_GATEWAY)
+
+
+def _leads_to(url: str, allowed: str) -> bool:
+    """Tell whether a URL is one that is allowed, or one below it: `..` leads elsewhere, however it is written."""
+    above = allowed.rstrip("/") + "/"
+    return url == allowed or (url.startswith(above) and _BELOW.fullmatch(url, len(above)) is not None)
 
 
 def _forward(call: Call, source: IndexName, wanted: Wanted, to: _To) -> list[list[Any]]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from gitindex import toxreport
 from gitindex.devpi import file_path, result_suffix, tested
@@ -38,10 +38,10 @@ from gitindex.upstream.mirror import Upstream
 
 if TYPE_CHECKING:
     from gitindex.edits.plan import Plan
+    from gitindex.names import ProjectName
     from gitindex.server.devpi.call import Call
     from gitindex.server.writing import ChangeOf, Written
     from gitindex.snapshot import Snapshot
-    from gitindex.upstream.client import Upstreams
     from gitindex.upstream.pages import UpstreamPage
 
 _LARGEST_REPORT = 32 << 20
@@ -198,10 +198,12 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
     from gitindex.upstream.promoting import MirrorPush, Shelf  # noqa: PLC0415 - a heavy import, and only for this
 
     state, now = call.state, datetime.now(UTC)
-    upstreams = cast("Upstreams", _AskedOnce(state.mirrors.upstreams))
+    upstreams = state.mirrors.upstreams
+    # Whoever commits waits for nobody: what the upstream said at first counts, and its files are here by then.
+    fetched: dict[ProjectName, UpstreamPage | None] = {}
 
     def plan(folder: Path, snapshot: Snapshot) -> Plan:
-        push = MirrorPush(Shelf(snapshot, upstream, upstreams, now), target)
+        push = MirrorPush(Shelf(snapshot, upstream, upstreams, now, fetched), target)
         push.choose([wanted], (), folder, None)
         return push.plan(folder).plan
 
@@ -217,23 +219,6 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
             return failed(error)
         # What was brought lies there, and no page is asked for again: others wait while this is planned.
         return await _write(call, partial(plan, folder), name, takes_proposals=True)
-
-
-class _AskedOnce:
-    """Upstreams that are asked for a page once, whatever becomes of it meanwhile."""
-
-    def __init__(self, upstreams: Upstreams) -> None:
-        self._upstreams = upstreams
-        self._pages: dict[tuple[Upstream, ProjectName], UpstreamPage | None] = {}
-
-    def page(self, upstream: Upstream, name: ProjectName) -> UpstreamPage | None:
-        """Return what an upstream said of a project at first."""
-        if (upstream, name) not in self._pages:
-            self._pages[upstream, name] = self._upstreams.page(upstream, name)
-        return self._pages[upstream, name]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._upstreams, name)
 
 
 def _actions(snapshot: Snapshot, wanted: Wanted, target: IndexName) -> list[list[Any]]:

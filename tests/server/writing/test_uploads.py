@@ -147,6 +147,11 @@ REFUSED = {
     "md5": (upload_form(*WHEEL, sha256_digest="", md5_digest="0" * 32), 400, "damaged on the way"),
     "many fields": (form({"classifiers": ["x"] * 3000}, WHEEL), 400, "more than 2,000 fields"),
     "large field": (form({"description": "x" * (9 << 20)}, WHEEL), 413, "larger than"),
+    "large field that counts": (
+        form({"attestations": "x" * (3 << 20)}, WHEEL),
+        413,
+        "the field attestations is larger",
+    ),
     "part without a name": (b"--%b\r\nX: y\r\n\r\nz\r\n--%b--\r\n" % (BOUNDARY, BOUNDARY), 400, "has no name"),
     "attestations": (upload_form(*WHEEL, attestations="{"), 400, "no JSON"),
     "attestation": (upload_form(*WHEEL, attestations='[{"version": 1}]'), 400, "attestation"),
