@@ -137,7 +137,7 @@ class State:
             memory.unlink(missing_ok=True)
         repository = options.source.open()
         self.git_directory = repository.own_directory
-        turn = Turn(self.git_directory)
+        turn = Turn(repository.git_directory)
         self.live = Live(options.source, options.reference, memory, turn, is_telling=self.counters.row == 0)
         self.pulling: Pulling | None = None
         if options.pull_every is not None or options.hook_secret is not None:
