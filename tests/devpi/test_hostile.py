@@ -96,3 +96,25 @@ def test_any_request_is_answered_and_leaves_the_repository_in_order(seed: int, t
     assert run("-C", str(repository.root), "validate", "--all").code == 0
     assert run("-C", str(repository.root), "audit").code == 0
     assert repository.git("status", "--short") == ""
+
+
+def test_of_two_headers_devpis_counts_and_of_several_of_it_none(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "packages", team_content())
+
+    async def story() -> None:
+        async with taking(repository, tmp_path) as uploads:
+            good, other = (basic(token)["Authorization"].removeprefix("Basic ") for token in (uploads.token, "wrong"))
+
+            async def status(*headers: tuple[str, str]) -> int:
+                sent = [("Accept", "application/json"), *headers]
+                return (await uploads.client.request("GET", "/emilie", sent)).status
+
+            devpi, plain = "X-Devpi-Auth", "Authorization"
+            assert await status((devpi, good)) == 200
+            # A proxy in front may want the other one for itself.
+            assert await status((devpi, good), (plain, f"Basic {other}")) == 200
+            assert await status((devpi, other), (plain, f"Basic {good}")) == 401
+            for headers in (((devpi, good), (devpi, good)), ((devpi, ""),), ((devpi, "x y"),), ((devpi, f"{good}!"),)):
+                assert await status(*headers) == 401, headers
+
+    asyncio.run(story())

@@ -155,7 +155,7 @@ def test_every_refusal_of_ours_says_why(outcomes: list[tuple[Step, Outcome]]) ->
 
 def test_where_our_rules_win_the_rule_is_named(outcomes: list[tuple[Step, Outcome]]) -> None:
     named = [(step, outcome) for step, outcome in outcomes if "(GI" in step.differs]
-    assert len(named) == 8
+    assert len(named) == 10
     for step, outcome in named:
         code = step.differs.partition("(")[2][:5]
         assert outcome.ours.code == 1

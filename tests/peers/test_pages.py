@@ -99,6 +99,13 @@ def test_every_block_has_a_language_and_commands_are_in_blocks_that_are_run(page
             assert not re.search(r"^(\$ |gitindex [a-z]|(?:uv )?pip |git [a-z])", block, re.MULTILINE), block
 
 
+@pytest.mark.parametrize("page", GENERATED)
+def test_a_page_that_a_program_writes_shows_no_commands_to_run(page: str) -> None:
+    blocks = read_page(text_of(page)).blocks
+    assert {language for language, _ in blocks} <= {"diff", "json", "text", "toml"}
+    assert not [block for _, block in blocks if re.search(r"^\$ ", block, re.MULTILINE)]
+
+
 def test_a_page_that_lies_is_found_out(tmp_path: Path) -> None:
     for lie, told in {
         "```console\n$ false\n```\n": "exit code 1",

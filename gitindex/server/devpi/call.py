@@ -15,6 +15,7 @@ from gitindex.server import answers
 from gitindex.server.access import CHALLENGE, refusal
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError, read_body
+from gitindex.web import is_loopback
 
 if TYPE_CHECKING:
     from gitindex.names import IndexName
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gitindex.snapshot import Snapshot
 
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+_OUTSIDE = re.compile(rf"(?P<root>https?://{_HOST.pattern}(?:/[a-z0-9._~+-]+)*)/?", re.ASCII | re.IGNORECASE)
 _LARGEST, _WITHIN = 1 << 20, 30.0
 """Bytes of what a request brings, and seconds for it."""
 _LONGEST_QUERY = 1000
@@ -83,15 +85,18 @@ class Call(NamedTuple):
     def root(self, snapshot: Snapshot) -> str:
         """Return the URL of the server's root as the client has it, without a slash at its end.
 
-        Of a host that the settings name, theirs: a proxy may have taken TLS off. Where no host is named, a path.
+        Devpi's client takes no other links than whole ones. A proxy may say it, as devpi's own configuration of nginx
+        does; the settings do, but to who is on this machine; else it is as the request says. What a client makes up
+        here is told to nobody else.
         """
+        outside = _OUTSIDE.fullmatch(self.header(b"x-outside-url"))
+        if outside is not None:
+            return outside["root"]
         host, base = self.header(b"host"), self.state.base_path
-        if not _HOST.fullmatch(host):
-            return base
-        site = urlsplit(snapshot.settings.site.url)
-        if site.netloc.lower() == host.lower():
+        site, asked = urlsplit(snapshot.settings.site.url), urlsplit(f"//{host}" if _HOST.fullmatch(host) else "")
+        if site.netloc and not is_loopback(asked):
             return f"{site.scheme}://{site.netloc}{base}"
-        return f"{self.scope['scheme']}://{host}{base}"
+        return f"{self.scope['scheme']}://{host}{base}" if asked.netloc else base
 
 
 def document(kind: str, result: object, *, status: HTTPStatus = HTTPStatus.OK, message: str = "") -> Answer:

@@ -17,7 +17,15 @@ from gitindex.edits.opened import release_version
 from gitindex.edits.promotion import Wanted
 from gitindex.errors import GitindexError, NotThereError
 from gitindex.model import Mirror
-from gitindex.names import IndexName, UserName, is_display_name, is_project_name, normalize, parse_index_name
+from gitindex.names import (
+    IndexName,
+    ProjectName,
+    UserName,
+    is_display_name,
+    is_project_name,
+    normalize,
+    parse_index_name,
+)
 from gitindex.rights import Rights
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError, read_body
@@ -209,7 +217,7 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
             await asyncio.get_running_loop().run_in_executor(state.elsewhere, bring, folder)
         except GitindexError as error:
             return failed(error)
-        # What was brought lies there, so that this is quick.
+        # What was brought lies there, and no page is asked for again: others wait while this is planned.
         return await _write(call, partial(plan, folder), name, takes_proposals=True)
 
 
