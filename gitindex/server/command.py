@@ -180,6 +180,11 @@ def run(
         raise UsageError("--push-remote and --via say how to write, and nothing is written without --writable")
     if push_remote and is_proposed:
         raise UsageError("--push-remote and --via pull-request exclude each other", help="a pull request is pushed")
+    if writable and (pull_every is not None or hook_secret_file) and not (push_remote or is_proposed):
+        raise UsageError(
+            "a branch that is pulled, and written to here alone, becomes two histories",
+            help="let the remote have what is written, with --push-remote or --via pull-request; or pull nothing",
+        )
     source = Source(directory, folder)
     repository = source.open()
     own = [repository.git_directory, *([] if repository.is_bare else [repository.top])]

@@ -44,6 +44,9 @@ _MOST_WAITING = 1000
 _SOON, _TALLY = 0.5, 1.0
 """Seconds: after the start, and between two looks at what is counted elsewhere."""
 _THREADS = 4
+"""Of those who send, and of those who wait for other servers."""
+_REMOVE_EVERY = 3600.0
+"""Seconds between two looks for what was left behind."""
 _STALE = 24 * 3600.0
 """Seconds after which nobody sends anything any more."""
 LOG = logging.getLogger("gitindex.server")
@@ -134,7 +137,7 @@ class State:
             memory.unlink(missing_ok=True)
         repository = options.source.open()
         self.git_directory = repository.own_directory
-        turn = Turn(self.git_directory)
+        turn = Turn(repository.git_directory)
         self.live = Live(options.source, options.reference, memory, turn, is_telling=self.counters.row == 0)
         self.pulling: Pulling | None = None
         if options.pull_every is not None or options.hook_secret is not None:
@@ -147,6 +150,7 @@ class State:
         self.generation = self.reading.generation
         self._files: FileCache | None = None
         self._tidying: asyncio.TimerHandle | None = None
+        self._removed = -_REMOVE_EVERY
         self._people: People | None = None
         self._mirrors: Mirrors | None = None
         self._writer: Writer | None = None
@@ -236,19 +240,21 @@ class State:
             _ = self.files
         except GitindexError as error:
             LOG.warning("%s", error)
-        if self.options.is_writable:
-            self._remove_uploads()
         self._go_on_tallying()
 
     def _remove_uploads(self) -> None:
-        """Remove what was half sent to a server that was stopped."""
-        for path in self.uploads.iterdir():
-            with contextlib.suppress(OSError):
-                if path.stat().st_mtime < time.time() - _STALE:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        """Remove what was half sent to a server that was stopped; another one may have the same folder."""
+        self._removed = time.monotonic()
+        with contextlib.suppress(OSError, GitindexError):
+            for path in self.uploads.iterdir():
+                with contextlib.suppress(OSError):
+                    if path.stat().st_mtime < time.time() - _STALE:
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _go_on_tallying(self) -> None:
         self.tally()
+        if self.options.is_writable and time.monotonic() >= self._removed + _REMOVE_EVERY:
+            self._remove_uploads()
         self._tidying = asyncio.get_running_loop().call_later(_TALLY, self._go_on_tallying)
 
     def tally(self) -> None:

@@ -7,6 +7,7 @@ after every object is there: whoever is stopped in between leaves the repository
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -268,10 +269,13 @@ class Writer:
 
     def _take_back(self, repository: Repository, branch: str) -> None:
         """Put a working tree right that was taken along by a process that was killed before the branch moved."""
-        made, tip = self._live.turn.made, repository.history.tip(branch)
-        if tip and is_commit_id(made) and repository.has_revision(made) and not repository.descends(tip, made):
-            repository.commits.take_back(branch, made)
         self._has_begun = True
+        made, tip = self._live.turn.made, repository.history.tip(branch)
+        if tip is None or made == tip or not is_commit_id(made) or not repository.has_revision(made):
+            return
+        with contextlib.suppress(GitindexError):  # a shallow clone cannot tell
+            if repository.descends(made, tip):
+                repository.commits.take_back(branch, made)
 
     def _commit_one(self, repository: Repository, job: _Job) -> _Made:
         (made,) = self._commit(repository, [job])

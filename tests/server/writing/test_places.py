@@ -12,6 +12,7 @@ import pytest
 
 from gitindex.git import Repository
 from tests.builders import make_wheel
+from tests.conftest import Run
 from tests.repositories import IndexRepository, bare_clone, make_repository
 from tests.server.writing.form import Uploads, taking, team_content
 from tests.server.writing.test_uploads import log, told, unchanged
@@ -178,3 +179,22 @@ def test_a_large_file_that_git_cannot_write_leaves_nothing(team: IndexRepository
         patch.setenv("PATH", f"{git.parent}{os.pathsep}{os.environ['PATH']}")
         told(team, story)
     assert len(log(team)) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told_of"),
+    [
+        (("--writable",), "--writable needs --tokens"),
+        (("--push-remote",), "nothing is written without --writable"),
+        (("--via", "pull-request"), "nothing is written without --writable"),
+        (("--push-to", "https://up.example.org/"), "nobody does without --writable"),
+        (("--writable", "--tokens", "TOKENS", "--push-remote", "--via", "pull-request"), "exclude each other"),
+        (("--writable", "--tokens", "TOKENS", "--pull-every", "60"), "becomes two histories"),
+        (("--writable", "--tokens", "TOKENS", "--hook-secret-file", "SECRET"), "becomes two histories"),
+    ],
+)
+def test_ways_to_write_that_make_no_sense_are_refused(
+    team: IndexRepository, run: Run, words: tuple[str, ...], told_of: str
+) -> None:
+    result = run("-C", str(team.root), "serve", "--port", "0", *words)
+    assert (result.code, told_of in result.err) == (2, True), result.err
