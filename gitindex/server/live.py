@@ -111,7 +111,7 @@ class Live:
         remembered = self._recall()
         is_known = remembered is not None and repository.has_revision(remembered)
         self.commit = remembered if remembered is not None and is_known else tip
-        if tip == self.turn.made and repository.descends(tip, self.commit):
+        if self.turn.proves(tip) and repository.descends(tip, self.commit):
             self.commit = tip  # whoever uploaded it was told that it is there
         return self.commit
 
@@ -201,7 +201,7 @@ class Live:
             return
         base = self.commit
         # What another process here made was proven by it, on top of what comes before it.
-        is_proven = tip == self.turn.made and repository.descends(tip, base)
+        is_proven = self.turn.proves(tip) and repository.descends(tip, base)
         refused = None if is_proven else self.judge(base, tip)
         if self._stopped.is_set():
             return

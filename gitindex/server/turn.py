@@ -1,4 +1,4 @@
-"""The turn of processes that write to one repository, and the commit that the last of them made.
+"""The turn of processes that write to one repository, and the commits that the last of them has proven.
 
 It lies in the folder that Git has of the repository: who can write there can do anything to it.
 """
@@ -28,14 +28,24 @@ class Turn:
 
     @property
     def made(self) -> str:
-        """The last commit that was made and proven in a turn; anything else, where nobody can tell."""
-        try:
-            return self._path.read_text("ascii", "replace")
-        except OSError:
-            return ""
+        """The last commit that was made and proven in a turn; anything else, where nobody can tell.
 
-    @made.setter
-    def made(self, commit: str) -> None:
+        The branch may not have got there.
+        """
+        return self._kept()[-1]
+
+    def proves(self, commit: str) -> bool:
+        """Tell whether a commit was made and proven in the last turn, or was what that went on from."""
+        return commit in self._kept()
+
+    def remember(self, before: str, made: str) -> None:
+        """Remember that *made*, which is proven, goes on from *before*, which is so too."""
         # In place: the file is the lock. What is torn is nobody's commit, and is proven anew.
         with contextlib.suppress(OSError):
-            self._path.write_text(commit, "ascii")
+            self._path.write_text(f"{before} {made}", "ascii")
+
+    def _kept(self) -> list[str]:
+        try:
+            return self._path.read_text("ascii", "replace").split() or [""]
+        except OSError:
+            return [""]

@@ -244,7 +244,8 @@ class Writer:
                 self._reached = tip
                 return made
             try:
-                self._live.expected = self._live.turn.made = newest
+                self._live.expected = newest
+                self._live.turn.remember(tip, newest)
                 if self._is_pushed:
                     repository.commits.check_way(branch, tip, newest)
                     has_pointers = repository.commits.has_pointers
@@ -313,7 +314,7 @@ class Writer:
     def _prove(self, repository: Repository, tip: str) -> None:
         """Refuse to go on from what does not validate, and so is not served."""
         served = self._live.commit
-        if tip == served or (tip in {self._proven, self._live.turn.made} and repository.descends(tip, served)):
+        if tip == served or ((tip == self._proven or self._live.turn.proves(tip)) and repository.descends(tip, served)):
             return
         if (refused := self._live.judge(served, tip)) is not None:
             raise CannotRunError(

@@ -283,11 +283,15 @@ def test_point_52_head_downloads_nothing(host: Host, server: Running, name: str)
 
 
 def test_status_tells_of_files_and_of_what_was_broken_off(host: Host, server: Running, name: str) -> None:
-    file = blob(name, SIZE)
+    file, go = blob(name, SIZE), threading.Event()
     offer(host, name, file)
-    wrong = wrong_answers(file.data)["hash"]
+    # The answer begins with the first half, and nothing else can be said by it from then on.
+    wrong = hosts.in_two(other(file.data), SIZE // 2, go)
     host.on(file.path, wrong, wrong)
+    later = threading.Timer(0.5, go.set)
+    later.start()
     got = server.get(file.url(name))
+    later.join()
     assert (got.status, got.is_whole) == (200, False)
     eventually(lambda: server.status()["file_cache"]["downloads"] == 0, "all downloads have ended")
     told = server.status()
