@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import json
 import socket
 import threading
@@ -288,11 +289,11 @@ def test_status_tells_of_files_and_of_what_was_broken_off(host: Host, server: Ru
     # The answer begins with the first half, and nothing else can be said by it from then on.
     wrong = hosts.in_two(other(file.data), SIZE // 2, go)
     host.on(file.path, wrong, wrong)
-    later = threading.Timer(0.5, go.set)
-    later.start()
-    got = server.get(file.url(name))
-    later.join()
-    assert (got.status, got.is_whole) == (200, False)
+    with server.asking(file.url(name)) as answer:
+        assert answer.status == 200
+        go.set()
+        with pytest.raises(http.client.IncompleteRead):
+            answer.read()
     eventually(lambda: server.status()["file_cache"]["downloads"] == 0, "all downloads have ended")
     told = server.status()
     assert told["counters"]["broken_off"] > 0
