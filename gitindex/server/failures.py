@@ -25,7 +25,7 @@ from gitindex.server.connection import REASON
 from gitindex.server.delivery import Exchange
 
 if TYPE_CHECKING:
-    from gitindex.server.writing import Written
+    from gitindex.server.batches import Written
 
 _LONGEST = 400
 """Bytes of a reason phrase."""

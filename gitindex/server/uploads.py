@@ -33,8 +33,8 @@ from gitindex.server.failures import Failure, done, failure, told
 from gitindex.server.form import Form, read_form
 
 if TYPE_CHECKING:
+    from gitindex.server.batches import Written
     from gitindex.server.state import State
-    from gitindex.server.writing import Written
     from gitindex.snapshot import Snapshot
 
 

@@ -10,25 +10,20 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitindex.check import today
-from gitindex.edits.plan import Plan
-from gitindex.errors import CannotRunError, DeclinedError, GitindexError, MovedError, UsageError
-from gitindex.finding import Finding
-from gitindex.git.commits import Author, BlobId
-from gitindex.model import User
+from gitindex.errors import CannotRunError, DeclinedError, GitindexError, MovedError
 from gitindex.names import UserName, is_commit_id
 from gitindex.objects import StoredObjects
+from gitindex.server.batches import Asked, ChangeOf, Made, ToKeep, Written, in_short, make, told
 from gitindex.server.outcomes import TooBusyError
 from gitindex.server.pulling import FETCH_WITHIN, turn
-from gitindex.snapshot import Snapshot
-from gitindex.write import checked, checked_together, places
 
 if TYPE_CHECKING:
     from gitindex.git import Repository
@@ -40,56 +35,20 @@ _MOST_AT_ONCE = 64
 """Commits that the branch moves over in one step."""
 _ATTEMPTS = 20
 """So often it is tried again on top of what somebody else pushed meanwhile."""
-_LARGE = 1 << 20
-"""Bytes of a file that is not written while others wait."""
 _MOST_KEEPING = 4
 """Large files that are written at once."""
 _TIDY_EVERY = 200
 """Commits until Git is asked whether it wants to pack."""
 _LOG = logging.getLogger("gitindex.server")
 
-ChangeOf = Callable[[Snapshot], Plan]
-"""Makes the plan of a change from what the branch holds. It may be called more than once, on top of other commits."""
-
-
-class Written(NamedTuple):
-    """What became of a change."""
-
-    notes: tuple[str, ...]
-    """What it does, a line each."""
-    commit: str | None
-    """``None`` where nothing had to change."""
-    warnings: tuple[Finding, ...] = ()
-    is_proposed: bool = False
-    """Whether it waits for somebody to merge it."""
-    url: str = ""
-    """The pull request, where it is known."""
-
 
 @dataclass(eq=False)
-class _Job:
-    change: ChangeOf
-    actor: UserName | None
-    name: str
-    done: asyncio.Future[Written]
-    kept: dict[str, BlobId] = field(default_factory=dict)
-    """The large files that are written already, by path."""
-    stored: set[str] = field(default_factory=set)
-    """The same for those that lie in a storage outside of the repository."""
-    places: frozenset[str] = frozenset()
-    """What it adds something to, as far as that is known."""
+class _Job(Asked):
+    """A change that somebody waits for."""
 
-
-class _ToKeep(NamedTuple):
-    """What a change needs before it can be committed; it is known to be right."""
-
-    base: str
-    files: Mapping[str, bytes | Path]
-    is_outside: bool
-    url: str
-
-
-_Made = Written | _ToKeep | Exception
+    name: str = ""
+    """What it does, in a few words."""
+    done: asyncio.Future[Written] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Writer:
@@ -137,7 +96,7 @@ class Writer:
         """
         if len(self._jobs) >= MOST_WAITING:
             raise TooBusyError("too many changes wait", help="try again")
-        job = _Job(change, actor, name, asyncio.get_running_loop().create_future())
+        job = _Job(change, actor, name=name)
         self._put(job)
         # It is made even if who asked for it has gone: that is as if they had gone a moment later.
         return await asyncio.shield(job.done)
@@ -179,7 +138,7 @@ class Writer:
             self._live.expected = ""  # it is there: who follows the branch tries again
             _LOG.warning("%s: %s", commit[:12], error)
 
-    def _settle(self, job: _Job, outcome: _Made) -> None:
+    def _settle(self, job: _Job, outcome: Made) -> None:
         if isinstance(outcome, Exception):
             _settle(job.done, outcome)
         elif isinstance(outcome, Written):
@@ -196,7 +155,7 @@ class Writer:
         else:
             self._put(job)
 
-    def _keep(self, needed: _ToKeep, job: _Job) -> None:
+    def _keep(self, needed: ToKeep, job: _Job) -> None:
         """Write what is large, or lies elsewhere, while others go on."""
         if needed.is_outside:
             StoredObjects(needed.url).keep(needed.files)
@@ -218,18 +177,18 @@ class Writer:
         except GitindexError:
             return True  # a shallow clone cannot tell
 
-    def _write(self, jobs: Sequence[_Job]) -> list[_Made]:
+    def _write(self, jobs: Sequence[_Job]) -> list[Made]:
         try:
             self._open = self._open or self._source.open()
             with self._live.turn.taken():
                 if self._is_proposed:
-                    return [self._told(partial(self._propose, self._open, job)) for job in jobs]
+                    return [told(partial(self._propose, self._open, job)) for job in jobs]
                 return self._commit(self._open, jobs)
         except Exception as error:  # noqa: BLE001 - each of them is told
             self._open, self._live.expected = None, ""
             return [error] * len(jobs)
 
-    def _commit(self, repository: Repository, jobs: Sequence[_Job]) -> list[_Made]:
+    def _commit(self, repository: Repository, jobs: Sequence[_Job]) -> list[Made]:
         """Commit the changes, and move the branch."""
         branch = self._branch(repository)
         if not self._has_begun:
@@ -239,7 +198,7 @@ class Writer:
             if tip is None:
                 raise CannotRunError(f"the branch {branch.removeprefix('refs/heads/')} has no commit to go on from")
             self._prove(repository, tip)
-            made, newest = self._make(repository, jobs, tip)
+            made, newest = make(repository, jobs, tip)
             if newest == tip:
                 self._reached = tip
                 return made
@@ -250,7 +209,7 @@ class Writer:
                     repository.commits.check_way(branch, tip, newest)
                     has_pointers = repository.commits.has_pointers
                     repository.proposals.advance(branch, tip, newest, has_pointers=has_pointers)
-                repository.commits.move(branch, tip, newest, f"gitindex serve: {_told(made)}")
+                repository.commits.move(branch, tip, newest, f"gitindex serve: {in_short(made)}")
             except MovedError:
                 self._live.expected = ""
                 if self._is_pushed:
@@ -262,7 +221,7 @@ class Writer:
                 if len(jobs) == 1:
                     raise
                 # One of them is what the remote does not want.
-                return [self._told(partial(self._commit_one, repository, job)) for job in jobs]
+                return [told(partial(self._commit_one, repository, job)) for job in jobs]
             self._count(repository, made)
             self._reached = newest
             return made
@@ -278,29 +237,9 @@ class Writer:
             if repository.descends(made, tip):
                 repository.commits.take_back(branch, made)
 
-    def _commit_one(self, repository: Repository, job: _Job) -> _Made:
+    def _commit_one(self, repository: Repository, job: _Job) -> Made:
         (made,) = self._commit(repository, [job])
         return made
-
-    def _make(self, repository: Repository, jobs: Sequence[_Job], tip: str) -> tuple[list[_Made], str]:
-        """Make a commit of each change, on top of each other; nothing leads to them yet."""
-        made: dict[_Job, _Made] = {}
-        last, left = repository.at(tip), list(jobs)
-        while left:
-            group, left = _independent(left, last, made)
-            plans = [(plan, job.actor) for job, plan in group]
-            found = checked_together(last, plans, today()) if len(group) > 1 else None
-            ground, tip = _Ground(last), str(last.name)
-            for job, plan in group:
-                if found is None:
-                    ground = _Ground(repository.at(tip)) if tip != ground.snapshot.name else ground
-                    made[job] = self._told(partial(_judge_and_commit, repository, job, ground))
-                else:
-                    own = tuple(finding for finding in found if _is_about(finding, job.places))
-                    made[job] = self._told(partial(_commit, repository, job, _Judged(plan, own), ground, tip))
-                tip = _commit_of(made[job]) or tip
-            last = repository.at(tip)
-        return [made[job] for job in jobs], str(last.name)
 
     def _propose(self, repository: Repository, job: _Job) -> Written:
         from gitindex.forge import propose  # noqa: PLC0415 - few servers propose
@@ -329,128 +268,11 @@ class Writer:
             raise CannotRunError("HEAD is at no branch, so nothing can be added", help="serve one with --branch")
         return branch
 
-    def _count(self, repository: Repository, made: Sequence[_Made]) -> None:
+    def _count(self, repository: Repository, made: Sequence[Made]) -> None:
         before = self._commits // _TIDY_EVERY
         self._commits += sum(isinstance(one, Written) and one.commit is not None for one in made)
         if self._commits // _TIDY_EVERY != before:
             repository.commits.tidy()
-
-    @staticmethod
-    def _told(work: Callable[[], _Made]) -> _Made:
-        try:
-            return work()
-        except Exception as error:  # noqa: BLE001 - one change does not take the others along
-            return error
-
-
-def _independent(
-    jobs: Sequence[_Job], last: Snapshot, made: dict[_Job, _Made]
-) -> tuple[list[tuple[_Job, Plan]], list[_Job]]:
-    """Return jobs that can be judged together, with their plans, and those that are left for later.
-
-    What is to be told of the others is put into *made*.
-    """
-    group: list[tuple[_Job, Plan]] = []
-    later: list[_Job] = []
-    taken: set[str] = set()
-    for job in jobs:
-        if not job.places.isdisjoint(taken):
-            later.append(job)
-            continue
-        try:
-            plan = job.change(last)
-        except Exception as error:  # noqa: BLE001 - one change does not take the others along
-            made[job] = error
-            continue
-        found = places(plan)
-        if found is None:
-            # Whatever else it does, it does alone.
-            if not group:
-                return [(job, plan)], [*later, *jobs[jobs.index(job) + 1 :]]
-            later.append(job)
-            continue
-        job.places = found
-        if not found and not plan.changes:
-            made[job] = Written(tuple(plan.notes), None)
-        elif found.isdisjoint(taken):
-            taken |= found
-            group.append((job, plan))
-        else:
-            later.append(job)
-    return group, later
-
-
-def _is_about(finding: Finding, named: frozenset[str]) -> bool:
-    return finding.path in named or not named.isdisjoint(map(str, PurePosixPath(finding.path).parents))
-
-
-class _Ground:
-    """What changes are judged on, and what it says of those who make them."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
-        self._authors: dict[UserName | None, Author] = {}
-
-    def author(self, actor: UserName | None) -> Author:
-        """Return whose the commits of a user are."""
-        if actor not in self._authors:
-            user = None if actor is None else self.snapshot.user(actor)
-            self._authors[actor] = Author(actor or "gitindex", user.email if isinstance(user, User) else "")
-        return self._authors[actor]
-
-
-class _Judged(NamedTuple):
-    """A plan that is in order, and the warnings about it."""
-
-    plan: Plan
-    warnings: tuple[Finding, ...]
-
-
-def _commit_of(made: _Made) -> str | None:
-    return made.commit if isinstance(made, Written) else None
-
-
-def _judge_and_commit(repository: Repository, job: _Job, ground: _Ground) -> Written | _ToKeep:
-    last = ground.snapshot
-    plan = job.change(last)
-    findings = checked(last, last, plan, today(), job.actor) if plan.changes else []
-    return _commit(repository, job, _Judged(plan, tuple(findings)), ground, str(last.name))
-
-
-def _commit(repository: Repository, job: _Job, judged: _Judged, ground: _Ground, parent: str) -> Written | _ToKeep:
-    """Commit what was judged, on top of *parent*; or return what it needs before."""
-    plan, last = judged.plan, ground.snapshot
-    if not plan.changes:
-        return Written(tuple(plan.notes), None)
-    if last.settings.policy.require_signed_commits:
-        raise UsageError(
-            "this repository wants signed commits, and a server has nobody's key",
-            help="open a pull request: gitindex upload --pr",
-        )
-    if (needed := _to_keep(job, plan, last)) is not None:
-        return needed
-    message = f"{plan.summary}\n"
-    commit = repository.commits.make(parent, plan.changes, message, ground.author(job.actor), job.kept)
-    return Written(tuple(plan.notes), commit, judged.warnings)
-
-
-def _to_keep(job: _Job, plan: Plan, last: Snapshot) -> _ToKeep | None:
-    """Return what is better written before the commit, which others would wait for."""
-    outside = {path: content for path, content in plan.uploads.items() if path not in job.stored}
-    if outside:
-        return _ToKeep(str(last.name), outside, is_outside=True, url=last.settings.storage.url)
-    large = {
-        path: content
-        for path, content in plan.changes.items()
-        if isinstance(content, Path) and path not in job.kept and content.stat().st_size > _LARGE
-    }
-    return _ToKeep(str(last.name), large, is_outside=False, url="") if large else None
-
-
-def _told(made: Sequence[_Made]) -> str:
-    """Return what a step of the branch brings, for its log."""
-    notes = [one.notes[0] for one in made if isinstance(one, Written) and one.commit and one.notes]
-    return notes[0] if len(notes) == 1 else f"{notes[0]} and {len(notes) - 1} more" if notes else "changes"
 
 
 def _settle(done: asyncio.Future[Written], error: BaseException) -> None:

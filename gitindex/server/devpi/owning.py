@@ -17,8 +17,8 @@ from gitindex.server.devpi.call import document, failed, forbidden, read_json, s
 from gitindex.server.devpi.targets import Index, Misnamed, User
 
 if TYPE_CHECKING:
+    from gitindex.server.batches import Written
     from gitindex.server.devpi.call import Call
-    from gitindex.server.writing import Written
     from gitindex.snapshot import Snapshot
 
 _OF_USERS = ("email", "title")

@@ -39,8 +39,8 @@ from gitindex.upstream.mirror import Upstream
 if TYPE_CHECKING:
     from gitindex.edits.plan import Plan
     from gitindex.names import ProjectName
+    from gitindex.server.batches import ChangeOf, Written
     from gitindex.server.devpi.call import Call
-    from gitindex.server.writing import ChangeOf, Written
     from gitindex.snapshot import Snapshot
     from gitindex.upstream.pages import UpstreamPage
 
