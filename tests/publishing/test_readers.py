@@ -33,6 +33,7 @@ def read_on(target: str, ended: Event, answers: Any) -> None:
     while not ended.is_set():
         wrong += crawl(get)[1]
         rounds += 1
+        time.sleep(0.03)  # others have tests to run
     answers.put((rounds, wrong))
 
 
@@ -109,7 +110,7 @@ def test_reader_never_sees_a_broken_link(
             site.render(now)
             site.publish(target, max_delete=1000)
 
-    check_readers([target, target], publish_on)
+    check_readers([target] if kind == "s3" else [target, target], publish_on)
     assert published(target) == site.files
 
 

@@ -29,13 +29,11 @@ async def metrics(client: Client) -> dict[str, float]:
     return {name: float(number) for name, _, number in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
-def committed_at(repository: IndexRepository, moment: datetime) -> None:
-    """Say of the newest commit that it was made at another time."""
-    environment = {"GIT_COMMITTER_DATE": moment.isoformat()}
+def broken_at(repository: IndexRepository, moment: datetime) -> None:
+    """Commit what does not validate, as if at another time; nobody sees it with any other."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        repository.git("commit", "--quiet", "--amend", "--no-edit")
+        patch.setenv("GIT_COMMITTER_DATE", moment.isoformat())
+        broken(repository)
 
 
 def test_server_that_serves_the_newest_commit_is_not_behind(shop: IndexRepository, tmp_path: Path) -> None:
@@ -57,8 +55,7 @@ def test_commits_that_do_not_validate_are_counted_with_the_age_of_the_oldest(
     async def check() -> None:
         async with serving(bare, tmp_path / "cache", pull_every=0.2) as client:
             await status_when(client, lambda result: result["remote"]["last_success"] is not None)
-            broken(shop)
-            committed_at(shop, datetime.now(UTC) - timedelta(hours=1))
+            broken_at(shop, datetime.now(UTC) - timedelta(hours=1))
             first = await status_when(client, lambda result: result["refused"] is not None)
             assert (first["state"], first["failing"]) == ("degraded", ["validation"])
             assert first["behind"]["commits"] == 1
@@ -86,8 +83,7 @@ def test_commits_that_do_not_validate_are_counted_with_the_age_of_the_oldest(
 def test_commit_of_a_time_to_come_has_no_age(shop: IndexRepository, tmp_path: Path) -> None:
     async def check() -> None:
         async with serving(shop, tmp_path / "cache") as client:
-            broken(shop)
-            committed_at(shop, datetime.now(UTC) + timedelta(days=400))
+            broken_at(shop, datetime.now(UTC) + timedelta(days=400))
             found = await status_when(client, lambda result: result["behind"]["commits"] == 1)
             assert found["behind"]["seconds"] == 0
 
