@@ -50,7 +50,7 @@ demo: .venv/installed
 	@demo/run.sh
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n 4 --dist worksteal
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 coverage: .venv/installed
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal --cov --cov-branch --cov-report=term
