@@ -83,13 +83,14 @@ def make(repository: Repository, jobs: Sequence[Asked], tip: str) -> tuple[list[
         group, left = _independent(left, last, made)
         plans = [(plan, job.actor) for job, plan in group]
         found = checked_together(last, plans, today()) if len(group) > 1 else None
+        warnings = [(finding, _about(finding)) for finding in found or ()]
         ground, tip = _Ground(last), str(last.name)
         for job, plan in group:
             if found is None:
                 ground = _Ground(repository.at(tip)) if tip != ground.snapshot.name else ground
                 made[job] = told(partial(_judge_and_commit, repository, job, ground))
             else:
-                own = tuple(finding for finding in found if _is_about(finding, job.places))
+                own = tuple(finding for finding, paths in warnings if not paths.isdisjoint(job.places))
                 made[job] = told(partial(_commit, repository, job, _Judged(plan, own), ground, tip))
             tip = _commit_of(made[job]) or tip
         last = repository.at(tip)
@@ -141,8 +142,9 @@ def _independent(
     return group, later
 
 
-def _is_about(finding: Finding, named: frozenset[str]) -> bool:
-    return finding.path in named or not named.isdisjoint(map(str, PurePosixPath(finding.path).parents))
+def _about(finding: Finding) -> frozenset[str]:
+    """Return the path of a finding, and the folders that it lies in."""
+    return frozenset([finding.path, *map(str, PurePosixPath(finding.path).parents)])
 
 
 class _Ground:
