@@ -216,7 +216,7 @@ _names = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     path=_paths,
     query=st.text(max_size=20),
