@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The revision that example-repo/ is validated against; empty: where this branch left the protected one.
 BASE ?=
 
-.PHONY: help demo peers node test coverage lint bench docs site-docs example clean
+.PHONY: help demo peers node slow test coverage lint bench docs site-docs example clean
 
 help:
 	@echo 'make demo      see it work: validate, render, install, and a refused change'
@@ -50,7 +50,11 @@ demo: .venv/installed
 	@demo/run.sh
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not slow"
+
+# What takes both processors for a minute or more: readers over a hundred publishes, kills at every write.
+slow: .venv/installed
+	$(BIN)/python -m pytest -q -n 2 -m slow
 
 coverage: .venv/installed
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal --cov --cov-branch --cov-report=term

@@ -22,6 +22,8 @@ from tests.publishing.sites import ME, OTHER, Site, changed, content
 from tests.publishing.stores import crawl, getter, published, records, site_of
 from tests.repositories import Content
 
+pytestmark = pytest.mark.slow
+
 PUBLISHER = """
 import os, signal, sys
 from datetime import timedelta

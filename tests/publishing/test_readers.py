@@ -22,6 +22,8 @@ from tests.publishing.sites import Site, content
 from tests.publishing.stores import crawl, getter, published, site_of
 from tests.repositories import Content
 
+pytestmark = pytest.mark.slow
+
 TIMES = 100
 INDEXES = ("emilie/prod", "emilie/dev")
 
