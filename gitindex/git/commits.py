@@ -40,7 +40,6 @@ _NOBODY = "gitindex", "gitindex@localhost"
 
 Content = bytes | Path | None
 """What a file becomes: bytes, the copy of a file, or nothing at all."""
-BlobId = pygit2.Oid
 Place = tuple[int, pygit2.Oid]
 """What a tree says of a path: mode and object."""
 
@@ -50,6 +49,14 @@ class Author(NamedTuple):
 
     name: str
     email: str
+
+
+class Kept(NamedTuple):
+    """A file that is written, and in no commit yet."""
+
+    blob: pygit2.Oid
+    is_pointer: bool
+    """Whether Git LFS has the file, and the blob says which one it is."""
 
 
 class Commits:
@@ -63,9 +70,9 @@ class Commits:
         self._strayed: dict[str, str] = {}
         """Commits that working trees may have got and no branch has, with the branch that they were for."""
         self.has_pointers = False
-        """Whether anything was kept for Git LFS."""
+        """Whether anything that was committed lies in Git LFS."""
 
-    def keep(self, path: str, content: bytes | Path, base: str) -> BlobId:
+    def keep(self, path: str, content: bytes | Path, base: str) -> Kept:
         """Write the blob that a file at *path* of the index repository is in a commit on top of *base*.
 
         What Git LFS is to have goes into its folder here, and the blob is the pointer.
@@ -77,10 +84,9 @@ class Commits:
         try:
             match self._filter(path, base):
                 case None | False:
-                    return self._blob(content)
+                    return Kept(self._blob(content), is_pointer=False)
                 case "lfs":
-                    self.has_pointers = True
-                    return self._git.create_blob(self._keep_large(content))
+                    return Kept(self._git.create_blob(self._keep_large(content)), is_pointer=True)
                 case other:
                     raise CannotRunError(
                         f"{path}: .gitattributes gives it the filter {other}, which a server does not run",
@@ -95,11 +101,11 @@ class Commits:
         changes: Mapping[str, Content],
         message: str,
         author: Author,
-        kept: Mapping[str, BlobId],
+        kept: Mapping[str, Kept],
     ) -> str:
         """Commit *changes*, by path in the index repository, on top of *base*, and return the commit's id.
 
-        No reference leads to it. *kept* has the blobs of those that were written before (:meth:`keep`).
+        No reference leads to it. *kept* has those that were written before (:meth:`keep`), by whomever.
 
         Raises:
             CannotRunError: the objects cannot be written.
@@ -107,16 +113,16 @@ class Commits:
         """
         places: dict[str, Place | None] = {}
         for path, content in changes.items():
-            blob = None if content is None else kept.get(path) or self.keep(path, content, base)
-            places[self._prefix + path] = None if blob is None else (FileMode.BLOB, blob)
+            written = None if content is None else kept.get(path) or self.keep(path, content, base)
+            places[self._prefix + path] = None if written is None else (FileMode.BLOB, written.blob)
+            self.has_pointers = self.has_pointers or (written is not None and written.is_pointer)
         try:
             root = self._git[pygit2.Oid(hex=base)].peel(pygit2.Commit).tree
             tree = tree_with(self._git, root, places) or self._git.TreeBuilder().write()
             when = int(time.time())
-            written = _signature(author, when)
-            commit = self._git.create_commit(
-                None, written, self._committer(when) or written, message, tree, [pygit2.Oid(hex=base)]
-            )
+            by = _signature(author, when)
+            committer = self._committer(when) or by
+            commit = self._git.create_commit(None, by, committer, message, tree, [pygit2.Oid(hex=base)])
         except (pygit2.GitError, KeyError, ValueError, OSError) as error:
             raise CannotRunError(f"the change cannot be committed: {reason(error)}") from None
         return str(commit)
@@ -194,7 +200,7 @@ class Commits:
         flags = AttrCheck.INDEX_ONLY | AttrCheck.INCLUDE_COMMIT | AttrCheck.NO_SYSTEM
         return self._git.get_attr(self._prefix + path, "filter", flags, pygit2.Oid(hex=base))
 
-    def _blob(self, content: bytes | Path) -> BlobId:
+    def _blob(self, content: bytes | Path) -> pygit2.Oid:
         if isinstance(content, bytes):
             return self._git.create_blob(content)
         if content.stat().st_size <= _SMALL:

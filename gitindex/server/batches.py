@@ -15,7 +15,7 @@ from gitindex.check import today
 from gitindex.edits.plan import Plan
 from gitindex.errors import UsageError
 from gitindex.finding import Finding
-from gitindex.git.commits import Author, BlobId
+from gitindex.git.commits import Author, Kept
 from gitindex.model import User
 from gitindex.names import UserName
 from gitindex.snapshot import Snapshot
@@ -52,7 +52,7 @@ class Asked:
     change: ChangeOf
     actor: UserName | None
     """Who asks, a user of the repository."""
-    kept: dict[str, BlobId] = field(default_factory=dict)
+    kept: dict[str, Kept] = field(default_factory=dict)
     """The large files that are written already, by path."""
     stored: set[str] = field(default_factory=set)
     """The same for those that lie in a storage outside of the repository."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import random
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.repositories import IndexRepository, bare_clone, files_below, make_re
 from tests.server.client import GONE, JSON, Response
 from tests.server.test_private import basic
 from tests.server.writing.form import BOUNDARY, Uploads, form, taking, team_content, upload_form
+from tests.sites import program
 
 WHEEL = make_wheel("demo", "1.0", requires_python=">=3.8")
 OTHER = make_wheel("demo", "1.0", requires_python=">=3.9")
@@ -479,6 +481,27 @@ class TestRemote:
             assert (answer.status, answer.retry_after) == (503, "5")
 
         unchanged(team, lambda: told(team, story, is_pushed=True))
+
+    @pytest.mark.parametrize("size", [100, 3 << 20], ids=["small", "large"])
+    def test_the_remote_gets_what_git_lfs_keeps(self, tmp_path: Path, size: int) -> None:
+        program("git-lfs", "it comes with Debian's git-lfs")
+        content = team_content()
+        # As `init --lfs` writes it: metadata stays in Git, so that the large file alone is a pointer.
+        content[".gitattributes"] = b"files/** filter=lfs diff=lfs merge=lfs -text\nfiles/**/*.metadata !filter -text\n"
+        repository = make_repository(tmp_path / "packages", content)
+        bare = IndexRepository(bare_clone(repository, tmp_path / "bare.git"))
+        remote = IndexRepository(bare_clone(repository, tmp_path / "remote.git"))
+        bare.git("remote", "set-url", "origin", str(remote.path))
+        wheel = make_wheel("demo", "1.0", files={"demo/data.bin": random.Random(7).randbytes(size)})  # noqa: S311
+
+        async def run() -> None:
+            async with taking(bare.path, tmp_path, is_pushed=True) as uploads:
+                assert (await uploads.upload(*wheel)).status == 200
+
+        asyncio.run(run())
+        assert remote.git("rev-parse", "main") == bare.git("rev-parse", "main")
+        oid = hashlib.sha256(wheel[1]).hexdigest()
+        assert (remote.path / "lfs/objects" / oid[:2] / oid[2:4] / oid).read_bytes() == wheel[1]
 
     def test_an_upload_may_be_a_proposal(self, team: IndexRepository, remote: IndexRepository) -> None:
         async def story(uploads: Uploads) -> None:
