@@ -8,8 +8,9 @@ BASE ?=
 
 help:
 	@echo 'make demo      see it work: validate, render, install, and a refused change'
-	@echo 'make test      the tests'
-	@echo 'make coverage  the tests, and which lines and branches they reach'
+	@echo 'make test      the tests, but for those that take long'
+	@echo 'make slow      those that take long'
+	@echo 'make coverage  all of them, and which lines and branches they reach'
 	@echo 'make peers     what the tests of the server run beside pip and uv'
 	@echo 'make node      what judges pages in a browser, their HTML, and the Worker'
 	@echo 'make lint      style, types, layers, and the promise of example-repo/'

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -22,9 +22,6 @@ from gitindex.git.origin import NAME as REMOTE
 from gitindex.names import IndexName, ProjectName, is_display_name, normalize, parse_index_name
 from gitindex.snapshot import Snapshot
 from gitindex.write import carry_out
-
-if TYPE_CHECKING:
-    from gitindex.storage import Store
 
 IndexOption = Annotated[str, typer.Option("--index", metavar="USER/INDEX", help="The index.", envvar="GITINDEX_INDEX")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.", show_default=False)]
@@ -67,16 +64,6 @@ def start(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
         note(f"To push: {_git(repository)} push {REMOTE} {_quoted(proposals.branch)}")
     _ = snapshot.settings
     return snapshot
-
-
-def store_of(repository: Repository, snapshot: Snapshot) -> Store:
-    """Return what has the bytes of the stored files of a snapshot."""
-    from gitindex.objects import StoredObjects
-    from gitindex.storage import EmbeddedStore
-
-    if snapshot.settings.storage.is_embedded:
-        return EmbeddedStore(snapshot.root, repository.git_directory / "lfs" / "objects")
-    return StoredObjects(snapshot.settings.storage.url)
 
 
 def moment() -> str:

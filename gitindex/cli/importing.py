@@ -22,7 +22,6 @@ from gitindex.cli.common import (
     note_how_to_commit,
     open_repository,
     project_name,
-    store_of,
 )
 from gitindex.cli.output import note, print_findings, print_json, say
 from gitindex.report.text import count
@@ -332,12 +331,13 @@ def export_dir(
     """Write the wheels and sdists of indexes as plain files, PATH/USER/INDEX/FILENAME."""
     from gitindex.importers.exporting import Copier, export_files
     from gitindex.importers.report import Report
+    from gitindex.objects import store_of
     from gitindex.report.progress import progress_in_bytes
 
     repository, snapshot, names = _exported(ctx, rev, index)
     report = Report()
     with progress_in_bytes(lambda: 0) as advance:
-        copier = Copier(store_of(repository, snapshot), advance)
+        copier = Copier(store_of(snapshot, repository.git_directory), advance)
         exported = [*export_files(snapshot, names, copier, folder, report)]
     _tell_exported(exported, report, as_json=as_json)
 
@@ -357,12 +357,13 @@ def export_devpi(
     from gitindex.importers.devpi_writing import DevpiWriting
     from gitindex.importers.exporting import Copier
     from gitindex.importers.report import Report
+    from gitindex.objects import store_of
     from gitindex.report.progress import progress_in_bytes
 
     repository, snapshot, names = _exported(ctx, rev, index)
     report = Report()
     with progress_in_bytes(lambda: 0) as advance:
-        copier = Copier(store_of(repository, snapshot), advance)
+        copier = Copier(store_of(snapshot, repository.git_directory), advance)
         exported = [*DevpiWriting(snapshot, copier, folder, report).write(names)]
     _tell_exported(exported, report, as_json=as_json)
 

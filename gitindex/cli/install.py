@@ -43,18 +43,14 @@ def install(
     arguments = arguments or []
     _check_arguments(arguments)
     from gitindex.loopback import serve
-    from gitindex.objects import StoredObjects
-    from gitindex.storage import EmbeddedStore, Store
+    from gitindex.objects import store_of
 
     repository = open_repository(ctx)
     snapshot = repository.at(rev) if rev is not None else current(repository)
     opened = open_index(snapshot, index_name(index))
     storage = snapshot.settings.storage
-    store: Store | None = None
-    if storage.is_embedded:
-        store = EmbeddedStore(snapshot.root, repository.git_directory / "lfs" / "objects")
-    elif not storage.public_url:
-        store = StoredObjects(storage.url)
+    is_asked = storage.is_embedded or not storage.public_url
+    store = store_of(snapshot, repository.git_directory) if is_asked else None
     command = _uv(python, arguments) if uv else _pip(python, arguments)
     problems: dict[str, None] = {}
     with serve(snapshot, opened, store, lambda error: problems.setdefault(str(error))) as url:

@@ -18,7 +18,6 @@ from gitindex.cli.common import (
     open_repository,
     project_name,
     start,
-    store_of,
     write,
 )
 from gitindex.cli.output import note
@@ -81,9 +80,10 @@ def push(
     by = actor if actor is not None else actor_by_email(repository, worktree)
     requires = None
     if with_dependencies:
+        from gitindex.objects import store_of
         from gitindex.required import Requirements
 
-        requires = Requirements(store_of(repository, worktree))
+        requires = Requirements(store_of(worktree, repository.git_directory))
     with ExitStack() as stack:
         opened = open_index(worktree, index_name(source))
         if isinstance(opened.definition, Mirror):

@@ -22,7 +22,6 @@ from gitindex.cli.common import (
     project_name,
     release,
     start,
-    store_of,
     write,
 )
 from gitindex.cli.output import say
@@ -76,6 +75,7 @@ def try_release(
     """
     from gitindex.edits.results import record as record_runs
     from gitindex.loopback import serve
+    from gitindex.objects import store_of
     from gitindex.testing import Wanted, fetch, run_tests
 
     repository = open_repository(ctx)
@@ -83,7 +83,7 @@ def try_release(
     name = index_name(index)
     project, version = release(wanted) if "=" in wanted else (project_name(wanted), None)
     manifest = open_release(snapshot, name, project, version or newest_sound(open_project(snapshot, name, project)))
-    store = store_of(repository, snapshot)
+    store = store_of(snapshot, repository.git_directory)
     with tempfile.TemporaryDirectory(prefix="gitindex-test-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
         sources = fetch(manifest.files, store, place)

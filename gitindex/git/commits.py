@@ -20,6 +20,7 @@ from pygit2.enums import AttrCheck, FileMode
 
 from gitindex import atomic, layout
 from gitindex.errors import CannotRunError, GitindexError, MovedError
+from gitindex.git.authors import Author
 from gitindex.git.command import ask_git, run_git
 from gitindex.git.folders import reason
 
@@ -42,13 +43,6 @@ Content = bytes | Path | None
 """What a file becomes: bytes, the copy of a file, or nothing at all."""
 Place = tuple[int, pygit2.Oid]
 """What a tree says of a path: mode and object."""
-
-
-class Author(NamedTuple):
-    """Whose change a commit is."""
-
-    name: str
-    email: str
 
 
 class Kept(NamedTuple):
@@ -276,7 +270,7 @@ def tree_with(
 
 def _signature(author: Author, when: int) -> pygit2.Signature:
     name, email = (
-        "".join(" " if letter in "<>\n\0" else letter for letter in text).strip(" .,:;\"'") for text in author
+        "".join(" " if letter in "<>\n\0" else letter for letter in text).strip(" .,:;\"'") for text in author[:2]
     )
     return pygit2.Signature(name or _NOBODY[0], email or _NOBODY[1], when, 0)
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import pygit2
 
@@ -27,6 +27,7 @@ from gitindex.snapshot import Snapshot
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
 
 if TYPE_CHECKING:
+    from gitindex.git.authors import Author
     from gitindex.git.blobs import Blobs
     from gitindex.git.commits import Commits
     from gitindex.git.merge import Merger
@@ -38,22 +39,6 @@ STAGED: Final = "index"
 _REVISION_END = re.compile(r"[~^:]|@\{")
 _PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
 """Where Git looks for a reference that is not written out, in this order."""
-
-
-class Author(NamedTuple):
-    """Who made what is committed, and when, where that is not who commits it and now."""
-
-    seconds: int
-    """Since 1970; Git knows no time before that."""
-    name: str = ""
-    email: str = ""
-    """Both are empty where it is who commits it."""
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """What Git takes it from."""
-        named = {"GIT_AUTHOR_NAME": self.name, "GIT_AUTHOR_EMAIL": self.email} if self.name and self.email else {}
-        return {"GIT_AUTHOR_DATE": f"@{self.seconds} +0000", **named}
 
 
 class Repository:

@@ -429,8 +429,8 @@ class _Making:
             return None
         user = self._worktree.user(release.uploader) if release.uploader else None
         if isinstance(user, User) and _EMAIL.fullmatch(user.email):
-            return Author(seconds, release.uploader, user.email)
-        return Author(seconds)
+            return Author(release.uploader, user.email, seconds)
+        return Author(seconds=seconds)
 
     def _written(self, plan: Plan, author: Author | None) -> str | None:
         if not plan.changes and not (self._terms.commit and plan.concerned):

@@ -12,6 +12,8 @@ from gitindex import layout, media
 from gitindex.errors import CannotRunError, UsageError
 from gitindex.objects.location import Location, read_location
 from gitindex.objects.store import Headers, Objects
+from gitindex.snapshot import Snapshot
+from gitindex.storage import EmbeddedStore, Store
 
 _IN_MEMORY = 1 << 20
 _HEADERS = {
@@ -25,6 +27,14 @@ def stored_headers(path: str) -> Headers:
     """Return what a stored file, or what lies beside it, is served with."""
     found = (headers for suffix, headers in _HEADERS.items() if path.endswith(suffix))
     return next(found, Headers(media.BYTES, media.FILES_CACHE))
+
+
+def store_of(snapshot: Snapshot, git_directory: Path) -> Store:
+    """Return what has the bytes of the stored files of a snapshot; *git_directory* is where Git LFS keeps some."""
+    storage = snapshot.settings.storage
+    if storage.is_embedded:
+        return EmbeddedStore(snapshot.root, git_directory / "lfs" / "objects")
+    return StoredObjects(storage.url)
 
 
 class StoredObjects:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 CHALLENGE = b'Basic realm="gitindex", charset="UTF-8"'
 """The value of WWW-Authenticate that goes with a 401."""
+NO_TOKEN = "a token is needed: send it as the password of the user __token__"
+WRONG_TOKEN = "this token is wrong, has expired or was revoked"
+"""What a 401 says to who sends none, and to who sends one that is none."""
 MAX_HEADER = 4096
 """Bytes of an Authorization header; no token with a user name needs as many."""
 MAX_REMEMBERED = 1024

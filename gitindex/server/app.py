@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from gitindex.errors import DeliveryError, GitindexError
 from gitindex.server import answers, devpi, hooks
-from gitindex.server.access import CHALLENGE, Reader, refusal
+from gitindex.server.access import CHALLENGE, NO_TOKEN, WRONG_TOKEN, Reader, refusal
 from gitindex.server.answers import Answer, matches, takes_gzip
 from gitindex.server.bodies import peoples_page
 from gitindex.server.delivery import Exchange, GoneError, Receive, Scope, Send
@@ -263,7 +263,7 @@ def _refused(asked: Asked, reader: Reader | None) -> Answer | None:
     target = asked.target
     index = target.index if isinstance(target, (ProjectList, SimpleProject, PeoplesPage)) else None
     if reader is None:
-        return _unauthorized("this token is wrong, has expired or was revoked")
+        return _unauthorized(WRONG_TOKEN)
     if isinstance(target, Own) and asked.revision is None:
         return None  # each of these says by itself what a stranger sees of it
     match refusal(reader, index):
@@ -275,7 +275,7 @@ def _refused(asked: Asked, reader: Reader | None) -> Answer | None:
             return None
 
 
-def _unauthorized(text: str = "a token is needed: send it as the password of the user __token__") -> Answer:
+def _unauthorized(text: str = NO_TOKEN) -> Answer:
     """Return the demand for a token, the same whatever was asked for."""
     return answers.refusal(HTTPStatus.UNAUTHORIZED, text, (b"www-authenticate", CHALLENGE))
 

@@ -15,7 +15,8 @@ from gitindex.check import today
 from gitindex.edits.plan import Plan
 from gitindex.errors import UsageError
 from gitindex.finding import Finding
-from gitindex.git.commits import Author, Kept
+from gitindex.git.authors import Author
+from gitindex.git.commits import Kept
 from gitindex.model import User
 from gitindex.names import UserName
 from gitindex.snapshot import Snapshot

@@ -5,7 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from gitindex.server.access import CHALLENGE, Reader
+from gitindex.model import Mirror, Stage
+from gitindex.names import IndexName
+from gitindex.rights import Rights
+from gitindex.server.access import CHALLENGE, NO_TOKEN, WRONG_TOKEN, Reader
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError
 from gitindex.server.delivery import Exchange
@@ -14,10 +17,9 @@ from gitindex.server.targets import PeoplesPage, parse
 
 if TYPE_CHECKING:
     from gitindex.server.state import State
+    from gitindex.snapshot import Snapshot
 
 _READS = (b"allow", b"GET, HEAD")
-_NO_TOKEN = "a token is needed: send it as the password of the user __token__"
-_WRONG_TOKEN = "this token is wrong, has expired or was revoked"
 
 
 def check_known(state: State, exchange: Exchange) -> None:
@@ -31,6 +33,21 @@ def check_known(state: State, exchange: Exchange) -> None:
         raise BodyError(HTTPStatus.FORBIDDEN, "the token was revoked or has expired while this was sent")
 
 
+def may_not_release(snapshot: Snapshot, index: IndexName, reader: Reader) -> Failure | None:
+    """Return why a user can release nothing to an index, whatever it is; the rules judge what is released."""
+    opened = snapshot.index(index)
+    definition = opened.definition if opened else None
+    if definition is None:
+        return Failure(HTTPStatus.NOT_FOUND, (f"there is no index {index}",))
+    if isinstance(definition, Mirror):
+        return Failure(HTTPStatus.FORBIDDEN, (f"{index} is a mirror: nobody can upload to it",))
+    rights = Rights(snapshot)
+    actor = rights.actor(reader.user or "")
+    if isinstance(definition, Stage) and not rights.may_release(actor, index):
+        return Failure(HTTPStatus.FORBIDDEN, (f"{actor} may not release to {index}: see acl_upload of that index",))
+    return None
+
+
 async def change(state: State, exchange: Exchange, raw_path: bytes, reader: Reader | None) -> Answer:
     """Answer a request that is no GET or HEAD; *reader* is who asks, ``None`` for a token that is wrong.
 
@@ -42,7 +59,7 @@ async def change(state: State, exchange: Exchange, raw_path: bytes, reader: Read
         text = "only GET and HEAD are answered here: the server is not started with --writable"
         return told(exchange, Failure(HTTPStatus.METHOD_NOT_ALLOWED, (text,)), _READS)
     if reader is None or not reader.is_known:
-        text = _WRONG_TOKEN if reader is None else _NO_TOKEN
+        text = WRONG_TOKEN if reader is None else NO_TOKEN
         return told(exchange, Failure(HTTPStatus.UNAUTHORIZED, (text,)), (b"www-authenticate", CHALLENGE))
     asked = parse(raw_path if raw_path.endswith(b"/") else raw_path + b"/")
     match exchange.scope["method"], asked.target:

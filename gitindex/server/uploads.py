@@ -18,24 +18,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gitindex.edits import releases
-from gitindex.errors import CannotRunError, DistributionError, GitindexError, NotThereError
+from gitindex.errors import CannotRunError, DistributionError, GitindexError
 from gitindex.facts import Distribution, read_distribution
-from gitindex.model import Mirror, Stage
 from gitindex.names import IndexName, normalize, parse_version
-from gitindex.rights import Rights
 from gitindex.server.access import Reader
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError
-from gitindex.server.changing import check_known
+from gitindex.server.changing import check_known, may_not_release
 from gitindex.server.delivery import Exchange
 from gitindex.server.devpi import AUTHORIZATION
-from gitindex.server.failures import Failure, done, failure, told
+from gitindex.server.failures import done, failure, told
 from gitindex.server.form import Form, read_form
 
 if TYPE_CHECKING:
     from gitindex.server.batches import Written
     from gitindex.server.state import State
-    from gitindex.snapshot import Snapshot
 
 
 class Digest(Protocol):
@@ -66,7 +63,7 @@ async def upload(state: State, exchange: Exchange, index: IndexName, reader: Rea
 
     """
     try:
-        refused = await state.read(lambda: _refusal(state.reading.current.snapshot, index, reader))
+        refused = await state.read(lambda: may_not_release(state.reading.current.snapshot, index, reader))
         if refused is not None:
             return told(exchange, refused)
         target = state.uploads / secrets.token_hex(16)
@@ -83,21 +80,6 @@ async def upload(state: State, exchange: Exchange, index: IndexName, reader: Rea
         return told(exchange, failure(CannotRunError(f"a disk fails: {error.strerror}")))
     is_devpis = any(name == AUTHORIZATION for name, _ in exchange.scope["headers"])
     return done(written, knows_accepted=not is_devpis)
-
-
-def _refusal(snapshot: Snapshot, index: IndexName, reader: Reader) -> Failure | None:
-    """Return why nothing that would be sent could be taken; the rules judge what is sent."""
-    opened = snapshot.index(index)
-    definition = opened.definition if opened else None
-    if definition is None:
-        return failure(NotThereError(f"there is no index {index}"))
-    if isinstance(definition, Mirror):
-        return Failure(HTTPStatus.FORBIDDEN, (f"{index} is a mirror: nobody can upload to it",))
-    rights = Rights(snapshot)
-    actor = rights.actor(reader.user or "")
-    if isinstance(definition, Stage) and not rights.may_release(actor, index):
-        return Failure(HTTPStatus.FORBIDDEN, (f"{actor} may not release to {index}: see acl_upload of that index",))
-    return None
 
 
 async def _release(state: State, form: Form, index: IndexName, reader: Reader) -> Written:

@@ -23,7 +23,7 @@ from tests.devpi.client import devpi_client
 from tests.devpi.conftest import Ours, content, our_door
 from tests.devpi.script import TOX
 from tests.peers.foreign import peer, pypiserver
-from tests.peers.nginx import nginx
+from tests.peers.nginx import BLOCKS, nginx
 from tests.peers.server import SiteServer
 from tests.peers.serving import Got, eventually, get, serving
 from tests.peers.tools import Tools, done
@@ -388,10 +388,7 @@ def test_client_works_through_nginx(tmp_path: Path) -> None:
     made.stage("emilie/dev")
     made.release("emilie/dev", "pkg", "1.0")
     repository = make_repository(tmp_path / "ours" / "packages", made)
-    replaced = {
-        "proxy_http_version 1.1;": "proxy_http_version 1.1;\n    proxy_set_header X-Outside-URL $scheme://$http_host;",
-        "client_max_body_size 1k;": "client_max_body_size 100m;",
-    }
+    replaced = {"    client_max_body_size 1k;\n": BLOCKS["nginx"][1]}
     with ExitStack() as stack:
         ours = stack.enter_context(our_door(tmp_path / "ours", repository))
         proxy = stack.enter_context(nginx(tmp_path / "nginx", ours.server.url, **replaced))

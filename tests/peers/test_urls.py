@@ -142,7 +142,7 @@ def test_other_answers_are_what_the_page_says(there: There) -> None:
     )
     assert said["a project that neither the index nor a mirror has"] == str(get("/emilie/prod/simple/nobody/").status)
     deleted = ask(f"{there.server.url}/emilie/prod/simple/", "DELETE")
-    assert said["a method other than `GET` and `HEAD`, anywhere else than below"] == str(deleted.status)
+    assert said["a method other than `GET` and `HEAD`, anywhere else than above"] == str(deleted.status)
     assert len(said) == 5
     assert get("/emilie/prod/simple/").headers["cache-control"] == "max-age=0, must-revalidate"
     assert "immutable" in get(there.fill("/files/<sha256[0:2]>/<sha256[2:]>/<filename>")).headers["cache-control"]

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from gitindex import __version__
 from gitindex.errors import GitindexError
 from gitindex.server import answers
-from gitindex.server.access import CHALLENGE, refusal
+from gitindex.server.access import CHALLENGE, WRONG_TOKEN, refusal
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError, read_body
 from gitindex.web import is_loopback
@@ -39,7 +39,6 @@ _HEADERS = (
 )
 _LOGIN = b"/+login"
 _NO_TOKEN = "a token is needed: devpi login USER, with the token as the password"
-WRONG = "this token is wrong, has expired or was revoked"
 
 
 class Call(NamedTuple):
@@ -149,7 +148,7 @@ def not_writable(call: Call) -> Answer | None:
             HTTPStatus.METHOD_NOT_ALLOWED, "the server is not started with --writable", (b"allow", b"GET, HEAD")
         )
     if call.reader is None:
-        return unauthorized(call, WRONG)
+        return unauthorized(call, WRONG_TOKEN)
     return None if call.reader.is_known else unauthorized(call)
 
 
@@ -170,7 +169,7 @@ def refused(call: Call, index: IndexName | None, *, stranger: HTTPStatus = HTTPS
     *stranger* is the status for who sends no token.
     """
     if call.reader is None:
-        return unauthorized(call, WRONG)
+        return unauthorized(call, WRONG_TOKEN)
     match refusal(call.reader, index):
         case HTTPStatus.UNAUTHORIZED:
             return unauthorized(call) if stranger == HTTPStatus.UNAUTHORIZED else said(stranger, _NO_TOKEN)

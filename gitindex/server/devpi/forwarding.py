@@ -13,19 +13,15 @@ from gitindex.devpi import file_path, version_fields
 from gitindex.edits.opened import open_release
 from gitindex.errors import CannotRunError, DistributionError, GitindexError
 from gitindex.facts import read_core_facts
-from gitindex.objects import StoredObjects
+from gitindex.objects import store_of
 from gitindex.server.answers import Answer
 from gitindex.server.devpi.call import document, failed, forbidden, said
-from gitindex.storage import EmbeddedStore
 
 if TYPE_CHECKING:
     from gitindex.edits.promotion import Wanted
-    from gitindex.git import Repository
     from gitindex.model import File
     from gitindex.names import IndexName
     from gitindex.server.devpi.call import Call
-    from gitindex.snapshot import Snapshot
-    from gitindex.storage import Store
 
 _OPTIONS = frozenset({"name", "version", "posturl", "username", "password", "register_project", "no_docs", "only_docs"})
 _BELOW = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/|$))*")
@@ -80,7 +76,7 @@ def _forward(call: Call, source: IndexName, wanted: Wanted, to: _To) -> list[lis
     repository = call.state.options.source.open()
     snapshot = repository.at(call.state.live.commit)
     manifest = open_release(snapshot, source, wanted.project, str(wanted.version))
-    store = _store(repository, snapshot)
+    store = store_of(snapshot, repository.git_directory)
     poster = Poster(to.url, to.username, to.password)
     actions = []
     for file in manifest.files:
@@ -93,12 +89,6 @@ def _forward(call: Call, source: IndexName, wanted: Wanted, to: _To) -> list[lis
         if status not in _DONE:
             break  # a release that is half there is better seen at once
     return actions
-
-
-def _store(repository: Repository, snapshot: Snapshot) -> Store:
-    if snapshot.settings.storage.is_embedded:
-        return EmbeddedStore(snapshot.root, repository.git_directory / "lfs" / "objects")
-    return StoredObjects(snapshot.settings.storage.url)
 
 
 def _fields(name: str, version: str, file: File, stream: BinaryIO) -> Iterator[tuple[str, str]]:

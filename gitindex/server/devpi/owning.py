@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from gitindex.devpi import index_config, user_config
 from gitindex.edits import owners
 from gitindex.edits.plan import Plan
-from gitindex.errors import ConflictError, GitindexError, NotThereError, UsageError
+from gitindex.errors import ConflictError, NotThereError, UsageError
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError
-from gitindex.server.changing import check_known
-from gitindex.server.devpi.call import document, failed, forbidden, read_json, said
+from gitindex.server.devpi.call import document, forbidden, read_json, said
+from gitindex.server.devpi.making import write
 from gitindex.server.devpi.targets import Index, Misnamed, User
 
 if TYPE_CHECKING:
-    from gitindex.server.batches import Written
     from gitindex.server.devpi.call import Call
     from gitindex.snapshot import Snapshot
 
@@ -206,17 +205,10 @@ def _says_what_is(config: Mapping[str, Any], setting: str) -> bool:
 
 async def _written(call: Call, change: Callable[[Snapshot], Plan] | None, name: str, then: Callable[[], Any]) -> Answer:
     """Make a change, and answer as *then* says."""
-    reader = call.reader
-    assert reader is not None  # noqa: S101 - asked before
-    try:
-        written: Written | None = None
-        if change is not None:
-            check_known(call.state, call.exchange)
-            written = await call.state.writer.write(change, actor=reader.user, name=name)
-    except GitindexError as error:
-        return failed(error, is_kept=call.method != "PUT")
-    if written is not None and written.is_proposed:
-        return said(HTTPStatus.ACCEPTED, f"proposed: {written.url}" if written.url else "proposed")
+    if change is not None:
+        written = await write(call, change, name, is_kept=call.method != "PUT")
+        if isinstance(written, Answer):
+            return written
     answer: Answer = await then()
     return answer
 

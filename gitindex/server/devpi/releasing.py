@@ -20,26 +20,25 @@ from gitindex.model import Mirror
 from gitindex.names import (
     IndexName,
     ProjectName,
-    UserName,
     is_display_name,
     is_project_name,
     normalize,
     parse_index_name,
 )
-from gitindex.rights import Rights
 from gitindex.server.answers import Answer
 from gitindex.server.body import BodyError, read_body
-from gitindex.server.changing import check_known
+from gitindex.server.changing import may_not_release
 from gitindex.server.devpi import forwarding
 from gitindex.server.devpi.call import document, failed, forbidden, no_index, read_json, said
 from gitindex.server.devpi.getting import find_file
+from gitindex.server.devpi.making import write
 from gitindex.server.devpi.targets import File, Project, Version
 from gitindex.upstream.mirror import Upstream
 
 if TYPE_CHECKING:
     from gitindex.edits.plan import Plan
     from gitindex.names import ProjectName
-    from gitindex.server.batches import ChangeOf, Written
+    from gitindex.server.batches import Written
     from gitindex.server.devpi.call import Call
     from gitindex.snapshot import Snapshot
     from gitindex.upstream.pages import UpstreamPage
@@ -75,7 +74,7 @@ async def remove(call: Call, target: Project | Version | File) -> Answer:
             told = f"project {project!r} version {version!r} deleted"
         case File(index, _, filename):
             told = f"package {filename!r} deleted from stage {index}"
-    written = await _write(call, plan, f"remove {told.partition(' deleted')[0]} from {target.index}", is_kept=True)
+    written = await write(call, plan, f"remove {told.partition(' deleted')[0]} from {target.index}", is_kept=True)
     return written if isinstance(written, Answer) else said(HTTPStatus.OK, told)
 
 
@@ -84,22 +83,6 @@ def _refused(call: Call, index: IndexName) -> Answer | None:
     if call.reader is not None and call.reader.may_upload(index):
         return None
     return forbidden(f"change the releases of {index}: see gitindex token create --upload {index}")
-
-
-async def _write(
-    call: Call, plan: ChangeOf, name: str, *, is_kept: bool = False, takes_proposals: bool = False
-) -> Written | Answer:
-    """Make a change; an answer is why it is not made, or not yet."""
-    reader = call.reader
-    assert reader is not None  # noqa: S101 - asked before
-    try:
-        check_known(call.state, call.exchange)
-        written = await call.state.writer.write(plan, actor=reader.user, name=name)
-    except GitindexError as error:
-        return failed(error, is_kept=is_kept)
-    if written.is_proposed and not takes_proposals:
-        return said(HTTPStatus.ACCEPTED, f"proposed: {written.url}" if written.url else "proposed")
-    return written
 
 
 async def record(call: Call, target: File) -> Answer:
@@ -113,7 +96,7 @@ async def record(call: Call, target: File) -> Answer:
     runs = toxreport.runs_in(report, found.facts.hashes.sha256, datetime.now(UTC))
     project, version = found.project.name, found.version
     name = f"record tests of {project} {version} in {target.index}"
-    written = await _write(call, lambda snapshot: results.record(snapshot, target.index, project, version, runs), name)
+    written = await write(call, lambda snapshot: results.record(snapshot, target.index, project, version, runs), name)
     if isinstance(written, Answer):
         return written
     path = await call.state.read(lambda: _last_result(call.state.reading.current.snapshot, target))
@@ -162,20 +145,21 @@ async def _push(call: Call, source: IndexName, wanted: Wanted, to: Any) -> Answe
         return said(HTTPStatus.BAD_REQUEST, "targetindex not in format user/index")
     if (no := _refused(call, target)) is not None:
         return no
-    snapshot, user = call.state.reading.current.snapshot, call.reader.user if call.reader else None
+    snapshot, reader = call.state.reading.current.snapshot, call.reader
+    assert reader is not None  # noqa: S101 - nobody else may upload
     opened = await call.state.read(lambda: (snapshot.index(source), snapshot.index(target)))
     for index, wanted_name in zip(opened, (source, target), strict=True):
         if index is None:
             return no_index(wanted_name)
     # What is there already changes nothing, which no rule looks at.
-    if not await call.state.read(lambda: _may_release(snapshot, user, target)):
-        return said(HTTPStatus.FORBIDDEN, f"{user} may not release to {target}: see acl_upload of that index")
+    if (found := await call.state.read(lambda: may_not_release(snapshot, target, reader))) is not None:
+        return said(found.status, found.lines[0])
     definition = opened[0].definition if opened[0] is not None else None
     name = f"push {wanted.project} {wanted.version} from {source} to {target}"
     if isinstance(definition, Mirror):
         written = await _vendor(call, Upstream(source, definition), wanted, target, name)
     else:
-        written = await _write(
+        written = await write(
             call, lambda newest: promotion.push(newest, [wanted], source, target).plan, name, takes_proposals=True
         )
     if isinstance(written, Answer):
@@ -186,11 +170,6 @@ async def _push(call: Call, source: IndexName, wanted: Wanted, to: Any) -> Answe
         )
     result = await call.state.read(lambda: _actions(call.state.reading.current.snapshot, wanted, target))
     return document("actionlog", result)
-
-
-def _may_release(snapshot: Snapshot, user: UserName | None, index: IndexName) -> bool:
-    rights = Rights(snapshot)
-    return user is not None and rights.may_release(rights.actor(user), index)
 
 
 async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexName, name: str) -> Written | Answer:
@@ -218,7 +197,7 @@ async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexN
         except GitindexError as error:
             return failed(error)
         # What was brought lies there, and no page is asked for again: others wait while this is planned.
-        return await _write(call, partial(plan, folder), name, takes_proposals=True)
+        return await write(call, partial(plan, folder), name, takes_proposals=True)
 
 
 def _actions(snapshot: Snapshot, wanted: Wanted, target: IndexName) -> list[list[Any]]:
