@@ -651,7 +651,7 @@ def releases(tree: Tree) -> list[str]:
     return sorted(subject(path) for path in tree if path.startswith("indexes/") and path.endswith(".json"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(spoiled_trees(), st.booleans())
 def test_repairs_make_nothing_worse_and_touch_nothing_that_is_released(tree: Tree, has_base: bool) -> None:  # noqa: FBT001
     base = BASE if has_base else None
@@ -670,7 +670,7 @@ def test_repairs_make_nothing_worse_and_touch_nothing_that_is_released(tree: Tre
         assert not any(path in changed for path in BASE if path.startswith("files/"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(spoiled_trees(), st.booleans())
 def test_repairs_leave_nothing_to_repair(tree: Tree, has_base: bool) -> None:  # noqa: FBT001
     base = BASE if has_base else None

@@ -353,10 +353,8 @@ def test_sdist_with_a_header_without_end_is_refused(tmp_path: Path) -> None:
     header = tarfile.TarInfo("x")
     header.type, header.size = tarfile.XHDTYPE, 3 << 30
     path = tmp_path / "table_print-1.0.tar.gz"
-    with gzip.open(path, "wb", compresslevel=1) as stream:
-        stream.write(header.tobuf(tarfile.USTAR_FORMAT))
-        for _ in range(192):
-            stream.write(bytes(1 << 24))
+    # Members of gzip that follow each other are one stream.
+    path.write_bytes(gzip.compress(header.tobuf(tarfile.USTAR_FORMAT)) + gzip.compress(bytes(1 << 24)) * 192)
     code = (
         "import resource, sys, pathlib; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
         "from gitindex.errors import DistributionError; from gitindex.testing.fetching import _unpacked\n"

@@ -575,7 +575,7 @@ def test_what_somebody_else_pushed_is_left_to_people(scene: Scene, github: GitHu
     head = scene.propose()
     open_pull(github, "release")
     assert "bob pushed to it, and emilie opened it" in automerged(scene, github, head, pusher="bob")
-    assert "merged" in automerged(scene, github, head, pusher="Emilie")
+    assert "Pull request 1 merged: " in automerged(scene, github, head, pusher="Emilie")
 
 
 @pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not here")

@@ -17,8 +17,9 @@ INTRODUCTION = """\
 
 What `gitindex COMMAND --help` says, of every command.
 
-A command that writes changes the working tree and says what to commit. With `--commit` it commits. With `--pr`, where a command has it, it opens
-a [pull request](../how-to/pull-requests.md). What it would write is validated first: a refused change writes nothing.
+A command that writes changes the working tree and says what to commit. With `--commit` it commits. With `--pr`, where a
+command has it, it opens a [pull request](../how-to/pull-requests.md). What it would write is validated first: a refused
+change writes nothing.
 
 | exit code | what it means |
 |---|---|

@@ -299,7 +299,8 @@ def test_killed_import_is_gone_on_with(
     command: list[str | Path] = ["-C", repository.path, "import", "simple", world.url, *INTO, *options]
     running = start(*command)
     _until(lambda: {*first, last} <= set(world.host.paths))
-    time.sleep(0.5)  # until what has come is on the disk
+    wanted = {digest(WHEEL[1]), digest(SDIST[1])}
+    _until(lambda: wanted <= {path.name for path in Path.home().glob(".cache/gitindex/*/import/**/*")})
     running.kill()
     running.communicate()
     go.set()
@@ -319,11 +320,13 @@ def test_import_killed_at_any_moment_leaves_a_valid_repository(
     for number, wheel in enumerate(wheels):
         world.add(f"demo{number}", wheel)
     command = ("-C", repository.path, "import", "simple", world.url, "--index", "emilie/prod", "--history")
-    for pause in (0.8, 1.0, 1.2, 1.5, 2.0):
+    for commits in (1, 4, 8):
         running = start(*command)
-        time.sleep(pause)
+        _until(lambda: int(repository.git("rev-list", "--count", "HEAD")) > commits)  # noqa: B023 - at once
         running.kill()
         running.communicate()
+        assert running.returncode == -signal.SIGKILL
+        assert commits < int(repository.git("rev-list", "--count", "HEAD")) < len(wheels)
         (repository.path / ".git/index.lock").unlink(missing_ok=True)  # as Git itself asks for
         done = run("-C", repository.path, "validate", "--all")
         assert done.code == 0, done.out

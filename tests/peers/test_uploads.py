@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +12,13 @@ from uv import find_uv_bin
 
 from gitindex import tokens
 from tests.builders import make_sdist, make_wheel
+from tests.peers.foreign import peer
 from tests.peers.serving import Serving, serving
 from tests.peers.tools import Done, Tools, done
 from tests.repositories import IndexRepository, bare_clone, make_repository
 from tests.server.writing.form import team_content
-from tests.sites import ROOT
 
 pytestmark = pytest.mark.peers
-
-PEERS = ROOT / ".venv-peers/bin"
 
 
 class Index(NamedTuple):
@@ -49,14 +46,6 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     token = tokens.create(store, "e", ["upload:emilie/*"], expires=None, now=datetime.now(UTC), user="emilie").text
     with serving(tools, bare.path, "--writable", "--tokens", store, "--public", "*") as running:
         yield Index(running, token, bare, tools)
-
-
-def peer(name: str) -> str:
-    """Return the path of a peer, or skip the test."""
-    if not (PEERS / name).exists():
-        assert "CI" not in os.environ, f"{name} is missing; see: make peers"
-        pytest.skip(f"{name} is not there; it comes with: make peers")
-    return str(PEERS / name)
 
 
 def project(tools: Tools, name: str, backend: str) -> Path:

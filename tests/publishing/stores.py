@@ -115,6 +115,10 @@ def crawl(get: Get, roots: tuple[str, ...] = ("index.html",)) -> tuple[set[str],
             again = get(origin) if origin is not None else None
             if origin is not None and (again is None or path not in links_of(origin, again)):
                 continue
+            # It may have come back before that was read.
+            if get(path) is not None:
+                todo.append((path, origin))
+                continue
             wrong.append(f"{path}, of {origin}, is missing")
             continue
         seen.add(path)

@@ -22,8 +22,6 @@ from tests.publishing.sites import ME, OTHER, Site, changed, content
 from tests.publishing.stores import crawl, getter, published, records, site_of
 from tests.repositories import Content
 
-pytestmark = pytest.mark.slow
-
 PUBLISHER = """
 import os, signal, sys
 from datetime import timedelta
@@ -125,12 +123,12 @@ def writes_of(site: Site, target: str) -> int:
     return len(site.publish(target, dry_run=True, max_delete=100).written) + 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "within", "after"])
 def test_killed_at_every_write_to_a_folder(site: Site, tmp_path: Path, when: str) -> None:
     start = tmp_path / "start"
     put_before(site, f"file://{start}")
-    # After a write is before the next one; what is left within one is looked at beside.
-    step = {"before": 9, "within": 5, "after": 1}[when]
+    step = {"before": 3, "within": 3, "after": 1}[when]
     at = 1
     while True:
         place = tmp_path / "target"
@@ -147,6 +145,7 @@ def test_killed_at_every_write_to_a_folder(site: Site, tmp_path: Path, when: str
     check_whole(site, target)
 
 
+@pytest.mark.slow
 def test_first_publish_killed_again_and_again(site: Site, tmp_path: Path) -> None:
     target = f"file://{tmp_path}/target"
     kills = 0
@@ -157,6 +156,7 @@ def test_first_publish_killed_again_and_again(site: Site, tmp_path: Path) -> Non
     check_whole(site, target)
 
 
+@pytest.mark.slow
 def test_killed_at_many_writes_to_s3(site: Site, bucket: str) -> None:
     killings = 0
     for at in range(1, writes_of(site, bucket), 8):

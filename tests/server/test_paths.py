@@ -205,6 +205,7 @@ _parts = st.sampled_from(
         *("..", ".", "", "%2e%2e", "%2f", "%00", "%0a", "%ff", "%25", "%c3%a9", "@main", "@2026-11-22", "@HEAD", "@"),
         *("+status", "+metrics", "+api", "+changelog", "+site", "style.css"),
         *("files", "aa", "b" * 62, "x-1.0-py3-none-any.whl"),
+        *("+login", "+hooks", "push", "refresh", "+f", "abc", "0123456789abc", "1.0"),
     )
 )
 _texts = st.text(max_size=12).map(lambda text: quote(text.encode("utf-8", "surrogatepass"), safe=""))
@@ -216,7 +217,7 @@ _names = st.sampled_from(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     path=_paths,
     query=st.text(max_size=20),

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gitindex.server.devpi.forwarding import _leads_to
 from tests.builders import make_wheel
-from tests.repositories import IndexRepository, make_repository
+from tests.repositories import IndexRepository
 from tests.server.client import Response
 from tests.server.test_private import basic
-from tests.server.writing.form import Uploads, team_content
+from tests.server.writing.form import Uploads
 from tests.server.writing.test_uploads import log, told, unchanged
 
 WHEEL = make_wheel("demo", "1.0")
 DIGEST = hashlib.sha256(WHEEL[1]).hexdigest()
-
-
-@pytest.fixture
-def team(tmp_path: Path) -> IndexRepository:
-    return make_repository(tmp_path / "packages", team_content())
 
 
 async def ask(uploads: Uploads, method: str, path: str, sent: bytes | Any) -> Response:

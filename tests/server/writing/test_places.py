@@ -10,20 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from gitindex.errors import CannotRunError
 from gitindex.git import Repository
 from tests.builders import make_wheel
 from tests.conftest import Run
-from tests.repositories import IndexRepository, bare_clone, make_repository
-from tests.server.writing.form import Uploads, taking, team_content
+from tests.repositories import IndexRepository, bare_clone
+from tests.server.writing.form import Uploads, taking
 from tests.server.writing.test_uploads import log, told, unchanged
 
 WHEEL = make_wheel("demo", "1.0")
 LARGE = make_wheel("large", "1.0", files={"large/data.bin": os.urandom(3 << 20)})
-
-
-@pytest.fixture
-def team(tmp_path: Path) -> IndexRepository:
-    return make_repository(tmp_path / "packages", team_content())
 
 
 def add_hook(folder: Path, name: str, text: str) -> Path:
@@ -138,7 +134,7 @@ class TestLinked:
         linked = IndexRepository(tmp_path / "linked")
         before = linked.git("rev-parse", "other")
         # Git takes no branch along that is checked out elsewhere, and merges it into no other one.
-        with pytest.raises(Exception, match="checked out"):
+        with pytest.raises(CannotRunError, match="checked out"):
             Repository.open(linked.path).origin.pull("refs/heads/main", timeout=30)
         assert linked.git("rev-parse", "other") == before
         Repository.open(clone.path).origin.pull("refs/heads/main", timeout=30)

@@ -45,11 +45,6 @@ def bare(tmp_path: Path) -> IndexRepository:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return tmp_path / "tokens.json"
-
-
-@pytest.fixture
 def headers(store: Path) -> dict[str, str]:
     token = tokens.create(store, "e", ["upload:*"], expires=None, now=datetime.now(UTC), user="emilie").text
     return {**FIELDS, **basic(token)}

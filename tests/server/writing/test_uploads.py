@@ -27,11 +27,6 @@ SDIST = make_sdist("demo", "1.0")
 Story = Callable[[Uploads], Awaitable[None]]
 
 
-@pytest.fixture
-def team(tmp_path: Path) -> IndexRepository:
-    return make_repository(tmp_path / "packages", team_content())
-
-
 def told(repository: IndexRepository, story: Story, **options: object) -> None:
     """Let a story happen to the server of a repository."""
 
