@@ -7,7 +7,7 @@ BASE ?=
 # What is compiled once is not compiled again by each of the thousands of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo peers node slow test coverage lint bench docs site-docs example clean
+.PHONY: help demo peers node collect slow test coverage lint bench docs site-docs example clean
 
 help:
 	@echo 'make demo      see it work: validate, render, install, and a refused change'
@@ -52,6 +52,10 @@ node: .node/installed
 
 demo: .venv/installed
 	@demo/run.sh
+
+# Rewrites the assertions of all tests once, and not in each of the processes that run them.
+collect: .venv/installed
+	@$(BIN)/python -m pytest --quiet --quiet --collect-only >/dev/null
 
 test: .venv/installed
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not slow"

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 def upload(
     snapshot: Snapshot,
     name: IndexName,
-    distributions: Iterable[tuple[Distribution, Path]],
+    distributions: Iterable[tuple[Distribution, bytes | Path]],
     time: str,
     provenance: Mapping[str, bytes] = MappingProxyType({}),
     *,
     times: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """Plan the upload of distributions with the files they were read from; *time* is the upload-time of what is new.
+    """Plan the upload of distributions, each with its bytes or where they are; *time* is the upload-time of what is new.
 
     *provenance* has provenance documents (PEP 740) by filename; whoever calls has checked them. *times* has the
     upload-time of files that were released elsewhere before.

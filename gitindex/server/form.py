@@ -1,13 +1,14 @@
-"""Reads the form that a request sends (multipart/form-data, RFC 7578): its file goes to the disk as it comes."""
+"""Reads the form that a request sends (multipart/form-data, RFC 7578): a large file goes to the disk as it comes."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import io
 import logging
 from collections.abc import Collection
 from concurrent.futures import Executor
-from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -33,33 +34,52 @@ _PIECE = 1 << 18
 """Bytes that are looked at in one step."""
 _AT_ONCE = 1 << 16
 """Bytes that are read sooner than another thread has begun."""
+_SMALL = 1 << 18
+"""Bytes of a file that stay in memory: those of one step, so that no more of it is needed than before."""
 
 
 class Form:
     """The fields of a form, and the one file that it may have."""
 
     def __init__(self, target: Path, wanted: Collection[str]) -> None:
-        """Let the file go to *target*, which must not be there; of the fields, the *wanted* ones are kept."""
+        """Let a large file go to *target*, which must not be there; of the fields, the *wanted* ones are kept."""
         self._wanted = wanted
         self.values: dict[str, list[str]] = {}
         self.filename: str | None = None
         """What the file is called; ``None`` where the form has none. Not checked."""
-        self.path = target
+        self._target = target
         self.sha256 = hashlib.sha256()
         self.size = 0
         """Bytes of the file."""
-        self._name = ""
+        self._name, self._is_file = "", False
         self._header = b""
         self._disposition = b""
         self._value: bytearray | None = None
         self._length = self._kept = self._count = 0
+        self._held: bytearray | None = None
         self._file: BinaryIO | None = None
         self.is_whole = False
+
+    @property
+    def content(self) -> bytes | Path:
+        """The bytes of the file, or where they are on the disk."""
+        return self._target if self._held is None else bytes(self._held)
+
+    def open(self) -> BinaryIO:
+        """Open the file to be read."""
+        return self._target.open("rb") if self._held is None else io.BytesIO(self._held)
 
     def value(self, name: str) -> str | None:
         """Return the value of a field that stands for itself; ``None`` where it is not there, or empty."""
         values = self.values.get(name, [])
         return values[-1].strip() or None if values else None
+
+    def remove(self) -> None:
+        """Remove what lies on the disk."""
+        self.close()
+        if self._held is None and self.filename is not None:
+            with contextlib.suppress(OSError):
+                self._target.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Write no further."""
@@ -114,14 +134,14 @@ class Form:
             raise BodyError(HTTPStatus.BAD_REQUEST, "the form has more than one file; send one at a time")
         else:
             self.filename = filename.decode("utf-8", "replace")
-            self._file = self.path.open("xb")
+            self._held, self._is_file = bytearray(), True
 
     def _take(self, data: bytes, start: int, end: int) -> None:
         piece = data[start:end]
-        if self._file is not None:
+        if self._is_file:
             self.sha256.update(piece)
             self.size += len(piece)
-            self._file.write(piece)
+            self._keep(piece)
         elif self._value is not None:
             self._length += len(piece)
             if self._length > _LARGEST_VALUES:
@@ -137,17 +157,26 @@ class Form:
     def _end(self) -> None:
         if self._value is not None and self._name in self._wanted:
             self.values.setdefault(self._name, []).append(self._value.decode("utf-8", "replace"))
-        self._value = None
+        self._value, self._is_file = None, False
         self.close()
+
+    def _keep(self, piece: bytes) -> None:
+        """Keep a piece of the file: in memory, and all of it on the disk once it is not small any more."""
+        if self._held is not None:
+            self._held += piece
+            if len(self._held) <= _SMALL:
+                return
+            piece, self._held = bytes(self._held), None
+            self._file = self._target.open("xb")
+        if self._file is not None:
+            self._file.write(piece)
 
     def _finish(self) -> None:
         self.is_whole = True
 
 
-async def read_form(exchange: Exchange, target: Path, most: int, wanted: Collection[str], threads: Executor) -> Form:
-    """Read the form that a request sends, of *most* bytes, in one of the *threads*; its file goes to *target*.
-
-    Of its fields, the *wanted* ones are kept.
+async def read_form(exchange: Exchange, form: Form, most: int, threads: Executor) -> None:
+    """Read what a request sends, of *most* bytes, into *form*, in one of the *threads*.
 
     Raises:
         BodyError: it is no form, or too large, or not whole.
@@ -157,12 +186,11 @@ async def read_form(exchange: Exchange, target: Path, most: int, wanted: Collect
     kind, options = parse_options_header(dict(exchange.scope["headers"]).get(b"content-type", b"").decode("latin-1"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise BodyError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send a form: multipart/form-data")
-    form = Form(target, wanted)
     loop = asyncio.get_running_loop()
     waiting = bytearray()
     try:
         parser = form.parser(options[b"boundary"])
-        async with aclosing(body_pieces(exchange, most)) as pieces:
+        async with contextlib.aclosing(body_pieces(exchange, most)) as pieces:
             async for piece in pieces:
                 waiting += piece
                 if len(waiting) >= _PIECE:
@@ -178,4 +206,3 @@ async def read_form(exchange: Exchange, target: Path, most: int, wanted: Collect
         form.close()
     if not form.is_whole:
         raise BodyError(HTTPStatus.BAD_REQUEST, "the form breaks off")
-    return form

@@ -7,14 +7,12 @@ needed, and where they are there, they have to say what the file says.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gitindex.edits import releases
@@ -66,14 +64,13 @@ async def upload(state: State, exchange: Exchange, index: IndexName, reader: Rea
         refused = await state.read(lambda: may_not_release(state.reading.current.snapshot, index, reader))
         if refused is not None:
             return told(exchange, refused)
-        target = state.uploads / secrets.token_hex(16)
+        form = Form(state.uploads / secrets.token_hex(16), _FIELDS)
         try:
-            form = await read_form(exchange, target, state.options.largest_upload + _MORE, _FIELDS, state.uploading)
+            await read_form(exchange, form, state.options.largest_upload + _MORE, state.uploading)
             check_known(state, exchange)
             written = await _release(state, form, index, reader)
         finally:
-            with contextlib.suppress(OSError):
-                target.unlink(missing_ok=True)
+            form.remove()
     except GitindexError as error:
         return told(exchange, failure(error))
     except OSError as error:
@@ -96,7 +93,7 @@ async def _release(state: State, form: Form, index: IndexName, reader: Reader) -
     dist, provenance = await loop.run_in_executor(state.uploading, _read, form)
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return await state.writer.write(
-        lambda snapshot: releases.upload(snapshot, index, [(dist, form.path)], time, provenance),
+        lambda snapshot: releases.upload(snapshot, index, [(dist, form.content)], time, provenance),
         actor=reader.user,
         name=f"upload {dist.project}-{dist.version} to {index} {dist.sha256[:6]}",
     )
@@ -105,7 +102,7 @@ async def _release(state: State, form: Form, index: IndexName, reader: Reader) -
 def _read(form: Form) -> tuple[Distribution, dict[str, bytes]]:
     """Return what was sent, and what attests it; the form has to agree with both."""
     assert form.filename is not None  # noqa: S101 - looked at before
-    with form.path.open("rb") as stream:
+    with form.open() as stream:
         dist = read_distribution(form.filename, stream)
     _check(form, dist)
     return dist, _provenance(form, dist)
@@ -121,8 +118,8 @@ def _check(form: Form, dist: Distribution) -> None:
         raise CannotRunError(f"{dist.filename}: the disk gives back other bytes than were written")
     digests: dict[str, Callable[[], str]] = {
         "sha256_digest": lambda: str(dist.sha256),
-        "blake2_256_digest": lambda: _digest(form.path, hashlib.blake2b(digest_size=32)),
-        "md5_digest": lambda: _digest(form.path, hashlib.md5(usedforsecurity=False)),
+        "blake2_256_digest": lambda: _digest(form, hashlib.blake2b(digest_size=32)),
+        "md5_digest": lambda: _digest(form, hashlib.md5(usedforsecurity=False)),
     }
     # The first of them is enough: what is wrong with it is a file that was damaged on the way.
     for field, digest in digests.items():
@@ -132,8 +129,8 @@ def _check(form: Form, dist: Distribution) -> None:
             return
 
 
-def _digest(path: Path, digest: Digest) -> str:
-    with path.open("rb") as file:
+def _digest(form: Form, digest: Digest) -> str:
+    with form.open() as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.hexdigest()

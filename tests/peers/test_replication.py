@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import json
 import re
-import shutil
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
