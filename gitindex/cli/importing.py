@@ -1,7 +1,8 @@
-"""`gitindex import …` and `gitindex export …`."""
+"""`gitindex import …`."""
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -16,24 +17,26 @@ from gitindex.cli.common import (
     CommitOption,
     IndexOption,
     JsonOption,
-    current,
+    PrOption,
     index_name,
     moment,
     note_how_to_commit,
     open_repository,
     project_name,
+    proposal_data,
+    start,
+    tell_proposal,
 )
 from gitindex.cli.output import note, print_findings, print_json, say
+from gitindex.errors import UsageError
 from gitindex.report.text import count
 
 if TYPE_CHECKING:
-    from gitindex.git import Repository
-    from gitindex.importers.exporting import Exported
-    from gitindex.importers.report import Report
-    from gitindex.importers.shelf import Wanted
+    from gitindex.forge import Proposal
+    from gitindex.importers.destination import Proposed, WorkingTree
+    from gitindex.importers.shelf import Shelf, Wanted
     from gitindex.importers.source import Source, SourceIndex
     from gitindex.names import IndexName
-    from gitindex.snapshot import Snapshot
 
 import_ = typer.Typer(
     rich_markup_mode=None,
@@ -43,15 +46,6 @@ import_ = typer.Typer(
 
     What is here already stays as it is, so the same command goes on where it was broken off. What cannot be carried
     over is told with its reason. Exit code 1 says that a file was left out, 3 that one did not come.
-    """,
-)
-export = typer.Typer(
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
-    help="""Write releases out for another index.
-
-    Nobody is locked in: the files are what was released, byte by byte.
     """,
 )
 _SHOWN = 10
@@ -82,11 +76,6 @@ _History = Annotated[
     ),
 ]
 _Jobs = Annotated[int, typer.Option("--jobs", metavar="N", min=1, max=64, help="Files at a time.")]
-_Indexes = Annotated[
-    list[str] | None,
-    typer.Option("--index", metavar="USER/INDEX", help="Only this index; may be given several times."),
-]
-_Rev = Annotated[str | None, typer.Option("--rev", metavar="REV", help="The revision; by default the working tree.")]
 _Report = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE", help="Write what was brought, and what not, to a file, as Markdown."),
@@ -113,6 +102,7 @@ def import_devpi(
     jobs: _Jobs = 8,
     report_file: _Report = None,
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring in a devpi-server: users, indexes, releases, results of tests.
@@ -121,32 +111,27 @@ def import_devpi(
     """
     from gitindex.importers.devpi_export import DevpiExport
     from gitindex.importers.devpi_server import DevpiServer
-    from gitindex.importers.making import check_place
-    from gitindex.importers.report import Report
     from gitindex.report.progress import progress_of
 
-    repository = open_repository(ctx)
-    check_place(repository)
-    here = current(repository)
-    report = Report()
+    asked = _Import(
+        ctx,
+        history=history,
+        jobs=jobs,
+        report_file=report_file,
+        commit=commit,
+        pr=pr,
+        as_json=as_json,
+        is_believed=without_digests,
+    )
+    only = index or ()
     with progress_of("projects") as progress:
         source: DevpiServer | DevpiExport
         if "://" in place:
-            source = DevpiServer(place, here, report, only=index or (), progress=progress)
+            source = DevpiServer(place, asked.here, asked.report, only=only, progress=progress)
         else:
-            source = DevpiExport(Path(place), here, report, only=index or ())
+            source = DevpiExport(Path(place), asked.here, asked.report, only=only)
         try:
-            _carry_out(
-                repository,
-                source,
-                report,
-                is_believed=without_digests,
-                history=history,
-                jobs=jobs,
-                report_file=report_file,
-                commit=commit,
-                as_json=as_json,
-            )
+            asked.carry_out(source, *only)
         finally:
             source.close()
 
@@ -166,6 +151,7 @@ def import_simple(
     jobs: _Jobs = 8,
     report_file: _Report = None,
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring in the projects of any simple index, HTML or JSON.
@@ -173,29 +159,27 @@ def import_simple(
     Files are checked against the digests of its pages; times of upload, yanks and statuses come along.
     """
     from gitindex.download import Patience
-    from gitindex.importers.report import Report
     from gitindex.importers.simple import Simple
     from gitindex.report.progress import progress_of
     from gitindex.upstream.client import Upstreams
 
-    repository = open_repository(ctx)
-    target = _target(repository, index_name(index), create=create)
+    asked = _Import(
+        ctx,
+        history=history,
+        jobs=jobs,
+        report_file=report_file,
+        commit=commit,
+        pr=pr,
+        as_json=as_json,
+        is_believed=without_digests,
+    )
+    target = asked.target(index_name(index), create=create)
     names = [project_name(name) for name in project or ()]
     upstreams = Upstreams(None, file_patience=Patience())
     try:
         with progress_of("pages") as progress:
             source = Simple(url, target, upstreams, names=names, progress=progress)
-            _carry_out(
-                repository,
-                source,
-                Report(),
-                is_believed=without_digests,
-                history=history,
-                jobs=jobs,
-                report_file=report_file,
-                commit=commit,
-                as_json=as_json,
-            )
+            asked.carry_out(source, *names, into=target.name)
     finally:
         upstreams.close()
 
@@ -214,79 +198,161 @@ def import_dir(
     jobs: _Jobs = 2,
     report_file: _Report = None,
     commit: CommitOption = False,
+    pr: PrOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring in a folder of wheels and sdists."""
     from gitindex.importers.directory import Directory
-    from gitindex.importers.report import Report
 
-    repository = open_repository(ctx)
-    target = _target(repository, index_name(index), create=create)
-    source = Directory(folder, target, has_times=mtime)
-    _carry_out(
-        repository,
-        source,
-        Report(),
+    asked = _Import(
+        ctx,
         history=history,
         jobs=jobs,
         report_file=report_file,
         commit=commit,
+        pr=pr,
         as_json=as_json,
     )
+    target = asked.target(index_name(index), create=create)
+    asked.carry_out(Directory(folder, target, has_times=mtime), into=target.name)
 
 
-def _target(repository: Repository, name: IndexName, *, create: bool) -> SourceIndex:
-    """Return the index that is filled."""
-    from gitindex.importers.making import check_place, index_here
-    from gitindex.importers.source import SourceIndex
+class _Import:
+    """An import as a command asks for it: where it goes, and how it is told."""
 
-    check_place(repository)
-    worktree = repository.worktree()
-    _ = worktree.settings
-    if create and worktree.index(name) is None:
-        return SourceIndex(name, {"type": "stage", "volatile": True, "bases": []})
-    return index_here(worktree, name)
+    def __init__(
+        self,
+        ctx: typer.Context,
+        *,
+        history: bool,
+        jobs: int,
+        report_file: Path | None,
+        commit: bool,
+        pr: bool,
+        as_json: bool,
+        is_believed: bool = False,
+    ) -> None:
+        """Open the repository.
+
+        Raises:
+            UsageError: what is asked for excludes each other.
+            CannotRunError: there is no repository, no working tree, or nothing published.
+
+        """
+        from gitindex.importers.destination import check_place
+        from gitindex.importers.report import Report
+
+        if pr and history:
+            raise UsageError("--history and --pr exclude each other", help="what is proposed is one commit")
+        self._repository = open_repository(ctx)
+        if not pr:
+            check_place(self._repository)
+        self.here = start(self._repository, commit=commit, pr=pr)
+        """What it is made to."""
+        self.report = Report()
+        self._history = history
+        self._jobs = jobs
+        self._report_file = report_file
+        self._commit = commit or history
+        self._pr = pr
+        self._as_json = as_json
+        self._is_believed = is_believed
+
+    def target(self, name: IndexName, *, create: bool) -> SourceIndex:
+        """Return the index that is filled."""
+        from gitindex.importers.making import index_here
+        from gitindex.importers.source import SourceIndex
+
+        if create and self.here.index(name) is None:
+            return SourceIndex(name, {"type": "stage", "volatile": True, "bases": []})
+        return index_here(self.here, name)
+
+    def carry_out(self, source: Source, *only: str, into: IndexName | None = None) -> None:
+        """Import, and tell what came of it, also where it is broken off; *only* are the parts that are asked for."""
+        from gitindex.cachefolder import cache_folder
+        from gitindex.importers.making import Terms, Work, bring
+        from gitindex.importers.shelf import Shelf
+        from gitindex.report.progress import progress_of
+
+        folder = cache_folder(self._repository.git_directory, self._repository.folder) / "import"
+        shelf = Shelf(folder, source.told, jobs=self._jobs, is_believed=self._is_believed)
+        name = _name(source, only, into) if self._pr else ""
+        destination = self._destination(shelf, name)
+        terms = Terms(moment(), today(), history=self._history)
+        made, is_whole = None, False
+        try:
+            with progress_of("commits") if self._history else nullcontext() as progress:
+                bring(Work(source, destination, shelf, terms, self.report, _bar, progress))
+            made = self._propose(destination, name)
+            is_whole = True
+        finally:
+            if not is_whole and not self._as_json and self.report.brought:
+                self._tell_broken_off(source)
+        if not self.report.exit_code:
+            shelf.clear()
+        if self._report_file is not None:
+            atomic.write(self._report_file, [self.report.markdown(source.told).encode()])
+        if self._as_json:
+            print_json(self.report.data() | ({} if made is None else {"commit": made.commit, **proposal_data(made)}))
+        else:
+            self._tell(source, made)
+        if self.report.exit_code:
+            raise typer.Exit(self.report.exit_code)
+
+    def _destination(self, shelf: Shelf, name: str) -> WorkingTree | Proposed:
+        from gitindex.importers.destination import Proposed, WorkingTree
+
+        if not self._pr:
+            return WorkingTree(self._repository, shelf, commit=self._commit)
+        from gitindex.forge.words import branch_name
+
+        pending = self._repository.proposals.pending(branch_name(name))
+        return Proposed(self._repository, self.here, shelf, pending)
+
+    def _propose(self, destination: WorkingTree | Proposed, name: str) -> Proposal | None:
+        """Propose what was brought, where that is asked."""
+        from gitindex.forge import propose
+        from gitindex.importers.destination import Proposed
+
+        if not isinstance(destination, Proposed):
+            return None
+        made = propose(self._repository, self.here, destination.plan, name=name, today=today())
+        destination.done()
+        self.report.proposed = made.url or made.branch or ""
+        return made
+
+    def _tell_broken_off(self, source: Source) -> None:
+        if not self._pr:  # what would have been proposed is nowhere yet
+            self._tell(source, None)
+        note("Broken off: the same command goes on from here.")
+
+    def _tell(self, source: Source, made: Proposal | None) -> None:
+        report = self.report
+        if report.users:
+            say(f"{count(report.users, 'user')} brought")
+        for each in report.brought:
+            say(str(each))
+        for left in report.sorted():
+            say(str(left))
+        print_findings(report.warnings[:_SHOWN])
+        if len(report.warnings) > _SHOWN:
+            note(f"… and {count(len(report.warnings) - _SHOWN, 'more warning')}; see: gitindex validate")
+        commits = [commit for each in report.brought for commit in each.commits]
+        if made is not None:
+            tell_proposal(self._repository, made)
+        elif commits:
+            before = f" and {len(commits) - 1:,} before it" if len(commits) > 1 else ""
+            note(f"Committed as {commits[-1][:12]}{before}.")
+        elif not self._commit and report.tops:
+            note_how_to_commit(self._repository, report.tops, f"Import from {source.told}")
+        sys.stdout.flush()
 
 
-def _carry_out(
-    repository: Repository,
-    source: Source,
-    report: Report,
-    *,
-    history: bool,
-    jobs: int,
-    report_file: Path | None,
-    commit: bool,
-    as_json: bool,
-    is_believed: bool = False,
-) -> None:
-    """Import, and tell what came of it, also where it is broken off."""
-    from gitindex.cachefolder import cache_folder
-    from gitindex.importers.making import Terms, Work, bring
-    from gitindex.importers.shelf import Shelf
-    from gitindex.report.progress import progress_of
-
-    folder = cache_folder(repository.git_directory, repository.folder) / "import"
-    shelf = Shelf(folder, source.told, jobs=jobs, is_believed=is_believed)
-    terms = Terms(moment(), today(), commit=commit or history, history=history)
-    try:
-        with progress_of("commits") if history else nullcontext() as progress:
-            bring(Work(repository, source, shelf, terms, report, _bar, progress))
-    except BaseException:
-        if not as_json and report.brought:
-            _tell(repository, source, report, is_committed=terms.commit)
-            note("Broken off: the same command goes on from here.")
-        raise
-    if not report.exit_code:
-        shelf.clear()
-    if report_file is not None:
-        atomic.write(report_file, [report.markdown(source.told).encode()])
-    if as_json:
-        print_json(report.data())
-    else:
-        _tell(repository, source, report, is_committed=terms.commit)
-    if report.exit_code:
-        raise typer.Exit(report.exit_code)
+def _name(source: Source, only: Sequence[str], into: IndexName | None) -> str:
+    """Return what the branch of an import is called after: the same for the same import, and for no other."""
+    key = hashlib.sha256("\0".join([source.place, *sorted(only)]).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    told = (source.told.partition("://")[2] or source.told).strip("/")
+    return f"import {told}{f' into {into}' if into is not None else ''} {key}"
 
 
 @contextmanager
@@ -295,96 +361,3 @@ def _bar(wanted: Sequence[Wanted]) -> Iterator[Callable[[int], None]]:
 
     with progress_in_bytes(lambda: sum(each.file.size or 0 for each in wanted)) as advance:
         yield advance
-
-
-def _tell(repository: Repository, source: Source, report: Report, *, is_committed: bool) -> None:
-    if report.users:
-        say(f"{count(report.users, 'user')} brought")
-    for each in report.brought:
-        say(str(each))
-    for left in report.sorted():
-        say(str(left))
-    print_findings(report.warnings[:_SHOWN])
-    if len(report.warnings) > _SHOWN:
-        note(f"… and {count(len(report.warnings) - _SHOWN, 'more warning')}; see: gitindex validate")
-    commits = [commit for each in report.brought for commit in each.commits]
-    if commits:
-        note(f"Committed as {commits[-1][:12]}{f' and {len(commits) - 1:,} before it' if len(commits) > 1 else ''}.")
-    elif not is_committed and report.tops:
-        note_how_to_commit(repository, report.tops, f"Import from {source.told}")
-    sys.stdout.flush()
-
-
-@export.callback()
-def _export() -> None:
-    """Write releases out for another index."""
-
-
-@export.command("dir")
-def export_dir(
-    ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="PATH", help="Where to; a folder is made for each index.")],
-    index: _Indexes = None,
-    rev: _Rev = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write the wheels and sdists of indexes as plain files, PATH/USER/INDEX/FILENAME."""
-    from gitindex.importers.exporting import Copier, export_files
-    from gitindex.importers.report import Report
-    from gitindex.objects import store_of
-    from gitindex.report.progress import progress_in_bytes
-
-    repository, snapshot, names = _exported(ctx, rev, index)
-    report = Report()
-    with progress_in_bytes(lambda: 0) as advance:
-        copier = Copier(store_of(snapshot, repository.git_directory), advance)
-        exported = [*export_files(snapshot, names, copier, folder, report)]
-    _tell_exported(exported, report, as_json=as_json)
-
-
-@export.command("devpi")
-def export_devpi(
-    ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="PATH", help="The folder that is made.")],
-    index: _Indexes = None,
-    rev: _Rev = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write users, indexes and releases as devpi-import takes them.
-
-    What indexes inherit from is written too. What devpi has no counterpart of is told.
-    """
-    from gitindex.importers.devpi_writing import DevpiWriting
-    from gitindex.importers.exporting import Copier
-    from gitindex.importers.report import Report
-    from gitindex.objects import store_of
-    from gitindex.report.progress import progress_in_bytes
-
-    repository, snapshot, names = _exported(ctx, rev, index)
-    report = Report()
-    with progress_in_bytes(lambda: 0) as advance:
-        copier = Copier(store_of(snapshot, repository.git_directory), advance)
-        exported = [*DevpiWriting(snapshot, copier, folder, report).write(names)]
-    _tell_exported(exported, report, as_json=as_json)
-
-
-def _exported(
-    ctx: typer.Context, rev: str | None, index: Sequence[str] | None
-) -> tuple[Repository, Snapshot, list[IndexName]]:
-    """Return what is written out, and of what."""
-    repository = open_repository(ctx)
-    snapshot = repository.at(rev) if rev is not None else current(repository)
-    _ = snapshot.settings
-    return repository, snapshot, [index_name(name) for name in index or ()] or [*snapshot.index_names()]
-
-
-def _tell_exported(exported: Sequence[Exported], report: Report, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"exported": [each._asdict() for each in exported], "left": report.data()["left"]})
-    else:
-        for each in exported:
-            say(str(each))
-        for left in report.sorted():
-            say(str(left))
-    if report.exit_code:
-        raise typer.Exit(report.exit_code)

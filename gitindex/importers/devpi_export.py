@@ -49,6 +49,10 @@ class DevpiExport(DevpiSource):
     def told(self) -> str:
         return printable(self._folder.name) or "an export"
 
+    @property
+    def place(self) -> str:
+        return str(self._folder)
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -66,6 +66,10 @@ class DevpiServer(DevpiSource):
     def told(self) -> str:
         return self._root
 
+    @property
+    def place(self) -> str:
+        return self._root
+
     def close(self) -> None:
         """Let no download wait to be tried again."""
         self._json.stop()

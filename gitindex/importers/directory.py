@@ -37,6 +37,10 @@ class Directory(OneIndex):
     def told(self) -> str:
         return printable(self._folder.resolve().name) or "a folder"
 
+    @property
+    def place(self) -> str:
+        return str(self._folder.resolve())
+
     def listed(self, index: SourceIndex, report: Report) -> Listed:
         return Listed(tuple(self._files(index, report)))
 

@@ -72,6 +72,10 @@ class Simple(OneIndex):
     def told(self) -> str:
         return self._upstream.url
 
+    @property
+    def place(self) -> str:
+        return self._upstream.url
+
     def listed(self, index: SourceIndex, report: Report) -> Listed:
         files: list[SourceFile] = []
         statuses: dict[ProjectName, Status] = {}

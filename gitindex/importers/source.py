@@ -77,6 +77,10 @@ class Source(Protocol):
     def told(self) -> str:
         """What it is called in the messages of commits; no secret is in it."""
 
+    @property
+    def place(self) -> str:
+        """What tells it from every other one; it is shown to nobody."""
+
     def users(self) -> Iterator[SourceUser]:
         """Yield the users who own what is brought."""
 
