@@ -87,20 +87,21 @@ def propose(
         return Proposal(())
     branch, judge = words.branch_name(name), partial(checked, base, base, plan, today, actor)
     try:
-        return _proposed(repository, base, plan, beside, branch, judge)
+        return _proposed(repository, base, plan, branch, judge, beside=beside)
     except MovedError:
         # Perhaps the same command did it, somewhere else at the same time.
         repository.proposals.published()
-        return _proposed(repository, base, plan, beside, branch, judge)
+        return _proposed(repository, base, plan, branch, judge, beside=beside)
 
 
 def _proposed(
     repository: Repository,
     base: Snapshot,
     plan: Plan,
-    beside: Mapping[str, bytes],
     branch: str,
     judge: Callable[[], list[Finding]],
+    *,
+    beside: Mapping[str, bytes],
 ) -> Proposal:
     proposals = repository.proposals
     pending = proposals.pending(branch)

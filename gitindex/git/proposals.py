@@ -175,7 +175,8 @@ class Proposals:
     ) -> str:
         """Commit *changes*, by path in the index repository, on top of *base*; no branch here leads to it.
 
-        Files *beside* the index repository are committed with them, by path from the top of the Git repository. Git itself makes blobs and commit, with the user's filters, name and signature; no hook is run.
+        Files *beside* the index repository are committed with them, by path from the top of the Git repository. Git
+        itself makes blobs and commit, with the user's filters, name and signature; no hook is run.
 
         Raises:
             CannotRunError: Git refuses, or the disk does.
