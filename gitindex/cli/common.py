@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -176,8 +176,8 @@ def proposal_data(made: Proposal) -> dict[str, Any]:
     return {"branch": made.branch, "pushed": made.is_pushed, "request": made.request, "url": made.url}
 
 
-def tell_proposal(repository: Repository, made: Proposal) -> None:
-    """Say where a proposal is, and what to do next."""
+def tell_proposal(repository: Repository, made: Proposal, answer: Callable[[str], None] = say) -> None:
+    """Say where a proposal is, and what to do next; *answer* prints the address of its request."""
     if made.branch is None:
         note("What is published has it already: nothing was pushed.")
         return
@@ -192,7 +192,7 @@ def tell_proposal(repository: Repository, made: Proposal) -> None:
         note(f"See it:    gitindex diff {REMOTE}/{protected} {branch}")
         note(f"Merge it:  {git} merge {branch} && {git} push {REMOTE} HEAD:{protected}")
     if made.url is not None:
-        say(f"{'Open it' if made.request in ('pushed', 'none') else 'Pull request'}: {made.url}")
+        answer(f"{'Open it' if made.request in ('pushed', 'none') else 'Pull request'}: {made.url}")
 
 
 def _git(repository: Repository) -> str:
