@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gitindex.cli import command
 from tests.conftest import Run
 from tests.forge.conftest import make_remote
 from tests.forge.github import GitHubServer
@@ -14,6 +17,24 @@ from tests.forge.test_proposals import proposed, publish, state
 from tests.repositories import IndexRepository, bare_clone, make_repository, small_content
 
 OWNERS = ".github/CODEOWNERS"
+
+
+def test_every_command_that_commits_proposes() -> None:
+    """But `init`: there is nothing yet to open a request against."""
+
+    def options(called: Any, way: str) -> Iterator[tuple[str, set[str]]]:
+        yield way, {option for parameter in called.params for option in parameter.opts}
+        for name in called.list_commands(None) if hasattr(called, "list_commands") else ():
+            yield from options(called.get_command(None, name), f"{way} {name}".strip())
+
+    found = dict(options(command(), ""))
+    assert {way for way, flags in found.items() if "--commit" in flags and "--pr" not in flags} == {"init"}
+    assert {way for way, flags in found.items() if "--pr" in flags and "--commit" not in flags} == {
+        "codeowners",
+        "validate",
+    }
+    assert len([flags for flags in found.values() if "--pr" in flags]) > 15
+
 
 # CODEOWNERS
 
