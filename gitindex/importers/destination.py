@@ -14,9 +14,9 @@ from gitindex.git import WORKTREE, Author, Repository
 from gitindex.importers.shelf import Shelf
 from gitindex.importers.source import SourceFile
 from gitindex.names import ProjectName
-from gitindex.objects import StoredObjects, store_of
+from gitindex.objects import StoredObjects
 from gitindex.snapshot import Index, Snapshot
-from gitindex.storage import Store
+from gitindex.storage import EmbeddedStore, Store
 from gitindex.stored import is_pointer
 from gitindex.tree import Overlay
 from gitindex.write import carry_out_addition
@@ -116,7 +116,9 @@ class Proposed:
         """
         self._base = base
         self._shelf = shelf
-        self._stores = [store_of(each, repository.git_directory) for each in (base, *_opened(repository, pending))]
+        self._storage = _storage_of(base)
+        opened = (base,) if pending is None else (base, repository.at(pending))
+        self._stores = [EmbeddedStore(each.root, repository.git_directory / "lfs" / "objects") for each in opened]
         self._lock = Lock()  # Git's objects are read by one thread at a time
         self._published = set[str]()
         """The stored files that were taken from what is published."""
@@ -127,6 +129,8 @@ class Proposed:
         return laid_over(self._base, self.plan)
 
     def held(self, file: SourceFile) -> Path | None:
+        if self._storage is not None:
+            return _taken_from(self._storage, file, self._shelf)
         with self._lock:
             for store in self._stores:
                 try:
@@ -181,10 +185,6 @@ def joined(plans: Iterable[Plan]) -> Plan:
 def laid_over(snapshot: Snapshot, plan: Plan) -> Snapshot:
     """Return what a snapshot would be with a plan."""
     return Snapshot(Overlay(snapshot.root, plan.leaves()), WORKTREE) if plan.changes else snapshot
-
-
-def _opened(repository: Repository, commit: str | None) -> Iterable[Snapshot]:
-    return () if commit is None else (repository.at(commit),)
 
 
 def _storage_of(snapshot: Snapshot) -> StoredObjects | None:
