@@ -1,4 +1,4 @@
-"""The index that an import fills: what it has of each project, and where what does not come in is told."""
+"""An index that an import fills, the releases that come into it, and where what does not come in is told."""
 
 from __future__ import annotations
 
