@@ -4,6 +4,9 @@ BIN := .venv/bin
 # The revision that example-repo/ is validated against; empty: where this branch left the protected one.
 BASE ?=
 
+# What is compiled once is not compiled again by each of the thousands of processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo peers node slow test coverage lint bench docs site-docs example clean
 
 help:

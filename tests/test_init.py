@@ -40,7 +40,7 @@ FORGES = {
     "gitea": {".gitea/workflows/index.yml", ".gitea/CODEOWNERS", ".gitea/pull_request_template.md"},
     "none": set(),
 }
-NOBODY = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+NOBODY = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def made(run: Run, folder: Path, *options: str | Path) -> IndexRepository:

@@ -135,7 +135,7 @@ def test_names_that_lead_elsewhere_are_none(run: Run, empty: IndexRepository, sp
     spoken.index("emilie/dev")
     spoken.file("emilie/dev", "demo", WHEEL)
     done = import_(run, empty, spoken.say())
-    assert done.code in {1, 3}
+    assert done.code == 1
     written = [path.relative_to(empty.path).as_posix() for path in empty.path.rglob("*.toml")]
     assert all(path.count("/") <= 3 and ".." not in path for path in written), written
     assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import re
+import shutil
 import shlex
 import signal
 import subprocess
@@ -274,8 +275,7 @@ def test_upload_over_http_to_a_clone_that_pushes_arrives_at_all_readers(fleet: F
 
 def test_commit_that_does_not_validate_is_served_by_nobody_and_told(fleet: Fleet) -> None:
     good = fleet.head()
-    manifest = fleet.clone / "indexes/emilie/prod/demo/1.0.json"
-    manifest.unlink()
+    shutil.rmtree(fleet.clone / "indexes/emilie/prod/demo")
     commit(fleet.tools, fleet.clone, "2026-03-01", "Take it back")
     bad = fleet.head()
     # Somebody who has the machine brings it past the writer's own hooks.
@@ -290,7 +290,7 @@ def test_commit_that_does_not_validate_is_served_by_nobody_and_told(fleet: Fleet
         found = reader.status()
         assert (found["state"], found["failing"], found["revision"]) == ("degraded", ["validation"], good)
         assert (found["behind"]["commits"], found["remote"]["tip"]) == (1, bad)
-        assert "GI203" in {finding["code"] for finding in found["refused"]["findings"]}
+        assert "GI202" in {finding["code"] for finding in found["refused"]["findings"]}
         assert "1.0" in reader.versions()
     done(fleet.tools.run("git", "-C", fleet.clone, "revert", "--no-edit", "HEAD"))
     done(fleet.tools.run("git", "-C", fleet.clone, "push", "--quiet", "origin", "main"))

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 import pytest
@@ -22,13 +22,13 @@ from gitindex.upstream.pages import UpstreamError
 from tests.repositories import Content, make_repository
 from tests.server.client import HTML, JSON, Response, Served, serving
 
-PUBLIC, TEAM, SECRET = "bob/public", "emilie/team", "emilie/secret"
+PUBLIC, TEAM, SECRET, MIRROR = "bob/public", "emilie/team", "emilie/secret", "zoe/mirror"
 
 
 def private_content() -> Content:
     content = Content().settings().user("emilie", email="emilie@example.org").user("bob", email="bob@example.org")
     content.user("zoe", email="zoe@example.org")
-    content.stage(PUBLIC).stage(TEAM, bases=[PUBLIC]).stage(SECRET, bases=[TEAM]).stage("zoe/own")
+    content.stage(PUBLIC).stage(TEAM, bases=[PUBLIC]).stage(SECRET, bases=[TEAM]).stage("zoe/own").mirror(MIRROR)
     content.release(PUBLIC, "open", "1.0", text="# open")
     content.release(TEAM, "ours", "1.0", text="# ours")
     content.release(TEAM, "ours", "1.0", kind="sdist", text="# ours")
@@ -183,8 +183,8 @@ def test_file_is_for_readers_of_an_index_that_shows_it(door: Door) -> None:
 def test_landing_page_and_devpis_root_show_what_may_be_read(door: Door) -> None:
     for who, shown, hidden in (
         ({}, {PUBLIC}, {TEAM, SECRET, "zoe"}),
-        (door.team, {PUBLIC, TEAM}, {SECRET, "zoe/own"}),
-        (door.everything, {PUBLIC, TEAM, SECRET, "zoe/own"}, set()),
+        (door.team, {PUBLIC, TEAM}, {SECRET, "zoe/own", MIRROR}),
+        (door.everything, {PUBLIC, TEAM, SECRET, "zoe/own", MIRROR}, set()),
     ):
         page = door.get("/", who, HTML).body.decode()
         assert all(f'href="{name}/"' in page for name in shown)
@@ -247,6 +247,24 @@ def test_stranger_learns_of_no_revision_by_asking_for_what_belongs_to_the_server
             there, missing = (served.get(f"/@{revision}/{name}") for revision in ("main", "nothing"))
             assert there.status == 401
             assert there == missing
+
+
+def test_where_to_log_in_is_told_to_all_and_what_is_there_to_nobody_who_may_not_read_it(door: Door) -> None:
+    def api(index: str, who: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        answer = door.get(f"/{index}/+api", who, "application/json")
+        return answer.status, json.loads(answer.body.replace(index.encode(), b"INDEX"))["result"]
+
+    nobody = {"Authorization": "Basic " + "x" * 40}
+    for who, status in ((door.expired, "expired"), (door.revoked, "expired"), (nobody, "expired"), ({}, "noauth")):
+        for index in (SECRET, MIRROR, "nobody/nothing"):
+            found, result = api(index, who)
+            assert (found, result["authstatus"]) == (200, [status, "", []])
+            assert (found, result) == api("nobody/other", who), index
+    assert api(SECRET, door.team) == api(MIRROR, door.team) == api("nobody/nothing", door.team)
+    assert api(TEAM, door.team)[1]["authstatus"] == ["ok", "__token__", []]
+    assert "pypisubmit" in api(TEAM, door.team)[1]
+    assert "pypisubmit" not in api(MIRROR, door.everything)[1]
+    assert door.get("/nobody/nothing/+api", door.everything, "application/json").status == 404
 
 
 def test_token_of_some_indexes_is_not_told_the_names_of_others(tmp_path: Path) -> None:
