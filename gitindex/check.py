@@ -104,12 +104,8 @@ def run(
         change = Change(before, after, everything=everything, descends=descends, today=today())
     attribute(repository, change, actor=actor, head=after.name if is_revision else None)
     verdict = verdict_on(change, folder=repository.folder, is_merged=into is not None, is_strict=strict)
-    if sarif is not None:
-        from gitindex import atomic
-        from gitindex.report.sarif import sarif_report
-
-        atomic.write(sarif, [sarif_report(verdict).encode()])
-    _print(verdict, shown)
+    write_sarif(verdict, sarif)
+    print_verdict(verdict, shown)
     return int(verdict.is_refused)
 
 
@@ -127,7 +123,7 @@ def _check_push(repository: Repository, actor: str | None, form: Format, *, stri
     door = Door(repository, actor, is_strict=strict, today=today())
     verdicts = [verdict for _, verdict in door.sent(updates)]
     for verdict in verdicts:
-        _print(verdict, form)
+        print_verdict(verdict, form)
     return int(any(verdict.is_refused for verdict in verdicts))
 
 
@@ -200,7 +196,17 @@ def _fix(
     return repository.worktree()
 
 
-def _print(verdict: Verdict, form: Format) -> None:
+def write_sarif(verdict: Verdict, path: Path | None) -> None:
+    """Write the findings to a file as SARIF, where one is named."""
+    if path is not None:
+        from gitindex import atomic
+        from gitindex.report.sarif import sarif_report
+
+        atomic.write(path, [sarif_report(verdict).encode()])
+
+
+def print_verdict(verdict: Verdict, form: Format) -> None:
+    """Print the findings."""
     match form:  # each format is imported when it is asked for
         case Format.TEXT:
             from gitindex.report.text import findings_text, has_colour, verdict_line

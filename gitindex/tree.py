@@ -135,7 +135,7 @@ class Overlay:
         return self._changed
 
     def differing(self, other: Folder) -> set[str] | None:
-        if other.id is not None and other.id == self._below.id:
+        if other is self._below or (other.id is not None and other.id == self._below.id):
             below = set[str]()
         elif (found := self._below.differing(other)) is not None:
             below = found

@@ -159,11 +159,12 @@ class Known(Overlay):
 
 
 @settings(max_examples=300, deadline=None)
-@given(contents, changes)
+@given(contents, changes, st.sampled_from((Known, Overlay)))
 def test_overlay_differs_from_what_it_lies_on_where_it_changes_something(
-    below: dict[str, bytes], changed: dict[str, bytes | None]
+    below: dict[str, bytes], changed: dict[str, bytes | None], kind: type[Overlay]
 ) -> None:
-    known = Known(EMPTY, {path: leaf(data)._replace(id=data) for path, data in below.items()})
+    """Also where that is an overlay itself, of which no id says that it is the same."""
+    known = kind(EMPTY, {path: leaf(data)._replace(id=data) for path, data in below.items()})
     overlay = Overlay(
         known, {path: None if data is None else leaf(data)._replace(id=data) for path, data in changed.items()}
     )

@@ -43,7 +43,7 @@ COMMANDS: dict[str, _Entry] = {
     "codeowners": _Entry("codeowners", "codeowners", "Write CODEOWNERS from the owners and ACLs, or check it."),
     "forge": _Entry("forge", "forge", "Comment, open issues and merge at GitHub, as workflows do."),
     "import": _Entry("importing", "import_", "Bring in what another index has."),
-    "export": _Entry("importing", "export", "Write releases out for another index."),
+    "export": _Entry("exporting", "export", "Write releases out for another index."),
     "token": _Entry("token", "token", "Create, list and revoke tokens that may read and write indexes."),
     "rule": _Entry("reference", "rule", "List the rules, or explain one."),
     "render": _Entry("render", "render", "Write the site: simple pages for installers, pages for people."),

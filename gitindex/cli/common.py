@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,9 @@ from gitindex.git.origin import NAME as REMOTE
 from gitindex.names import IndexName, ProjectName, is_display_name, normalize, parse_index_name
 from gitindex.snapshot import Snapshot
 from gitindex.write import carry_out
+
+if TYPE_CHECKING:
+    from gitindex.forge import Proposal
 
 IndexOption = Annotated[str, typer.Option("--index", metavar="USER/INDEX", help="The index.", envvar="GITINDEX_INDEX")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.", show_default=False)]
@@ -160,12 +163,21 @@ def _propose(
     prefix = f"{repository.folder}/" if repository.folder else ""
     if as_json:
         paths = [prefix + path for path in made.paths]
-        told = {"branch": made.branch, "pushed": made.is_pushed, "request": made.request, "url": made.url}
-        print_json({"done": plan.notes, "paths": paths, "commit": made.commit, **told, **more})
+        print_json({"done": plan.notes, "paths": paths, "commit": made.commit, **proposal_data(made), **more})
         return
     for line in plan.notes:
         say(line)
     print_findings(made.warnings)
+    tell_proposal(repository, made)
+
+
+def proposal_data(made: Proposal) -> dict[str, Any]:
+    """Return for programs where a proposal is, beside its commit."""
+    return {"branch": made.branch, "pushed": made.is_pushed, "request": made.request, "url": made.url}
+
+
+def tell_proposal(repository: Repository, made: Proposal, answer: Callable[[str], None] = say) -> None:
+    """Say where a proposal is, and what to do next; *answer* prints the address of its request."""
     if made.branch is None:
         note("What is published has it already: nothing was pushed.")
         return
@@ -180,7 +192,7 @@ def _propose(
         note(f"See it:    gitindex diff {REMOTE}/{protected} {branch}")
         note(f"Merge it:  {git} merge {branch} && {git} push {REMOTE} HEAD:{protected}")
     if made.url is not None:
-        say(f"{'Open it' if made.request in ('pushed', 'none') else 'Pull request'}: {made.url}")
+        answer(f"{'Open it' if made.request in ('pushed', 'none') else 'Pull request'}: {made.url}")
 
 
 def _git(repository: Repository) -> str:

@@ -1,4 +1,4 @@
-"""Plans `validate --fix`: what is mechanical is put right in the working tree, and nothing that is released is touched.
+"""Plans `validate --fix`: what is mechanical is put right, and nothing that is released is touched.
 
 Repairs of one kind are made on top of what the kinds before have left. A repair that would bring an error is left out.
 """
@@ -54,7 +54,7 @@ _PLAIN_FILE = [rule for rule in RULES if rule.code == "GI003"]
 
 
 class Moved(NamedTuple):
-    """The content that the working tree has at a path, as a plain file."""
+    """The content that is at a path, as a plain file."""
 
     path: str
 
@@ -73,17 +73,17 @@ class Repair(NamedTuple):
 
 
 class _Tree:
-    """The working tree with the repairs that were made so far."""
+    """What there is, with the repairs that were made so far."""
 
     def __init__(
-        self, worktree: Snapshot, change_to: Callable[[Snapshot], Change], is_taken: Callable[[str], bool]
+        self, before: Snapshot, change_to: Callable[[Snapshot], Change], is_taken: Callable[[str], bool]
     ) -> None:
-        self._worktree = worktree
+        self._before = before
         self._change_to = change_to
         self._is_taken = is_taken
         self.changes: dict[str, Content] = {}
         self.notes: list[str] = []
-        self.change = change_to(worktree)
+        self.change = change_to(before)
 
     def is_free(self, path: str) -> bool:
         """Tell whether nothing is at a path, nor hidden from Git there."""
@@ -122,40 +122,40 @@ class _Tree:
         return joined
 
     def _with(self, repairs: Sequence[Repair]) -> Snapshot:
-        root = self._worktree.root
+        root = self._before.root
         leaves = {path: _leaf(root, content) for path, content in self._joined(repairs).items()}
-        return Snapshot(Overlay(root, leaves), self._worktree.name)
+        return Snapshot(Overlay(root, leaves), self._before.name)
 
-    def plan(self, root: Path) -> Plan:
-        """Return what there is to write below *root*, the folder of the working tree."""
+    def plan(self, content_at: Callable[[str], bytes | Path]) -> Plan:
+        """Return what there is to write; *content_at* gives what is at a path."""
         changes: dict[str, bytes | Path | None] = {}
         for path, content in sorted(self.changes.items()):
-            if content is not None or find(self._worktree.root, path) is not None:
-                changes[path] = root / content.path if isinstance(content, Moved) else content
+            if content is not None or find(self._before.root, path) is not None:
+                changes[path] = content_at(content.path) if isinstance(content, Moved) else content
         return Plan(changes, self.notes)
 
 
 def plan_fixes(
-    worktree: Snapshot,
+    before: Snapshot,
     change_to: Callable[[Snapshot], Change],
-    root: Path,
+    root: Path | None = None,
     *,
-    is_taken: Callable[[str], bool],
+    is_taken: Callable[[str], bool] = lambda _: False,
     clears_modes: bool = True,
 ) -> Plan:
-    """Plan what puts right the mechanical errors of a working tree, which lies at *root*.
+    """Plan what puts right the mechanical errors of a working tree, which lies at *root*, or of a revision.
 
     *change_to* makes the change that is validated of a snapshot. *is_taken* tells whether the disk has something at a
     path, *clears_modes* whether the disk says which files are executable. The manifests that the base of a non-volatile
     index has are not touched, and the plan brings no error.
     """
-    tree = _Tree(worktree, change_to, is_taken)
+    tree = _Tree(before, change_to, is_taken)
     for _ in range(_ROUNDS):
         # Each kind looks at what the one before has left.
         done = [tree.put(list(repairs(tree))) for repairs in _KINDS if clears_modes or repairs is not _modes]
         if not any(done):
             break
-    return tree.plan(root)
+    return tree.plan(lambda path: _content(before.root, path) if root is None else root / path)
 
 
 def _errors(change: Change) -> frozenset[tuple[str, str]]:
@@ -397,3 +397,8 @@ _KINDS: Sequence[Callable[[_Tree], Iterator[Repair]]] = (
 def _read(root: Folder, path: str) -> bytes | None:
     found = find_file(root, path)
     return None if found is None or found[0].size(found[1]) > layout.MAX_DOCUMENT else found[0].read(found[1])
+
+
+def _content(root: Folder, path: str) -> bytes:
+    found = find(root, path)
+    return b"" if found is None else found[0].read(found[1])

@@ -26,6 +26,10 @@ class Plan:
         """Return the changes as an overlay takes them."""
         return {path: _leaf(change) for path, change in self.changes.items()}
 
+    def files(self) -> list[Path]:
+        """Return the files that are copied."""
+        return [source for source in (*self.changes.values(), *self.uploads.values()) if isinstance(source, Path)]
+
     @property
     def summary(self) -> str:
         """What the plan does, for a commit message; what is unchanged is told where nothing else is."""

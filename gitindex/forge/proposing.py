@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from gitindex import layout
@@ -66,10 +67,12 @@ def propose(
     name: str,
     today: date | None = None,
     actor: str | None = None,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Proposal:
     """Propose a plan that was made from *base*, what is published; *name* tells what it does in a few words.
 
-    Where it is known, the *actor* has to have the right to what the plan does.
+    Where it is known, the *actor* has to have the right to what the plan does. *beside* are files, by path from the top
+    of the Git repository, that are committed with it: they are no part of the index repository, and no rule knows them.
 
     The same again is the same branch and the same pull request: what is there already is neither pushed nor opened
     once more.
@@ -80,19 +83,25 @@ def propose(
         CannotRunError: the remote or the forge does not answer, or refuses.
 
     """
-    if not plan.changes:
+    if not plan.changes and not beside:
         return Proposal(())
     branch, judge = words.branch_name(name), partial(checked, base, base, plan, today, actor)
     try:
-        return _proposed(repository, base, plan, branch, judge)
+        return _proposed(repository, base, plan, branch, judge, beside=beside)
     except MovedError:
         # Perhaps the same command did it, somewhere else at the same time.
         repository.proposals.published()
-        return _proposed(repository, base, plan, branch, judge)
+        return _proposed(repository, base, plan, branch, judge, beside=beside)
 
 
 def _proposed(
-    repository: Repository, base: Snapshot, plan: Plan, branch: str, judge: Callable[[], list[Finding]]
+    repository: Repository,
+    base: Snapshot,
+    plan: Plan,
+    branch: str,
+    judge: Callable[[], list[Finding]],
+    *,
+    beside: Mapping[str, bytes],
 ) -> Proposal:
     proposals = repository.proposals
     pending = proposals.pending(branch)
@@ -101,7 +110,7 @@ def _proposed(
     warnings = judge()
     if plan.uploads:
         StoredObjects(base.settings.storage.url).keep(plan.uploads)
-    commit = proposals.commit(str(base.name), plan.changes, words.message(plan), branch)
+    commit = proposals.commit(str(base.name), plan.changes, words.message(plan), branch, beside)
     is_there = pending is not None and proposals.is_same(pending, commit)
     if is_there and pending is not None:
         commit = pending

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import pygit2
@@ -164,17 +165,25 @@ class Proposals:
         one, two = (self._git[pygit2.Oid(hex=each)].peel(pygit2.Commit) for each in (commit, other))
         return one.tree_id == two.tree_id and one.parent_ids == two.parent_ids
 
-    def commit(self, base: str, changes: Mapping[str, Content], message: str, branch: str) -> str:
+    def commit(
+        self,
+        base: str,
+        changes: Mapping[str, Content],
+        message: str,
+        branch: str,
+        beside: Mapping[str, Content] = MappingProxyType({}),
+    ) -> str:
         """Commit *changes*, by path in the index repository, on top of *base*; no branch here leads to it.
 
-        Git itself makes blobs and commit, with the user's filters, name and signature; no hook is run.
+        Files *beside* the index repository are committed with them, by path from the top of the Git repository. Git
+        itself makes blobs and commit, with the user's filters, name and signature; no hook is run.
 
         Raises:
             CannotRunError: Git refuses, or the disk does.
 
         """
         prefix = f"{self._repository.folder}/" if self._repository.folder else ""
-        wanted = {f"{prefix}{path}": content for path, content in changes.items()}
+        wanted = {**{f"{prefix}{path}": content for path, content in changes.items()}, **beside}
         root = self._git[pygit2.Oid(hex=base)].peel(pygit2.Commit).tree
         try:
             self._remove_stale()

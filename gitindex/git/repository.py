@@ -228,6 +228,16 @@ class Repository:
         commit = self._commit(revision)
         return Snapshot(self._subfolder(self._tree(commit)), str(commit.id))
 
+    def top_at(self, revision: str) -> Folder:
+        """Open the top of the Git repository at a revision, wherever in it the index repository is.
+
+        Raises:
+            NotThereError: no such revision.
+            UsageError: two references have that name.
+
+        """
+        return self._tree(self._commit(revision))
+
     def differing(self, changes: Sequence[Change]) -> tuple[Snapshot, Snapshot]:
         """Open what two revisions differ in, before and after, and nothing else of them."""
         prefix = f"{self.folder}/" if self.folder else ""

@@ -1,30 +1,23 @@
-"""What devpi calls users, indexes, options and links, in our words; what has no counterpart is told.
+"""What devpi calls users, indexes and their options, in our words; what has no counterpart is told.
 
 An answer of a devpi-server and an export of one say the same, so this is what both stand on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
-from gitindex import toxreport
-from gitindex.errors import CannotRunError, DeliveryError, NotThereError, UsageError
-from gitindex.importers.reading import a_list, a_mapping, a_moment, a_text, read_json, texts
+from gitindex.errors import NotThereError
+from gitindex.importers.reading import a_mapping, a_text, texts
 from gitindex.importers.report import Kind, Report
-from gitindex.importers.source import Fetch, SourceFile, SourceIndex, SourceUser
+from gitindex.importers.source import SourceIndex, SourceUser
 from gitindex.model import Mirror, Settings, Stage
 from gitindex.names import (
     MAX_NAME,
     IndexName,
-    ProjectName,
-    Sha256,
     UserName,
     is_owner_name,
     is_project_name,
@@ -42,7 +35,6 @@ _OPTIONS_OF_7 = {
     "remote_use_external_urls": "mirror_use_external_urls",
     "remote_web_url_fmt": "mirror_web_url_fmt",
 }
-_LONGEST_NAME = 200
 _ANYBODY = frozenset({":ANONYMOUS:", ":AUTHENTICATED:"})
 _OF_USERS = frozenset({"username", "email", "title", "indexes", "created", "modified", "password", "pwhash"})
 _OF_ALL = frozenset({"type", "volatile", "title", "description", "projects"})
@@ -59,6 +51,9 @@ _WHY = {
     "acl_toxresult_upload": "who may release records results here",
     "pypi_whitelist": "it is what devpi called mirror_whitelist before version 3",
 }
+_PASSWORDS = (
+    "are not carried over: who reads gets a token (gitindex token create), who releases an identity (user modify)"
+)
 
 
 class Translation:
@@ -352,105 +347,20 @@ def _plain_url(url: str) -> str | None:
     return parts._replace(netloc=host).geturl()
 
 
-NO_FILES = "has no files: nothing but its name was registered"
+class DevpiSource:
+    """What a devpi has, whether it answers or was exported: its users, and its indexes, bases first."""
 
+    def __init__(self, translation: Translation, report: Report) -> None:
+        self._translation = translation
+        self._report = report
+        self._there: dict[IndexName, str] = {}
+        """What devpi calls the indexes that were yielded."""
+        report.note("", "passwords", _PASSWORDS)
 
-class Link(NamedTuple):
-    """A file that devpi has of a release."""
+    def users(self) -> Iterator[SourceUser]:
+        return self._translation.users()
 
-    rel: str
-    """`releasefile`, `toxresult` or `doczip`."""
-    place: str
-    """Where it is: the end of a URL's path, or a path in an export."""
-    filename: str
-    sha256: Sha256 | None
-    log: tuple[Mapping[str, Any], ...]
-    about: str = ""
-    """For a result: the name of the file that was tested."""
-    modified: str | None = None
-    """When the file was last written, where devpi says so, as a manifest has it."""
-
-
-class Release(NamedTuple):
-    """A version of a project in an index."""
-
-    place: IndexName
-    project: ProjectName
-    links: Sequence[Link]
-    users: Mapping[str, UserName]
-    """What users are called here."""
-
-
-def files_of(
-    release: Release, content_of: Callable[[Link], Path | Fetch], read: Callable[[Link], bytes], report: Report
-) -> Iterator[SourceFile]:
-    """Yield the files of a release with what came of testing them; *read* gives a result, or raises DeliveryError."""
-    results = [link for link in release.links if link.rel == "toxresult"]
-    for link in release.links:
-        if link.rel == "releasefile":
-            file = _file(link, release, content_of(link))
-            of_file = [result for result in results if result.about == link.filename]
-            yield replace(file, results=tuple(_runs(file, of_file, read, release.place, report)))
-        elif link.rel == "doczip":
-            report.note(release.place, link.filename[:200], "is documentation, which has no place here")
-        elif link.rel != "toxresult":
-            report.note(release.place, link.filename[:200], f"is {link.rel[:40]!a}, which has no counterpart")
-
-
-def _file(link: Link, release: Release, content: Path | Fetch) -> SourceFile:
-    uploads = [entry for entry in link.log if entry.get("what") in ("upload", "overwrite")]
-    uploaded = next((time for entry in reversed(uploads) if (time := a_moment(entry.get("when")))), link.modified)
-    last = link.log[-1] if link.log else {}
-    who = last.get("who") or next((entry.get("who") for entry in reversed(uploads) if entry.get("who")), None)
-    came = a_moment(last.get("when")) or uploaded
-    return SourceFile(
-        link.filename,
-        content,
-        project=release.project,
-        sha256=link.sha256,
-        upload_time=uploaded or came,
-        came=came,
-        uploader=release.users.get(who) if isinstance(who, str) else None,
-    )
-
-
-def _runs(
-    file: SourceFile, results: Iterable[Link], read: Callable[[Link], bytes], place: IndexName, report: Report
-) -> list[dict[str, Any]]:
-    runs: list[dict[str, Any]] = []
-    for link in results:
-        stated = (time for entry in link.log if (time := a_moment(entry.get("when"))))
-        time = next(stated, link.modified or file.upload_time)
-        try:
-            data = read(link)
-            said = read_json(data, link.filename)
-            digest = hashlib.sha256(data).hexdigest()
-            if link.sha256 not in {None, digest}:
-                report.add(Kind.LEFT_OUT, place, link.filename, f"has the sha256 {digest}, and not {link.sha256}")
-            elif not _is_about(said, file.sha256):
-                report.note(place, link.filename, f"tells of other bytes than those of {file.filename}")
-            elif time is not None:
-                found = toxreport.runs_in(data, "", datetime.fromisoformat(time))
-                runs += [{**run, "time": time} for run in found if 0 < len(run["environment"]) <= _LONGEST_NAME]
-        except DeliveryError as error:
-            report.add(Kind.MISSING, place, link.filename, error.problem)
-        except (CannotRunError, UsageError) as error:
-            report.add(Kind.LEFT_OUT, place, link.filename, error.message.removeprefix(f"{link.filename}: "))
-    return sorted(runs, key=lambda run: (run["time"], run["log"], run["environment"]))
-
-
-def _is_about(report: Mapping[str, Any], sha256: Sha256 | None) -> bool:
-    """Tell whether a report of tox is, as far as it says, one on the very bytes."""
-    stated = a_mapping(report.get("installpkg")).get("sha256")
-    return not isinstance(stated, str) or sha256 is None or stated.lower() == sha256
-
-
-def log_of(value: object) -> tuple[Mapping[str, Any], ...]:
-    """Return what devpi noted of a link."""
-    return tuple(map(a_mapping, a_list(value)))
-
-
-def note_passwords(report: Report) -> None:
-    """Say how people are known here."""
-    why = "are not carried over: who reads gets a token (gitindex token create), who releases an identity (user modify)"
-    report.note("", "passwords", why)
+    def indexes(self) -> Iterator[SourceIndex]:
+        for name, index in self._translation.indexes():
+            self._there[index.name] = name
+            yield index

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 from gitindex.errors import CannotRunError, DeliveryError
-from gitindex.importers.devpi import NO_FILES, Link, Release, Translation, files_of, log_of, note_passwords
+from gitindex.importers.devpi import DevpiSource, Translation
+from gitindex.importers.devpi_links import NO_FILES, Link, Release, files_of, log_of
 from gitindex.importers.reading import a_list, a_mapping, a_moment, a_sha256, as_stated, read_json
 from gitindex.importers.report import Kind, Report
-from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
+from gitindex.importers.source import Listed, SourceFile, SourceIndex
 from gitindex.names import IndexName, ProjectName, normalize
 from gitindex.report.text import printable
 from gitindex.snapshot import Snapshot
@@ -23,7 +24,7 @@ _VERSIONS = frozenset({"1", "2", "3"})
 """The third is devpi 7's."""
 
 
-class DevpiExport:
+class DevpiExport(DevpiSource):
     """An export of a devpi-server, or some of its indexes with what they inherit from."""
 
     def __init__(self, folder: Path, here: Snapshot, report: Report, *, only: Collection[str] = ()) -> None:
@@ -35,7 +36,6 @@ class DevpiExport:
 
         """
         self._folder = folder.resolve()
-        self._report = report
         path = folder / INDEX
         data = read_json(_bytes(path, _LARGEST), str(path))
         version = data.get("dumpversion")
@@ -43,21 +43,15 @@ class DevpiExport:
             raise CannotRunError(f"{path}: is an export of version {str(version)[:20]!a}; known are 1 to 3")
         self._indexes = a_mapping(data.get("indexes"))
         configs = {name: _config(a_mapping(each)) for name, each in self._indexes.items()}
-        self._translation = Translation(a_mapping(data.get("users")), configs, here, report, [*only])
-        self._there: dict[IndexName, str] = {}
-        note_passwords(report)
+        super().__init__(Translation(a_mapping(data.get("users")), configs, here, report, [*only]), report)
 
     @property
     def told(self) -> str:
         return printable(self._folder.name) or "an export"
 
-    def users(self) -> Iterator[SourceUser]:
-        return self._translation.users()
-
-    def indexes(self) -> Iterator[SourceIndex]:
-        for name, index in self._translation.indexes():
-            self._there[index.name] = name
-            yield index
+    @property
+    def place(self) -> str:
+        return str(self._folder)
 
     def close(self) -> None:
         """Nothing is open."""

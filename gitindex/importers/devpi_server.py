@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from gitindex.download import Downloader, Patience, Sink
 from gitindex.errors import CannotRunError, DeliveryError
-from gitindex.importers.devpi import NO_FILES, Link, Release, Translation, files_of, log_of, note_passwords
+from gitindex.importers.devpi import DevpiSource, Translation
+from gitindex.importers.devpi_links import NO_FILES, Link, Release, files_of, log_of
 from gitindex.importers.reading import LARGEST, a_list, a_mapping, a_sha256, a_text, read_json
 from gitindex.importers.report import Kind, Report
 from gitindex.importers.simple import check_url
-from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
+from gitindex.importers.source import Listed, SourceFile, SourceIndex
 from gitindex.names import IndexName, Sha256, normalize
 from gitindex.snapshot import Snapshot
 from gitindex.threads import spread
@@ -23,7 +24,7 @@ _LARGEST_FILE = 16 << 30
 _AGAIN = "the same command goes on from here"
 
 
-class DevpiServer:
+class DevpiServer(DevpiSource):
     """What a devpi-server has, or some of its indexes with what they inherit from."""
 
     def __init__(
@@ -46,20 +47,17 @@ class DevpiServer:
         """
         check_url(url)
         self._root = url.rstrip("/") + "/"
-        self._report = report
         self._progress = progress
         self._json = Downloader(patience or Patience(), accept="application/json")
         self._pages = Downloader(patience or Patience(), accept="application/vnd.pypi.simple.v1+json")
         self._files = Downloader(patience or Patience())
-        self._there: dict[IndexName, str] = {}
         users = self._get("", "list:userconfig")
         indexes = {
             f"{user}/{name}": options
             for user, config in users.items()
             for name, options in a_mapping(a_mapping(config).get("indexes")).items()
         }
-        self._translation = Translation(users, indexes, here, report, [*only])
-        note_passwords(report)
+        super().__init__(Translation(users, indexes, here, report, [*only]), report)
         if any(a_mapping(options).get("type") == "local" for options in indexes.values()):
             why = "are asked of no server: where some allow all, import what devpi-export writes"
             report.note("", "inheritance rules of projects", why)
@@ -68,13 +66,9 @@ class DevpiServer:
     def told(self) -> str:
         return self._root
 
-    def users(self) -> Iterator[SourceUser]:
-        return self._translation.users()
-
-    def indexes(self) -> Iterator[SourceIndex]:
-        for name, index in self._translation.indexes():
-            self._there[index.name] = name
-            yield index
+    @property
+    def place(self) -> str:
+        return self._root
 
     def close(self) -> None:
         """Let no download wait to be tried again."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gitindex.errors import CannotRunError
 from gitindex.importers.report import Report
-from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
+from gitindex.importers.source import Listed, OneIndex, SourceFile, SourceIndex
 from gitindex.names import parse_filename
 from gitindex.report.text import printable
 
@@ -17,7 +17,7 @@ _BESIDE = (".metadata", ".asc", ".sig", ".provenance", ".attestation")
 """What lies beside a file and is made of it, or says something of it, and is none itself."""
 
 
-class Directory:
+class Directory(OneIndex):
     """The files below a folder; links to other folders are not followed."""
 
     def __init__(self, folder: Path, index: SourceIndex, *, has_times: bool = False) -> None:
@@ -30,19 +30,16 @@ class Directory:
         if not folder.is_dir():
             raise CannotRunError(f"{folder}: there is no such folder", help="name a folder of wheels and sdists")
         self._folder = folder
-        self._index = index
+        super().__init__(index)
         self._has_times = has_times
 
     @property
     def told(self) -> str:
         return printable(self._folder.resolve().name) or "a folder"
 
-    def users(self) -> Iterator[SourceUser]:
-        if self._index.values:
-            yield SourceUser(self._index.name.user, {})
-
-    def indexes(self) -> Iterator[SourceIndex]:
-        yield self._index
+    @property
+    def place(self) -> str:
+        return str(self._folder.resolve())
 
     def listed(self, index: SourceIndex, report: Report) -> Listed:
         return Listed(tuple(self._files(index, report)))

@@ -64,6 +64,8 @@ class Report:
         self.users = 0
         self.tops: set[str] = set()
         """What was written to: `indexes`, `files`."""
+        self.proposed = ""
+        """The request with what was brought, or its branch; empty where nothing is proposed."""
 
     def add(self, kind: Kind, place: object, what: str, why: str) -> None:
         """Note that something was not carried over."""
@@ -101,6 +103,7 @@ class Report:
         """Return it as a page for people, to be kept beside what was brought."""
         users = [f"- {count(self.users, 'user')} brought"] if self.users else []
         lines = [f"# Import from {code(told)}", "", *users, *(f"- {prose(str(each))}" for each in self.brought)]
+        lines += [f"- proposed: {code(self.proposed)}"] if self.proposed else []
         for kind in reversed(Kind):
             of_kind = [left for left in self.sorted() if left.kind is kind]
             if of_kind:

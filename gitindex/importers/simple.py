@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gitindex.errors import NotThereError, UsageError
 from gitindex.importers.report import Kind, Report
-from gitindex.importers.source import Listed, SourceFile, SourceIndex, SourceUser
+from gitindex.importers.source import Listed, OneIndex, SourceFile, SourceIndex
 from gitindex.model import Mirror
 from gitindex.names import ProjectName
 from gitindex.pages import Status
@@ -43,7 +43,7 @@ def check_url(url: str) -> None:
         raise UsageError(f"{url}: has a query or a fragment", help="write it without")
 
 
-class Simple:
+class Simple(OneIndex):
     """The projects of a simple index, or those that are named."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Simple:
         """
         check_url(url)
         self._upstream = Upstream(index.name, Mirror(type="mirror", mirror_url=url))
-        self._index = index
+        super().__init__(index)
         self._upstreams = upstreams
         self._names = names
         self._progress = progress
@@ -72,12 +72,9 @@ class Simple:
     def told(self) -> str:
         return self._upstream.url
 
-    def users(self) -> Iterator[SourceUser]:
-        if self._index.values:
-            yield SourceUser(self._index.name.user, {})
-
-    def indexes(self) -> Iterator[SourceIndex]:
-        yield self._index
+    @property
+    def place(self) -> str:
+        return self._upstream.url
 
     def listed(self, index: SourceIndex, report: Report) -> Listed:
         files: list[SourceFile] = []

@@ -77,6 +77,10 @@ class Source(Protocol):
     def told(self) -> str:
         """What it is called in the messages of commits; no secret is in it."""
 
+    @property
+    def place(self) -> str:
+        """What tells it from every other one; it is shown to nobody."""
+
     def users(self) -> Iterator[SourceUser]:
         """Yield the users who own what is brought."""
 
@@ -90,3 +94,17 @@ class Source(Protocol):
             CannotRunError: the other side does not say what it has.
 
         """
+
+
+class OneIndex:
+    """What fills one index has, beside its files: the index, and its owner where the two are made."""
+
+    def __init__(self, index: SourceIndex) -> None:
+        self._index = index
+
+    def users(self) -> Iterator[SourceUser]:
+        if self._index.values:
+            yield SourceUser(self._index.name.user, {})
+
+    def indexes(self) -> Iterator[SourceIndex]:
+        yield self._index

@@ -94,6 +94,30 @@ def test_mirror_of_pypi_is_one_without_a_word(run: Run, empty: IndexRepository, 
     assert (empty.path / "indexes/root/pypi/index.toml").read_text() == 'type = "mirror"\n'
 
 
+def test_what_was_brought_until_it_was_broken_off_is_told(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    indexes = {
+        "emilie/dev": {"indexconfig": {"type": "stage"}, "files": [file()]},
+        "emilie/zoo": {"indexconfig": {"type": "stage"}},
+    }
+    folder = export(tmp_path / "export", indexes=indexes)
+    hook = empty.path / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n! git diff --cached --name-only | grep -q zoo\n")
+    hook.chmod(0o755)
+    done = run("-C", empty.path, "import", "devpi", folder, "--commit")
+    assert done.code == 3
+    assert done.out.splitlines()[:2] == ["1 user brought", "emilie/dev: 1 file of 1 release brought"]
+    committed, broken_off, error = done.err.splitlines()
+    assert committed == f"Committed as {empty.git('rev-parse', 'HEAD')[:12]}."
+    assert broken_off == "Broken off: the same command goes on from here."
+    assert error.startswith("gitindex: written, and not committed: ")
+    told_to_programs = run("-C", empty.path, "import", "devpi", folder, "--commit", "--json")
+    assert (told_to_programs.code, told_to_programs.out) == (3, "")
+    hook.unlink()
+    assert run("-C", empty.path, "import", "devpi", folder, "--commit").code == 0
+    assert empty.git("status", "--porcelain") == ""
+
+
 @pytest.mark.parametrize(
     "path", ["../outside-1.0.tar.gz", "/etc/passwd", "emilie/dev/../../../x", "gone.whl", "link-1.0.tar.gz", "a\0b", ""]
 )

@@ -11,7 +11,8 @@ from gitindex.edits import owners
 from gitindex.edits.plan import Plan
 from gitindex.edits.toml import new_document
 from gitindex.finding import Severity
-from gitindex.importers.devpi import Link, Release, Translation, files_of, log_of
+from gitindex.importers.devpi import Translation
+from gitindex.importers.devpi_links import Link, Release, files_of, log_of
 from gitindex.importers.reading import a_moment
 from gitindex.importers.report import Report
 from gitindex.layout import user_path
