@@ -32,7 +32,7 @@ def upload(
     *,
     times: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """Plan the upload of distributions, each with its bytes or where they are; *time* is the upload-time of what is new.
+    """Plan the upload of distributions, each with its bytes or their file; *time* is the upload-time of what is new.
 
     *provenance* has provenance documents (PEP 740) by filename; whoever calls has checked them. *times* has the
     upload-time of files that were released elsewhere before.
