@@ -83,6 +83,8 @@ def application(state: State) -> Application:
         raw_path: bytes = scope["raw_path"]
         if prefix:
             raw_path = raw_path.removeprefix(prefix) if raw_path.startswith(prefix + b"/") else b""
+        if state.is_behind:
+            await state.catch_up()
         accept, encoding, authorization, condition, part = _fields(scope)
         reader = access.of(authorization)
         query = scope["query_string"]

@@ -19,12 +19,14 @@ NAMES: Final = (
     "upstream_requests",
     "upstream_failures",
     "hooks",
+    "writes",
 )
 _AT = {name: at for at, name in enumerate(NAMES)}
 _AT_STATUS = {status: _AT[f"status_{status}"] for status in STATUSES}
 _OTHER = _AT["status_other"]
 _BYTES = _AT["bytes_sent"]
 _HITS, _MISSES = _AT["page_hits"], _AT["page_misses"]
+_WRITES = _AT["writes"]
 _WIDTH = 8
 
 
@@ -37,6 +39,7 @@ class Counters:
         self._own = self._all[: len(NAMES)]
         self.row = 0
         """This worker's, from 0."""
+        self._writes = self._all[_WRITES :: len(NAMES)]
 
     def use_row(self, worker: int) -> None:
         """Count in the row of a worker, from 0, from now on."""
@@ -60,6 +63,10 @@ class Counters:
     def set(self, name: str, number: int) -> None:
         """Take over a number that something else counts in this process."""
         self._own[_AT[name]] = number
+
+    def writes_of_others(self) -> int:
+        """Return how often the other workers moved the branch and served it from there."""
+        return sum(self._writes) - self._own[_WRITES]
 
     def totals(self) -> dict[str, int]:
         """Return the sums over all workers."""

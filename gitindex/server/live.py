@@ -86,10 +86,16 @@ class Live:
     _stopped: threading.Event = field(default_factory=threading.Event)
     _serving: threading.Lock = field(default_factory=threading.Lock)
     """Held while what is served changes."""
+    _looking: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the branch is looked at."""
     expected: str = ""
     """A commit that was proven and made here, and that whoever made it is about to serve."""
     _seen: str = ""
     """The tip that was taken or refused last."""
+    _looked: float = 0.0
+    """When that was."""
+    _open: Repository | None = None
+    """Belongs to whoever looks."""
     _thread: threading.Thread | None = None
     _process: subprocess.Popen[bytes] | None = None
 
@@ -152,26 +158,32 @@ class Live:
                 self.memory = None  # the next start takes the newest commit
 
     def _follow(self) -> None:
-        try:
-            repository = self.source.open()
-            self._prove_first(repository)
-        except GitindexError as error:
-            self._refuse(Refused(self.commit, datetime.now(UTC), problem=str(error)))
-            repository = None
-        self._seen, looked = self.commit, time.monotonic()
-        while not self._stopped.wait(POLL):
+        with self._looking:
             try:
-                repository = repository or self.source.open()
-                tip = self._tip(repository)
+                self._open = self.source.open()
+                self._prove_first(self._open)
+            except GitindexError as error:
+                self._refuse(Refused(self.commit, datetime.now(UTC), problem=str(error)))
+                self._open = None
+            self._seen, self._looked = self.commit, time.monotonic()
+        while not self._stopped.wait(POLL):
+            self.look()
+
+    def look(self) -> None:
+        """Look at the branch, and serve what it has come to, where that validates. Any thread may ask for it."""
+        with self._looking:
+            try:
+                self._open = self._open or self.source.open()
+                tip = self._tip(self._open)
             except GitindexError:
-                continue  # it is being moved or repacked; what is served does not need it now
-            is_due = self.refused is not None and self.refused.problem and time.monotonic() - looked > _AGAIN
+                return  # it is being moved or repacked; what is served does not need it now
+            is_due = self.refused is not None and self.refused.problem and time.monotonic() - self._looked > _AGAIN
             self.tip = tip or self.tip
             if tip is None or tip == self.expected or (tip == self._seen and not is_due):
-                continue
-            self._seen, looked = tip, time.monotonic()
+                return
+            self._seen, self._looked = tip, time.monotonic()
             try:
-                self._take(repository, tip)
+                self._take(self._open, tip)
             except Exception as error:  # noqa: BLE001 - a bug here must not end the following, unnoticed
                 problem = f"unexpected {type(error).__name__}: {error}"
                 _LOG.error("%s cannot be served: %s", tip[:12], problem)

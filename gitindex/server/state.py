@@ -49,6 +49,8 @@ _REMOVE_EVERY = 3600.0
 """Seconds between two looks for what was left behind."""
 _STALE = 24 * 3600.0
 """Seconds after which nobody sends anything any more."""
+_CATCH_UP = 2.0
+"""Seconds for which an answer waits for what another worker has written."""
 LOG = logging.getLogger("gitindex.server")
 
 AccessLog = Callable[[dict[str, Any], int, int, str], None]
@@ -131,6 +133,9 @@ class State:
         self.elsewhere = ThreadPoolExecutor(_THREADS, "elsewhere")
         """Brings releases from other servers, and sends them there."""
         self._waiting = 0
+        self._written = 0
+        """What of the writes of other workers is served here."""
+        self._catching_up: asyncio.Task[None] | None = None
         _make(options.cache)
         memory = options.cache / "served.json"
         if options.is_afresh:
@@ -207,7 +212,7 @@ class State:
             self._writer = Writer(
                 options.source,
                 self.live,
-                self._advance,
+                self._serve_written,
                 cache=options.cache,
                 is_pushed=options.is_pushed,
                 is_proposed=options.is_proposed,
@@ -303,6 +308,36 @@ class State:
             return await asyncio.get_running_loop().run_in_executor(self._reader, work)
         finally:
             self._waiting -= 1
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether another worker here has served what somebody wrote: they may ask for it, and here."""
+        return self.counters.writes_of_others() != self._written
+
+    async def catch_up(self) -> None:
+        """Serve what other workers have written, if that is soon done."""
+        if self._catching_up is None:
+            self._catching_up = asyncio.create_task(self._look())
+        try:
+            async with asyncio.timeout(_CATCH_UP):
+                await asyncio.shield(self._catching_up)
+        except TimeoutError:  # something else is judged before it; nobody after waits for that
+            self._written = self.counters.writes_of_others()
+
+    async def _look(self) -> None:
+        written, live = self.counters.writes_of_others(), self.live
+        end = time.monotonic() + _CATCH_UP
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, live.look)
+            # What this worker has made on top of it, and is about to serve, it does not look at.
+            while live.tip == live.expected != live.commit and time.monotonic() < end:  # noqa: ASYNC110 - a thread sets it
+                await asyncio.sleep(0.01)
+        finally:
+            self._written, self._catching_up = written, None
+
+    async def _serve_written(self, commit: str) -> None:
+        await self._advance(commit)
+        self.counters.add("writes")
 
     async def _advance(self, commit: str) -> None:
         """Serve another commit: what is being answered goes on from the old one."""

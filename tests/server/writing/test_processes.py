@@ -98,14 +98,15 @@ def test_uploads_of_many_clients_all_land(
             assert listed(running, f"demo-{number}") == hashes(mine)
 
 
+@pytest.mark.parametrize("workers", ["1", "3"])
 def test_what_was_uploaded_is_there_for_who_asks_then(
-    tools: Tools, bare: IndexRepository, store: Path, headers: dict[str, str]
+    tools: Tools, bare: IndexRepository, store: Path, headers: dict[str, str], workers: str
 ) -> None:
-    with serving(tools, bare.path, *options(store)) as running:
+    with serving(tools, bare.path, *options(store, "--workers", workers)) as running:
         for number in range(10):
             wheel = make_wheel("demo", f"{number}.0")
             assert post(running, wheel, headers) == 200
-            assert wheel[0] in listed(running, "demo")
+            assert all(wheel[0] in listed(running, "demo") for _ in range(6))  # whichever worker is asked
 
 
 def test_pushes_and_uploads_at_once_all_land(
