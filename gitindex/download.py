@@ -196,15 +196,20 @@ class Downloader:
         with within(patience.whole) as watch, _failing_as(host, watch), self._open(url, credentials) as response:
             _check_answer(host, response)
             raw, received, size = response.raw, 0, _length_of(response)
-            allowed = patience.for_attempt(limit if size is None else min(size, limit))
-            watch.extend(started + allowed - time.monotonic())
             sink.begin(size)
+            # By what has come, not by what is stated: a drip of a large file is none the less a drip.
+            watched = end = started + patience.whole
             while received < limit and (piece := raw.read1(min(PIECE, limit - received), decode_content=False)):
                 received += len(piece)
                 sink.add(piece)
-                if time.monotonic() > started + allowed:
+                end = started + patience.for_attempt(received)
+                now = time.monotonic()
+                if now > end:
                     break
-            if watch.is_over or time.monotonic() > started + allowed:
+                if now + patience.silence >= watched:
+                    watch.extend(end - now)
+                    watched = end
+            if watch.is_over or time.monotonic() > end:
                 problem = f"{host} is too slow: it delivers less than {patience.rate:,} bytes a second"
                 raise UnreachableError(problem, is_silent=True)
 

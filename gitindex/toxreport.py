@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,8 @@ from gitindex.errors import UsageError
 from gitindex.model import TestRun
 
 _MOST_ENVIRONMENTS = 100
+_CODE = re.compile(r"-?[0-9]{1,10}", re.ASCII)
+"""How a command ended: devpi has it as text."""
 _PACKAGING = ".pkg"
 """What the environments are called in which tox builds: nothing is tested there."""
 _LONGEST = 10_000_000.0
@@ -70,8 +73,8 @@ def _outcome(name: str, said: Any) -> str:
 def _codes(commands: Any, name: str) -> Iterator[int]:
     for command in commands if isinstance(commands, list) else [None]:
         code = command.get("retcode") if isinstance(command, dict) else None
-        if isinstance(code, str) and code.lstrip("-").isascii() and code.lstrip("-").isdigit():
-            code = int(code[:10])
+        if isinstance(code, str) and _CODE.fullmatch(code):
+            code = int(code)
         if not isinstance(code, int):
             raise UsageError(f"the result does not say how the commands of {name!r} ended")
         yield code

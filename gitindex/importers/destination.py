@@ -18,7 +18,7 @@ from gitindex.objects import StoredObjects
 from gitindex.snapshot import Index, Snapshot
 from gitindex.storage import EmbeddedStore, Store
 from gitindex.stored import is_pointer
-from gitindex.tree import Overlay
+from gitindex.tree import Overlay, find
 from gitindex.write import carry_out_addition
 
 
@@ -36,6 +36,9 @@ class Destination(Protocol):
 
     def is_settled(self, index: Index, project: ProjectName) -> bool:
         """Tell whether what is there of a project needs to come into no commit."""
+
+    def is_committed(self, path: str) -> bool:
+        """Tell whether a commit has something at a path: what else is there is not for an import to commit."""
 
     def write(self, plan: Plan, author: Author | None = None) -> str | None:
         """Write a plan that was made from what is there now, and is in order; return its commit, where there is one.
@@ -92,6 +95,9 @@ class WorkingTree:
             here is not None and there is not None and here.folder.id is not None and here.folder.id == there.folder.id
         )
 
+    def is_committed(self, path: str) -> bool:
+        return self._committed is not None and find(self._committed.root, path) is not None
+
     def write(self, plan: Plan, author: Author | None = None) -> str | None:
         if not plan.changes and not (self._commit and plan.concerned):
             return None
@@ -147,6 +153,9 @@ class Proposed:
         return isinstance(content, Path) and path in self._published
 
     def is_settled(self, index: Index, project: ProjectName) -> bool:  # noqa: ARG002 - what is published is committed
+        return True
+
+    def is_committed(self, path: str) -> bool:  # noqa: ARG002 - what is published is committed
         return True
 
     def write(self, plan: Plan, author: Author | None = None) -> str | None:  # noqa: ARG002 - it is all one commit

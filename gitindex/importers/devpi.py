@@ -273,7 +273,7 @@ class Translation:
             return None
         values: dict[str, Any] = {"type": "mirror", **_words(config)}
         if url != config.get("mirror_url"):
-            why = "has a name and a password in it, which are left out: the environment has them, or netrc"
+            why = "has more in it than a place, perhaps a secret, which is left out: the environment has that, or netrc"
             self._report.note(place, "mirror_url", why)
         if url.rstrip("/") != Upstream(place, Mirror(type="mirror")).url.rstrip("/"):  # it is PyPI's by default
             values["mirror_url"] = url
@@ -335,7 +335,7 @@ def _differs(definition: Stage | Mirror, values: Mapping[str, Any]) -> bool:
 
 
 def _plain_url(url: str) -> str | None:
-    """Return a URL without the name and password in it, ``None`` where it is none that a mirror can have."""
+    """Return a URL without name, password and query, any of which is a secret; ``None``: no mirror can have it."""
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
@@ -344,7 +344,7 @@ def _plain_url(url: str) -> str | None:
         return None
     if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isprintable():
         return None
-    return parts._replace(netloc=host).geturl()
+    return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
 class DevpiSource:

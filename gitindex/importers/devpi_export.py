@@ -139,6 +139,8 @@ def _versions(project: object) -> Mapping[str, Any]:
 
 def _bytes(path: Path, limit: int) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise CannotRunError(f"{path}: is no file", help=f"name a folder with {INDEX}, which devpi-export writes")
         with path.open("rb") as stream:
             data = stream.read(limit + 1)
     except OSError as error:

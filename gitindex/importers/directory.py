@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitindex.errors import CannotRunError
+from gitindex.importers.reading import as_stated
 from gitindex.importers.report import Report
 from gitindex.importers.source import Listed, OneIndex, SourceFile, SourceIndex
 from gitindex.names import parse_filename
@@ -65,6 +66,9 @@ class Directory(OneIndex):
             yield from (Path(folder, name) for name in sorted(names))
 
 
-def _time(path: Path) -> str:
-    time = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
-    return time.isoformat().replace("+00:00", "Z")
+def _time(path: Path) -> str | None:
+    """Return when a file was changed, ``None`` for a time that no calendar has."""
+    try:
+        return as_stated(datetime.fromtimestamp(int(path.stat().st_mtime), UTC))
+    except (ValueError, OverflowError):
+        return None

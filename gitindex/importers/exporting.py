@@ -99,6 +99,8 @@ class Copier:
         sha256 = file.hashes.sha256
         try:
             if place.exists():
+                if not place.is_file():
+                    raise ConflictError(f"{place}: something else is there", help=_ANOTHER)
                 with place.open("rb") as stream:
                     if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
                         raise ConflictError(f"{place}: something else is there", help=_ANOTHER)

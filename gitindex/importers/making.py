@@ -72,7 +72,7 @@ def bring(work: Work) -> None:
     for index in work.source.indexes():
         now = work.destination.now()
         _ = now.settings
-        making = _Making(work, now, _definition(now, index))
+        making = _Making(work, now, _definition(work.destination, now, index))
         if index.is_mirror:
             making.write(index.name, [], Plan())
         else:
@@ -87,21 +87,22 @@ def _bring_users(work: Work) -> None:
         path = layout.user_path(user.name)
         if now.user(user.name) is None:
             plan.changes[path] = toml.new_document(dict(user.values))
-        else:
+        elif not work.destination.is_committed(path):
             plan.concerned.append(path)
+    plan.notes = [f"Import {count(len(plan.changes) or len(plan.concerned), 'user')} from {work.source.told}"]
     if plan.changes:
-        plan.notes = [f"Import {count(len(plan.changes), 'user')} from {work.source.told}"]
         work.report.warnings += checked(now, now, plan, work.terms.today)
         work.report.users = len(plan.changes)
         work.report.tops.add(layout.INDEXES)
     work.destination.write(plan)
 
 
-def _definition(now: Snapshot, index: SourceIndex) -> Plan:
+def _definition(destination: Destination, now: Snapshot, index: SourceIndex) -> Plan:
     """Plan the definition of an index, where it is not here yet; one that is in no commit yet comes along."""
     if now.index(index.name) is None:
         return owners.create_index(now, index.name, index.values)
-    return Plan(concerned=[layout.user_path(index.name.user), layout.index_path(index.name)])
+    paths = (layout.user_path(index.name.user), layout.index_path(index.name))
+    return Plan(concerned=[path for path in paths if not destination.is_committed(path)])
 
 
 class _Making:

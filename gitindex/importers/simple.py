@@ -38,9 +38,10 @@ def check_url(url: str) -> None:
             help_ = "name and password come from ~/.netrc"
         else:
             help_ = "write https://…; a server without it is reached through a tunnel: ssh -L 3141:127.0.0.1:3141 HOST"
-        raise UsageError(f"{url.partition('@')[2] or url}: {error}", help=help_) from None
+        raise UsageError(f"{url.rpartition('@')[2].partition('?')[0]}: {error}", help=help_) from None
     if parts.query or parts.fragment:
-        raise UsageError(f"{url}: has a query or a fragment", help="write it without")
+        plain = parts._replace(query="", fragment="").geturl()
+        raise UsageError(f"{plain}: has a query or a fragment", help="write it without")
 
 
 class Simple(OneIndex):

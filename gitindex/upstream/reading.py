@@ -292,7 +292,7 @@ def _file(package: DistributionPackage, page_url: str) -> UpstreamFile | None:
         None if time is None else _utc(time),
         package.requires_python or None,
         _core_metadata(package),
-        (package.yanked_reason or "") if package.is_yanked else None,
+        _text(package.yanked_reason) if package.is_yanked else None,
         package.provenance_url,
     )
 
@@ -309,7 +309,12 @@ def _status(marker: object, reason: object) -> Status | None:
     """Return a marker of PEP 792; another one says nothing that anybody could act on."""
     if not isinstance(marker, str) or marker not in _MARKERS:
         return None
-    return Status(marker, reason if isinstance(reason, str) and reason else None)
+    return Status(marker, _text(reason) or None)
+
+
+def _text(value: object) -> str:
+    """Return a text, an empty one for anything else; JSON can bring half of a character, which nothing can hold."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _utc(time: datetime) -> datetime | None:
