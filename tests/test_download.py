@@ -150,6 +150,12 @@ def test_a_server_that_drips_or_is_silent_is_left_in_time(host: Host) -> None:
         fetch(host.on("/silent.whl", hosts.silent), 1 << 20, patience)
 
 
+def test_a_drip_is_cut_off_whatever_size_is_stated_or_allowed(host: Host) -> None:
+    patience = Patience(connect=1, silence=0.3, whole=0.5, rate=1000, retries=0)
+    with pytest.raises(UnreachableError, match="too slow"):
+        fetch(host.on("/drip.whl", hosts.dripping), 1 << 34, patience)
+
+
 def test_no_more_is_read_than_is_asked_for(host: Host) -> None:
     assert fetch(host.on("/a.whl", hosts.endless), 5000) == bytes(5000)
 

@@ -175,7 +175,7 @@ def test_options_that_break_rules_are_brought_in_order(run: Run, empty: IndexRep
     spoken.tell("/emilie/on-odd", "indexconfig", {"projects": []})
     spoken.users["root"]["indexes"]["up"] = {
         "type": "mirror",
-        "mirror_url": "https://bob:secret@packages.example.org/simple/",
+        "mirror_url": "https://bob:s3cr3t@packages.example.org/simple/?token=t0ken#end",
         "mirror_cache_expiry": 60,
         "mirror_use_external_urls": True,
         "mirror_no_project_list": True,
@@ -206,7 +206,8 @@ def test_options_that_break_rules_are_brought_in_order(run: Run, empty: IndexRep
         "mirror_cache_expiry": 60,
         "mirror_use_external_urls": True,
     }
-    assert "secret" not in done.out
+    assert "s3cr3t" not in done.out
+    assert "t0ken" not in done.out
     assert told["left out emilie/odd"] == "is of type 'constrained', which is not known here"
     assert told["note emilie/on-odd base emilie/odd"] == "is left out: it is not carried over"
     assert (
@@ -304,6 +305,7 @@ def test_project_that_does_not_come_leaves_the_others(run: Run, empty: IndexRepo
     [
         (b"no json", False, "is no JSON that can be read"),
         (b'{"testenvs": 7}', False, "is no report of tox"),
+        (b'{"testenvs": {"py": {"test": [{"retcode": "--5"}]}}}', False, "does not say how the commands of 'py' ended"),
         (b'{"testenvs": {"py": {"test": [{"retcode": 0}]}}}', True, ""),
         (b'{"testenvs": {"py": {"test": [{"retcode": 0}]}, ".pkg": {}, "": {}}}', True, ""),
         (b'{"installpkg": {"sha256": "00"}, "testenvs": {"py": {"test": [{"retcode": 0}]}}}', False, "other bytes"),

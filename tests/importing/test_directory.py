@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from gitindex.importers import directory
 from tests.builders import make_sdist, make_wheel, make_zip
 from tests.conftest import EPOCH, Run
 from tests.importing.shown import digest, entry, put, released, subjects
@@ -50,6 +53,35 @@ def test_what_an_earlier_run_wrote_is_committed(run: Run, repository: IndexRepos
     assert second.out == "emilie/prod: 0 files of 0 releases brought, 1 unchanged\n"
     assert repository.git("status", "--porcelain") == ""
     assert run("-C", repository.path, "validate", "--head", "HEAD", "--all").code == 0
+
+
+def test_edits_of_the_users_own_are_no_part_of_the_commit(
+    run: Run, repository: IndexRepository, tmp_path: Path
+) -> None:
+    put(tmp_path / "dist", WHEEL)
+    for name in ("indexes/emilie/user.toml", "indexes/emilie/dev/index.toml"):
+        path = repository.path / name
+        path.write_text(path.read_text() + "# a remark\n")
+    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/dev", "--commit")
+    assert done.code == 0, done.err
+    assert repository.git("show", "--format=", "--name-only", "HEAD", "--", "*.toml") == ""
+    assert len(repository.git("status", "--porcelain").splitlines()) == 2
+
+
+def test_user_that_an_earlier_run_made_is_committed(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
+    put(tmp_path / "dist", WHEEL)
+    command = ("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "zoe/dev", "--create")
+    for more in ((), ("--commit",), ("--commit",)):
+        done = run(*command, *more)
+        assert done.code == 0, done.err
+    assert repository.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("seconds", [-100_000_000_000, 300_000_000_000, 1 << 62])
+def test_time_that_no_calendar_has_is_none(seconds: int) -> None:
+    """Some file systems keep such times, others do not."""
+    path = SimpleNamespace(stat=lambda: SimpleNamespace(st_mtime=seconds))
+    assert directory._time(cast("Path", path)) is None
 
 
 def test_index_that_is_in_no_commit_yet_comes_along(run: Run, repository: IndexRepository, tmp_path: Path) -> None:

@@ -55,6 +55,15 @@ def test_files_come_with_what_the_page_says_of_them(run: Run, repository: IndexR
     assert run("-C", repository.path, "verify").code == 0
 
 
+def test_half_a_character_is_none(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, yanked="bad \ud800")
+    world.show("demo", project_status={"status": "deprecated", "reason": "\udfff"})
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert (done.code, done.out) == (0, "emilie/prod: 1 file of 1 release brought\n")
+    stated = tomllib.loads((repository.path / "indexes/emilie/prod/demo/project.toml").read_text())
+    assert stated == {"yanked": {"1.0": "bad ?"}, "status": "deprecated", "status-reason": "?"}
+
+
 def test_nothing_is_asked_for_again(run: Run, repository: IndexRepository, world: World) -> None:
     paths = [world.add("demo", WHEEL), world.add("demo", SDIST)]
     command = ("-C", repository.path, "import", "simple", world.url, *INTO)
