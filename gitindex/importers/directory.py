@@ -68,7 +68,8 @@ class Directory(OneIndex):
 
 def _time(path: Path) -> str | None:
     """Return when a file was changed, ``None`` for a time that no calendar has."""
+    seconds = int(path.stat().st_mtime)
     try:
-        return as_stated(datetime.fromtimestamp(int(path.stat().st_mtime), UTC))
-    except (ValueError, OverflowError):
+        return as_stated(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
         return None
