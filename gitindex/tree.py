@@ -126,7 +126,10 @@ class Overlay:
             self._changed = {
                 name: None if change is None else Entry(change.kind, change.id) for name, change in self._leaves.items()
             }
-            for name in self._deeper:
+            for name, inside in self._deeper.items():
+                if any(change is not None for change in inside.values()):
+                    self._changed[name] = Entry("folder", None)  # what it has besides need not be opened
+                    continue
                 below = self._changed.get(name) if name in self._changed else self._below.entries().get(name)
                 if self._changed_folder(name).entries():
                     self._changed[name] = Entry("folder", None)
