@@ -149,6 +149,7 @@ def matches(shown: str, printed: str) -> bool:
 
 
 def free_port() -> int:
+    """Return a port of the loopback interface that nobody has now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

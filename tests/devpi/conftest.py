@@ -14,7 +14,7 @@ import pytest
 from gitindex import tokens
 from tests.builders import make_wheel
 from tests.devpi.client import DevpiClient, devpi_client
-from tests.devpi.servers import devpi_server
+from tests.devpi.servers import devpi_server, init_devpi
 from tests.peers.foreign import peer
 from tests.peers.server import SiteServer
 from tests.peers.serving import Serving, serving
@@ -103,7 +103,9 @@ def our_door(folder: Path, repository: IndexRepository, *options: str, **environ
 def their_door(folder: Path, **environment: str) -> Iterator[Door]:
     """Start a devpi-server with the same users, and a client at it."""
     peer("devpi-server")
-    with devpi_server(folder / "server", ROOT) as url, devpi_client(url, folder / "client", environment) as client:
+    init_devpi(folder / "server", ROOT, home=folder)
+    running = devpi_server(folder / "server", folder / "server.log", home=folder)
+    with running as url, devpi_client(url, folder / "client", environment) as client:
         client.ok("use URL")
         client.ok(f"login root --password {ROOT}")
         for user in ("emilie", "bob"):

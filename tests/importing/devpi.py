@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,12 @@ from typing import Any
 import requests
 
 from tests.builders import make_sdist, make_wheel, make_zip
+from tests.devpi import servers
+from tests.devpi.servers import init_devpi, run_devpi
 from tests.importing.shown import digest
-from tests.peers.foreign import free_port, peer
-from tests.peers.serving import eventually
 
 ROOT_PASSWORD = "root-password"
 JSON = {"Accept": "application/json"}
-_QUICK = ("--argon2-memory-cost", "8", "--argon2-parallelism", "1", "--argon2-time-cost", "1")
-"""Without the ten seconds that devpi's own choice takes at each start."""
 
 
 class Devpi:
@@ -147,37 +143,6 @@ def devpi_server(folder: Path, *, imported: Path | None = None, data: Path | Non
     if imported is not None:
         run_devpi("devpi-import", "--serverdir", data, imported)
     elif not data.exists():
-        run_devpi("devpi-init", "--serverdir", data, "--no-root-pypi", "--root-passwd", ROOT_PASSWORD)
-    port = free_port()
-    command = [peer("devpi-server"), "--serverdir", data, *_QUICK, "--host", "127.0.0.1", "--port", port]
-    log = folder / "server.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen([*map(str, command)], stdout=stream, stderr=stream, env=_environment())
-    devpi = Devpi(f"http://127.0.0.1:{port}", folder)
-    try:
-        with contextlib.closing(devpi):
-            eventually(lambda: _answers(devpi, process, log), "devpi-server does not start", 60)
-            yield devpi
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _answers(devpi: Devpi, process: subprocess.Popen[bytes], log: Path) -> bool:
-    assert process.poll() is None, log.read_text()
-    try:
-        devpi.get("/+api")
-    except requests.ConnectionError:
-        return False
-    return True
-
-
-def run_devpi(program: str, *arguments: str | Path) -> None:
-    """Run a program of devpi-server to its end."""
-    command = [str(peer(program)), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=_environment())
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _environment() -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
+        init_devpi(data, ROOT_PASSWORD)
+    with servers.devpi_server(data, folder / "server.log") as url, contextlib.closing(Devpi(url, folder)) as devpi:
+        yield devpi

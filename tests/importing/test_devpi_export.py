@@ -13,7 +13,8 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tests.builders import make_wheel
 from tests.conftest import Run
-from tests.importing.devpi import devpi_server, fill, run_devpi
+from tests.devpi.servers import run_devpi
+from tests.importing.devpi import devpi_server, fill
 from tests.importing.shown import digest, entry, put, released
 from tests.repositories import Content, IndexRepository, files_below, make_repository
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 from packaging.utils import parse_wheel_filename
 
+from tests.pages import free_port
 from tests.peers.doors import ROOT
 from tests.peers.server import SiteServer
 from tests.peers.serving import eventually
@@ -111,14 +112,6 @@ def _written(folder: Path, files: Mapping[str, bytes]) -> Path:
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return folder
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody has now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @contextmanager

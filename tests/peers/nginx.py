@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.pages import free_port
 from tests.peers.doors import ROOT
-from tests.peers.foreign import free_port, listens
+from tests.peers.foreign import listens
 from tests.peers.serving import WAIT, Got, eventually, get
 from tests.peers.tools import Tools
 

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.pages import scripts_run_by
+from tests.pages import free_port, scripts_run_by
 from tests.peers.doors import ROOT
-from tests.peers.foreign import free_port, listens
+from tests.peers.foreign import listens
 from tests.peers.nginx import BLOCKS, Proxy, nginx, tool
 from tests.peers.serving import WAIT, Got, commit, define, eventually, get, make, release, serving, target
 from tests.peers.test_deploy_page import options_of

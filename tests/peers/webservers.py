@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.pages import free_port
 from tests.peers.doors import ROOT
-from tests.peers.foreign import free_port, listens
+from tests.peers.foreign import listens
 from tests.peers.nginx import tool
 from tests.peers.serving import WAIT, eventually
 from tests.sites import node_file
