@@ -14,7 +14,7 @@ import pytest
 from gitindex import tokens
 from tests.conftest import Run
 from tests.repositories import make_repository
-from tests.server.test_private import basic
+from tests.server.client import basic
 from tests.server.writing.form import taking, team_content
 
 WORDS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -195,3 +196,8 @@ class Served:
 
 async def _ended(manager: Any) -> None:
     await manager.__aexit__(None, None, None)
+
+
+def basic(password: str, user: str = "__token__") -> dict[str, str]:
+    """Return the header that sends a password, by default that of a token."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}

@@ -20,8 +20,8 @@ import pytest
 
 from gitindex import tokens
 from tests.repositories import Content, IndexRepository, make_repository
+from tests.server.client import basic
 from tests.server.fallback.process import eventually
-from tests.server.test_private import basic
 
 WAIT = 30.0
 """Seconds in which what has to happen happens, however slow the machine is."""

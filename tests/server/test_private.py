@@ -20,7 +20,7 @@ from gitindex.server.live import Refused
 from gitindex.upstream.mirror import Upstream
 from gitindex.upstream.pages import UpstreamError
 from tests.repositories import Content, make_repository
-from tests.server.client import HTML, JSON, Response, Served, serving
+from tests.server.client import HTML, JSON, Response, Served, basic, serving
 
 PUBLIC, TEAM, SECRET, MIRROR = "bob/public", "emilie/team", "emilie/secret", "zoe/mirror"
 
@@ -49,10 +49,6 @@ class Door(NamedTuple):
 
     def get(self, path: str, who: dict[str, str] | None = None, accept: str = JSON) -> Response:
         return self.served.get(path, {"Accept": accept, **(who or {})})
-
-
-def basic(password: str, user: str = "__token__") -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gitindex import tokens
-from tests.repositories import Content, IndexRepository
-from tests.server.client import Client, Response, serving
-from tests.server.test_private import basic
+from tests.repositories import Content, IndexRepository, files_below
+from tests.server.client import Client, Response, basic, serving
 
 BOUNDARY = b"0123456789abcdef"
 WHO = {"emilie": "upload:emilie/*", "bob": "upload:*", "zoe": "upload:*"}
@@ -87,3 +87,28 @@ async def taking(repository: IndexRepository | Path, folder: Path, **options: An
     ) as client:
         yield Uploads(client, made)
         assert not [*(folder / "cache" / "uploads").glob("*")]
+
+
+Story = Callable[[Uploads], Awaitable[None]]
+
+
+def told(repository: IndexRepository, story: Story, **options: object) -> None:
+    """Let a story happen to the server of a repository."""
+
+    async def run() -> None:
+        async with taking(repository, repository.path.parent, **options) as uploads:
+            await story(uploads)
+
+    asyncio.run(run())
+
+
+def log(repository: IndexRepository, *options: str) -> list[str]:
+    """Return the subjects of the commits, newest first."""
+    return repository.git("log", "--format=%s", *options).splitlines()
+
+
+def unchanged(repository: IndexRepository, work: Callable[[], None]) -> None:
+    """Make sure that something changes no reference, and nothing that is checked out."""
+    before = repository.git("for-each-ref"), files_below(repository.path)
+    work()
+    assert (repository.git("for-each-ref"), files_below(repository.path)) == before

@@ -11,10 +11,8 @@ import pytest
 from gitindex.server.devpi.forwarding import _leads_to
 from tests.builders import make_wheel
 from tests.repositories import IndexRepository
-from tests.server.client import Response
-from tests.server.test_private import basic
-from tests.server.writing.form import Uploads
-from tests.server.writing.test_uploads import log, told, unchanged
+from tests.server.client import Response, basic
+from tests.server.writing.form import Uploads, log, told, unchanged
 
 WHEEL = make_wheel("demo", "1.0")
 DIGEST = hashlib.sha256(WHEEL[1]).hexdigest()

@@ -15,8 +15,7 @@ from gitindex.git import Repository
 from tests.builders import make_wheel
 from tests.conftest import Run
 from tests.repositories import IndexRepository, bare_clone
-from tests.server.writing.form import Uploads, taking
-from tests.server.writing.test_uploads import log, told, unchanged
+from tests.server.writing.form import Uploads, log, taking, told, unchanged
 
 WHEEL = make_wheel("demo", "1.0")
 LARGE = make_wheel("large", "1.0", files={"large/data.bin": os.urandom(3 << 20)})

@@ -24,8 +24,7 @@ from tests.builders import make_wheel
 from tests.peers.serving import Serving, get, serving
 from tests.peers.tools import Tools, done
 from tests.repositories import IndexRepository, bare_clone, make_repository
-from tests.server.client import JSON
-from tests.server.test_private import basic
+from tests.server.client import JSON, basic
 from tests.server.writing.form import BOUNDARY, team_content, upload_form
 
 Wheel = tuple[str, bytes]

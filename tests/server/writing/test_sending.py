@@ -19,11 +19,9 @@ from gitindex.server.state import State
 from tests.builders import make_wheel
 from tests.peers.serving import WAIT
 from tests.repositories import IndexRepository
-from tests.server.client import JSON, serving
+from tests.server.client import JSON, basic, serving
 from tests.server.sockets import Line, Running, run
-from tests.server.test_private import basic
-from tests.server.writing.form import BOUNDARY, Uploads, taking, upload_form
-from tests.server.writing.test_uploads import log, told, unchanged
+from tests.server.writing.form import BOUNDARY, Uploads, log, taking, told, unchanged, upload_form
 
 WHEEL = make_wheel("demo", "1.0")
 PATIENT = Patience()

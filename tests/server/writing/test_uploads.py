@@ -7,7 +7,6 @@ import hashlib
 import json
 import random
 import subprocess
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,30 +14,23 @@ import pytest
 from tests.builders import make_sdist, make_wheel
 from tests.conftest import Run
 from tests.repositories import IndexRepository, bare_clone, files_below, make_repository
-from tests.server.client import GONE, JSON, Response
-from tests.server.test_private import basic
-from tests.server.writing.form import BOUNDARY, Uploads, form, taking, team_content, upload_form
+from tests.server.client import GONE, JSON, Response, basic
+from tests.server.writing.form import (
+    BOUNDARY,
+    Uploads,
+    form,
+    log,
+    taking,
+    team_content,
+    told,
+    unchanged,
+    upload_form,
+)
 from tests.sites import program
 
 WHEEL = make_wheel("demo", "1.0", requires_python=">=3.8")
 OTHER = make_wheel("demo", "1.0", requires_python=">=3.9")
 SDIST = make_sdist("demo", "1.0")
-
-Story = Callable[[Uploads], Awaitable[None]]
-
-
-def told(repository: IndexRepository, story: Story, **options: object) -> None:
-    """Let a story happen to the server of a repository."""
-
-    async def run() -> None:
-        async with taking(repository, repository.path.parent, **options) as uploads:
-            await story(uploads)
-
-    asyncio.run(run())
-
-
-def log(repository: IndexRepository, *options: str) -> list[str]:
-    return repository.git("log", "--format=%s", *options).splitlines()
 
 
 def test_an_upload_is_a_commit_of_its_user_that_is_served_at_once(team: IndexRepository, run: Run) -> None:
@@ -115,13 +107,6 @@ def test_what_is_not_allowed_or_no_form_is_refused(
             assert answer.www_authenticate.startswith("Basic ")
 
     unchanged(team, lambda: told(team, story))
-
-
-def unchanged(repository: IndexRepository, work: Callable[[], None]) -> None:
-    """Make sure that something changes no reference, and nothing that is checked out."""
-    before = repository.git("for-each-ref"), files_below(repository.path)
-    work()
-    assert (repository.git("for-each-ref"), files_below(repository.path)) == before
 
 
 BROKEN = WHEEL[1][:-30]
