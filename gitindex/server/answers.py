@@ -138,8 +138,8 @@ def page(
     return Answer(HTTPStatus.OK, headers, body, etag=f'"{etag}"'.encode(), key=key, expires=expires)
 
 
-def refusal(status: HTTPStatus, text: str, *others: tuple[bytes, bytes], expires: float = math.inf) -> Answer:
-    """Return an answer that says in one line why there is nothing else."""
+def in_words(status: HTTPStatus, text: str, *others: tuple[bytes, bytes], expires: float = math.inf) -> Answer:
+    """Return an answer in words, of this very moment: why there is nothing else, or what was done."""
     headers = [(b"content-type", TEXT), (b"cache-control", NOT_AT_ALL), *FOR_MACHINES, *others]
     return Answer(status, headers, f"{text}\n".encode("utf-8", "replace"), expires=expires)
 

@@ -175,7 +175,7 @@ async def _answer(state: State, files: Files, exchange: Exchange, said: _Said) -
     except Exception as error:  # noqa: BLE001 - a bug here must not stop a server
         is_told_whole = bool(os.environ.get("GITINDEX_DEBUG"))
         LOG.error("%s: unexpected %s: %s", _path(scope), type(error).__name__, error, exc_info=is_told_whole)
-        unexpected = answers.refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the server; its log says more")
+        unexpected = answers.in_words(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the server; its log says more")
         await _break_off(state, exchange, said, unexpected)
 
 
@@ -202,9 +202,9 @@ def _failure(error: Exception) -> Answer:
     """Return the answer that says that nobody can tell now: not 404, which a client takes for "does not exist"."""
     if isinstance(error, DeliveryError):
         status = HTTPStatus.BAD_GATEWAY if error.is_wrong else HTTPStatus.SERVICE_UNAVAILABLE
-        return answers.refusal(status, f"the file cannot be given: {error.problem}", _LATER)
+        return answers.in_words(status, f"the file cannot be given: {error.problem}", _LATER)
     text = str(error) if isinstance(error, GitindexError) else "a disk fails"
-    return answers.refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, _LATER)
+    return answers.in_words(HTTPStatus.SERVICE_UNAVAILABLE, text, _LATER)
 
 
 async def _outcome(state: State, exchange: Exchange, said: _Said) -> Answer | FileHere | FileOutside:
@@ -226,7 +226,7 @@ async def _ours(state: State, exchange: Exchange, said: _Said) -> Answer | FileH
     asked = parse(said.raw_path)
     target = asked.target
     if isinstance(target, Malformed):
-        return answers.refusal(HTTPStatus.BAD_REQUEST, target.problem)
+        return answers.in_words(HTTPStatus.BAD_REQUEST, target.problem)
     if (refused := _refused(asked, said.reader)) is not None:
         return refused
     assert said.reader is not None  # noqa: S101 - nobody known is refused
@@ -272,19 +272,19 @@ def _refused(asked: Asked, reader: Reader | None) -> Answer | None:
         case HTTPStatus.UNAUTHORIZED:
             return _unauthorized()
         case HTTPStatus.FORBIDDEN:
-            return answers.refusal(HTTPStatus.FORBIDDEN, "this token may not read that index")
+            return answers.in_words(HTTPStatus.FORBIDDEN, "this token may not read that index")
         case _:
             return None
 
 
 def _unauthorized(text: str = NO_TOKEN) -> Answer:
     """Return the demand for a token, the same whatever was asked for."""
-    return answers.refusal(HTTPStatus.UNAUTHORIZED, text, (b"www-authenticate", CHALLENGE))
+    return answers.in_words(HTTPStatus.UNAUTHORIZED, text, (b"www-authenticate", CHALLENGE))
 
 
 def _not_acceptable() -> Answer:
     kinds = ", ".join(format_.value for format_ in SIMPLE)
-    return answers.refusal(HTTPStatus.NOT_ACCEPTABLE, f"a simple page is one of: {kinds}", (b"vary", b"Accept"))
+    return answers.in_words(HTTPStatus.NOT_ACCEPTABLE, f"a simple page is one of: {kinds}", (b"vary", b"Accept"))
 
 
 async def _own(state: State, name: str, scope: Scope, said: _Said) -> Answer:

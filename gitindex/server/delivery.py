@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from gitindex.errors import CannotRunError
-from gitindex.server.answers import FOR_MACHINES, SECURE, Answer, Headers, refusal
+from gitindex.server.answers import FOR_MACHINES, SECURE, Answer, Headers, in_words
 from gitindex.server.ranges import Part, wanted_part
 
 PIECE = 1 << 16
@@ -201,7 +201,7 @@ def part_of(head: FileHead, range_: bytes | None, condition: bytes | None) -> Pa
         return None
     part = wanted_part(range_, condition, head.etag, head.size)
     if part == "none":
-        return refusal(
+        return in_words(
             HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
             f"the file has {head.size} bytes",
             (b"content-range", b"bytes */%d" % head.size),

@@ -78,7 +78,7 @@ def told(exchange: Exchange, found: Failure, *others: tuple[bytes, bytes]) -> An
     """Return the answer that says why nothing was changed; its reason phrase does so too."""
     exchange.scope[REASON] = found.reason
     more = (*others, *([_LATER] if found.is_passing else []))
-    return answers.refusal(found.status, "\n".join(found.lines), *more)
+    return answers.in_words(found.status, "\n".join(found.lines), *more)
 
 
 def done(written: Written, *, knows_accepted: bool = True) -> Answer:
@@ -86,7 +86,7 @@ def done(written: Written, *, knows_accepted: bool = True) -> Answer:
     warnings = [f"warning: {finding.code} {finding.message}" for finding in written.warnings]
     lines = [*written.notes, *([f"Proposed: {written.url}"] if written.url else []), *warnings]
     status = HTTPStatus.ACCEPTED if written.is_proposed and knows_accepted else HTTPStatus.OK
-    return answers.refusal(status, "\n".join(lines))
+    return answers.in_words(status, "\n".join(lines))
 
 
 def _status(findings: list[Finding]) -> HTTPStatus:

@@ -78,13 +78,13 @@ async def answer(state: State, exchange: Exchange) -> Answer:
     """
     secret, pulling = state.options.hook_secret, state.pulling
     if secret is None or pulling is None:
-        return answers.refusal(HTTPStatus.NOT_FOUND, "nothing is here")
+        return answers.in_words(HTTPStatus.NOT_FOUND, "nothing is here")
     if exchange.scope["method"] != "POST":
-        return answers.refusal(HTTPStatus.METHOD_NOT_ALLOWED, "a hook is called by POST", (b"allow", b"POST"))
+        return answers.in_words(HTTPStatus.METHOD_NOT_ALLOWED, "a hook is called by POST", (b"allow", b"POST"))
     said = _read(exchange.scope)
     if not said.is_any:
         text = "a signature or a token is needed: set the secret of the webhook"
-        return answers.refusal(HTTPStatus.UNAUTHORIZED, text, (b"www-authenticate", b'Webhook realm="gitindex"'))
+        return answers.in_words(HTTPStatus.UNAUTHORIZED, text, (b"www-authenticate", b'Webhook realm="gitindex"'))
     is_known = any(hmac.compare_digest(token, secret) for token in said.tokens)
     try:
         if is_known or said.signatures or said.standard:
@@ -92,12 +92,14 @@ async def answer(state: State, exchange: Exchange) -> Answer:
             is_known = is_known or is_signed
     except BodyError as error:
         closing = [(b"connection", b"close")] if error.status is HTTPStatus.REQUEST_TIMEOUT else []
-        return answers.refusal(error.status, error.message, *closing)
+        return answers.in_words(error.status, error.message, *closing)
     if not is_known:
-        return answers.refusal(HTTPStatus.FORBIDDEN, "the signature or the token is not of the secret that is set here")
+        return answers.in_words(
+            HTTPStatus.FORBIDDEN, "the signature or the token is not of the secret that is set here"
+        )
     state.counters.add("hooks")
     pulling.wake()
-    return answers.refusal(HTTPStatus.ACCEPTED, "the branch will be pulled")
+    return answers.in_words(HTTPStatus.ACCEPTED, "the branch will be pulled")
 
 
 class _Said(NamedTuple):

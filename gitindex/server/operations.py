@@ -216,14 +216,14 @@ async def changelog(state: State, reader: Reader, query: bytes) -> Answer:
     try:
         wanted = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < 1000 else {}  # noqa: PLR2004
     except ValueError:
-        return answers.refusal(HTTPStatus.BAD_REQUEST, "the query has too many fields")
+        return answers.in_words(HTTPStatus.BAD_REQUEST, "the query has too many fields")
     limit, after = wanted.get("limit", [str(_DEFAULT_COMMITS)])[-1], wanted.get("after", [""])[-1]
     if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MOST_COMMITS:
-        return answers.refusal(HTTPStatus.BAD_REQUEST, f"limit is a number from 1 to {_MOST_COMMITS}")
+        return answers.in_words(HTTPStatus.BAD_REQUEST, f"limit is a number from 1 to {_MOST_COMMITS}")
     if after and not is_commit_id(after):
-        return answers.refusal(HTTPStatus.BAD_REQUEST, "after is the whole id of a commit")
+        return answers.in_words(HTTPStatus.BAD_REQUEST, "after is the whole id of a commit")
     if not reader.is_known and not reader.scopes:
-        return answers.refusal(HTTPStatus.UNAUTHORIZED, "a token is needed")
+        return answers.in_words(HTTPStatus.UNAUTHORIZED, "a token is needed")
     result = await state.read(lambda: list(_commits(state.reading, reader, int(limit), after)))
     return answers.json_document({"type": "changelog", "result": result})
 

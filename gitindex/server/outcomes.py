@@ -82,4 +82,4 @@ NOTHING = "nothing is here"
 
 def not_there(text: str) -> Answer:
     """Return a 404 in one line."""
-    return answers.refusal(HTTPStatus.NOT_FOUND, text)
+    return answers.in_words(HTTPStatus.NOT_FOUND, text)
