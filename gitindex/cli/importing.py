@@ -107,8 +107,8 @@ def import_simple(
 
     asked = Import(ctx, how, is_believed=without_digests)
     target = asked.target(index_name(index), create=create)
-    names = [project_name(name) for name in project or ()]
-    upstreams = Upstreams(None, file_patience=Patience())
+    names = [*dict.fromkeys(project_name(name) for name in project or ())]
+    upstreams = Upstreams(None, file_patience=Patience(), tells_refused=True)
     try:
         with progress_of("pages") as progress:
             source = Simple(url, target, upstreams, names=names, progress=progress)

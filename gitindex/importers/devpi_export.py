@@ -10,7 +10,7 @@ from typing import Any
 from gitindex.errors import CannotRunError, DeliveryError
 from gitindex.importers.devpi import DevpiSource, Translation
 from gitindex.importers.devpi_links import NO_FILES, Link, Release, files_of, log_of
-from gitindex.importers.reading import a_list, a_mapping, a_moment, a_sha256, as_stated, read_json
+from gitindex.importers.reading import a_list, a_mapping, a_moment, a_sha256, a_text, as_stated, read_json
 from gitindex.importers.report import Kind, Report
 from gitindex.importers.source import Listed, SourceFile, SourceIndex
 from gitindex.names import IndexName, ProjectName, normalize
@@ -58,13 +58,20 @@ class DevpiExport(DevpiSource):
 
     def listed(self, index: SourceIndex, report: Report) -> Listed:
         there = a_mapping(self._indexes[self._there[index.name]])
+        if not isinstance(there.get("files", []), list):
+            report.add(Kind.LEFT_OUT, index.name, "", f"what {INDEX} says of its files is no list")
         links: dict[tuple[ProjectName, str], list[Link]] = {}
+        named = set[tuple[ProjectName, str]]()
         for stated in map(a_mapping, a_list(there.get("files"))):
-            project, version = stated.get("projectname"), stated.get("version")
             link = self._link(stated, index.name, report)
-            if isinstance(project, str) and link is not None:
+            project, version = stated.get("projectname"), stated.get("version")
+            if not isinstance(project, str):
+                continue
+            if stated.get("type") not in {"toxresult", "doczip"}:
+                named.add((normalize(project), str(version)))
+            if link is not None:
                 links.setdefault((normalize(project), str(version)), []).append(link)
-        self._note_empty(index.name, a_mapping(there.get("projects")), links)
+        self._note_empty(index.name, a_mapping(there.get("projects")), named)
         files: list[SourceFile] = []
         for (project, _), of_release in links.items():
             release = Release(index.name, project, of_release, self._translation.user_names)
@@ -72,9 +79,8 @@ class DevpiExport(DevpiSource):
         return Listed(tuple(files))
 
     def _note_empty(
-        self, place: IndexName, projects: Mapping[str, Any], links: Mapping[tuple[ProjectName, str], list[Link]]
+        self, place: IndexName, projects: Mapping[str, Any], has_files: Collection[tuple[ProjectName, str]]
     ) -> None:
-        has_files = {key for key, of in links.items() if any(link.rel == "releasefile" for link in of)}
         named = {project for project, _ in has_files}
         for name, data in projects.items():
             project, versions = normalize(name), _versions(data)
@@ -86,8 +92,10 @@ class DevpiExport(DevpiSource):
                     self._report.note(place, f"{name} {version}"[:200], NO_FILES)
 
     def _link(self, stated: Mapping[str, Any], place: IndexName, report: Report) -> Link | None:
-        path, rel = stated.get("relpath"), stated.get("type")
-        if not isinstance(path, str) or not isinstance(rel, str):
+        path, rel, project = stated.get("relpath"), stated.get("type"), stated.get("projectname")
+        if not (isinstance(path, str) and isinstance(rel, str) and isinstance(project, str)):
+            what = a_text(path) or a_text(project) or "an entry"
+            report.add(Kind.LEFT_OUT, place, what[:200], f"{INDEX} does not say its relpath, type and projectname")
             return None
         if not self._is_inside(path):
             report.add(Kind.LEFT_OUT, place, ascii(path[:200])[1:-1], "is not there, or leads out of the folder")

@@ -51,6 +51,10 @@ def files_of(
 ) -> Iterator[SourceFile]:
     """Yield the files of a release with what came of testing them; *read* gives a result, or raises DeliveryError."""
     results = [link for link in release.links if link.rel == "toxresult"]
+    tested = {link.filename for link in release.links if link.rel == "releasefile"}
+    for link in results:
+        if link.about not in tested:
+            report.add(Kind.LEFT_OUT, release.place, link.filename[:200], "tells of no file that its release has")
     for link in release.links:
         if link.rel == "releasefile":
             file = _file(link, release, content_of(link))
@@ -94,9 +98,15 @@ def _runs(
                 report.add(Kind.LEFT_OUT, place, link.filename, f"has the sha256 {digest}, and not {link.sha256}")
             elif not _is_about(said, file.sha256):
                 report.note(place, link.filename, f"tells of other bytes than those of {file.filename}")
-            elif time is not None:
+            elif time is None:
+                report.add(Kind.LEFT_OUT, place, link.filename, "nobody says when that was")
+            else:
                 found = toxreport.runs_in(data, "", datetime.fromisoformat(time))
-                runs += [{**run, "time": time} for run in found if 0 < len(run["environment"]) <= _LONGEST_NAME]
+                sound = [{**run, "time": time} for run in found if 0 < len(run["environment"]) <= _LONGEST_NAME]
+                if len(sound) < len(found):
+                    why = f"an environment of it has no name, or one of more than {_LONGEST_NAME} characters"
+                    report.add(Kind.LEFT_OUT, place, link.filename, why)
+                runs += sound
         except DeliveryError as error:
             report.add(Kind.MISSING, place, link.filename, error.problem)
         except (CannotRunError, UsageError) as error:

@@ -16,11 +16,13 @@ from gitindex.importers.report import Kind, Report
 from gitindex.importers.simple import check_url
 from gitindex.importers.source import Listed, SourceFile, SourceIndex
 from gitindex.names import IndexName, Sha256, normalize
+from gitindex.report.text import count
 from gitindex.snapshot import Snapshot
 from gitindex.threads import spread
 
 _JOBS = 8
 _LARGEST_FILE = 16 << 30
+_LONGEST_NAME = 200
 _AGAIN = "the same command goes on from here"
 
 
@@ -83,7 +85,11 @@ class DevpiServer(DevpiSource):
         except CannotRunError as error:
             report.add(Kind.MISSING, index.name, "", error.message)
             return Listed(())
+        if not isinstance(names, list):
+            report.add(Kind.LEFT_OUT, index.name, "", f"{self._root}{_quoted(there)} lists no projects")
         projects = [name for name in a_list(names) if isinstance(name, str) and name]
+        if others := len(a_list(names)) - len(projects):
+            report.add(Kind.LEFT_OUT, index.name, "", f"lists {count(others, 'project')} without a name")
         files: list[SourceFile] = []
         spreading = spread(projects, partial(self._project, there, index.name), _JOBS, lambda _: None)
         for done, (name, found) in enumerate(spreading, 1):
@@ -105,12 +111,16 @@ class DevpiServer(DevpiSource):
         files: list[SourceFile] = []
         digests: Mapping[str, Sha256] | None = None
         for version, data in versions.items():
-            links = [*filter(None, map(self._link, a_list(a_mapping(data).get("+links"))))]
+            told = f"{name} {version}"[:_LONGEST_NAME]
+            stated = a_mapping(data).get("+links", [] if isinstance(data, dict) else None)
+            if not isinstance(stated, list):
+                self._report.add(Kind.LEFT_OUT, place, told, "what is said of its files makes no sense")
+            links = [*filter(None, (self._link(each, place, told) for each in a_list(stated)))]
             if any(link.rel == "releasefile" and link.sha256 is None for link in links):
                 digests = self._digests(there, name) if digests is None else digests
                 links = [link._replace(sha256=link.sha256 or digests.get(link.place)) for link in links]
-            if not any(link.rel == "releasefile" for link in links):
-                self._report.note(place, f"{name} {version}"[:200], NO_FILES)
+            if stated == [] or (links and not any(link.rel == "releasefile" for link in links)):
+                self._report.note(place, told, NO_FILES)
             release = Release(place, project, links, self._translation.user_names)
             files += files_of(release, partial(self._fetch, there), partial(self._report_of, there), self._report)
         if not versions:
@@ -127,12 +137,20 @@ class DevpiServer(DevpiSource):
         found = ((_below(file.get("url")), a_sha256(file)) for file in map(a_mapping, a_list(page.get("files"))))
         return {place: sha256 for place, sha256 in found if place is not None and sha256 is not None}
 
-    def _link(self, value: object) -> Link | None:
-        """Return a link; its URL may be one that only the server's own neighbours can ask, so its path counts."""
+    def _link(self, value: object, index: IndexName, release: str) -> Link | None:
+        """Return a link, ``None`` for one that makes no sense, which is told.
+
+        Its URL may be one that only the server's own neighbours can ask, so its path counts.
+        """
         stated = a_mapping(value)
-        place = _below(stated.get("href"))
-        rel = stated.get("rel")
-        if place is None or not isinstance(rel, str):
+        href, rel = stated.get("href"), stated.get("rel")
+        place = _below(href)
+        if not isinstance(rel, str):
+            self._report.add(Kind.LEFT_OUT, index, release, "has a link that does not say of what kind it is")
+            return None
+        if place is None:
+            why = f"its link is {_path_of(href)!a}, and not to a file below /+f/"
+            self._report.add(Kind.LEFT_OUT, index, release, f"a {a_text(rel)[:40]} of it cannot be asked for: {why}")
             return None
         about = _below(stated.get("for_href")) or ""
         filename = unquote(place.rpartition("/")[2])
@@ -163,10 +181,12 @@ class DevpiServer(DevpiSource):
             data = read_json(_download(self._json, url), url)
         except DeliveryError as error:
             raise CannotRunError(f"{url}: {error.problem}", help=_AGAIN) from None
-        if data.get("type") != kind or not isinstance(data.get("result"), dict):
+        if data.get("type") != kind:
             what = a_text(data.get("type"))[:40] or "something else"
             help_ = "give the URL of the server itself, and name indexes with --index" if not path else ""
             raise CannotRunError(f"{url}: answers with {what!a}, and not with {kind!a} as devpi does", help=help_)
+        if not isinstance(data.get("result"), dict):
+            raise CannotRunError(f"{url}: answers with a {kind!a} whose result is no JSON object, which devpi's is")
         return a_mapping(data["result"])
 
 
@@ -177,6 +197,14 @@ def _quoted(index: str) -> str:
 def _segment(name: str) -> str:
     """Return a name as a part of a URL; half of a character, which JSON can bring, names nothing."""
     return quote(name, safe="@", errors="replace")
+
+
+def _path_of(href: object) -> str:
+    """Return the path of a link as it is told: what else is in a URL may be a secret."""
+    try:
+        return urlsplit(href).path[:_LONGEST_NAME] if isinstance(href, str) else ""
+    except ValueError:
+        return ""
 
 
 def _below(href: object) -> str | None:

@@ -87,7 +87,9 @@ class Simple(OneIndex):
             attested = sum(file.provenance is not None for file in page.files)
             if attested:
                 report.note(index.name, name, f"the attestations of {attested:,} of its files are not carried over")
-            if not page.files:
+            for what, why in page.refused:
+                report.add(Kind.LEFT_OUT, index.name, what, f"is on the page of {name}, and not taken: {why}")
+            if not page.files and not page.refused:
                 state = f", and is {page.status.status}" if page.status is not None else ""
                 report.note(index.name, name, f"lists no files{state}: nothing of it is here")
         return Listed(tuple(files), statuses)

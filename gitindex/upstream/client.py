@@ -75,6 +75,7 @@ class Upstreams:
         largest_cache: int = 1024 * _MIB,
         stale_for: float = 30 * _DAY,
         files_in_memory: int = 20_000,
+        tells_refused: bool = False,
     ) -> None:
         """Make the cache of pages.
 
@@ -88,6 +89,7 @@ class Upstreams:
             largest_cache: bytes on the disk, about; in memory it is 64 MiB at most.
             stale_for: seconds that a page is shown although its upstream cannot be asked again.
             files_in_memory: how many files the pages have that are kept read, in memory.
+            tells_refused: whether pages tell what of them cannot be taken, which takes memory too.
 
         """
         self._folder = folder
@@ -95,6 +97,7 @@ class Upstreams:
         self._patience = patience or Patience()
         self._limits = Limits(largest_page, largest_list, stale_for)
         self._largest_cache = largest_cache
+        self._tells_refused = tells_refused
         self._keyring = Keyring()
         self._lock = threading.Lock()
         self._askers: dict[tuple[IndexName, str], Asker] = {}
@@ -111,11 +114,7 @@ class Upstreams:
             UpstreamError: the upstream does not say so, and the cache has nothing that is not too old.
 
         """
-        from gitindex.upstream.reading import read_page  # noqa: PLC0415 - a heavy import, once something is asked
-
-        held, fresh_for, is_stale = self._get(
-            upstream, f"{upstream.url}{name}/", lambda answer: read_page(name, answer)
-        )
+        held, fresh_for, is_stale = self._get(upstream, f"{upstream.url}{name}/", self._reader(name))
         page = held.content
         return replace(page, is_stale=is_stale, fresh_for=fresh_for) if isinstance(page, UpstreamPage) else None
 
@@ -126,12 +125,15 @@ class Upstreams:
             UpstreamError: as :meth:`page`.
 
         """
-        from gitindex.upstream.reading import read_page  # noqa: PLC0415 - as there
-
         url = f"{upstream.url}{name}/"
         held = self._memory.get((upstream.name, url))
         if held is None or self._clock() - held.checked > _JUST_NOW:
-            self._get(upstream, url, lambda answer: read_page(name, answer), expiry=0.0)
+            self._get(upstream, url, self._reader(name), expiry=0.0)
+
+    def _reader(self, name: ProjectName) -> Read:
+        from gitindex.upstream.reading import read_page  # noqa: PLC0415 - a heavy import, once something is asked
+
+        return partial(read_page, name, tells_refused=self._tells_refused)
 
     def held(self, upstream: Upstream, name: ProjectName) -> tuple[UpstreamPage | None] | None:
         """Return what :meth:`page` would without waiting for anything, ``None`` where it would have to wait."""

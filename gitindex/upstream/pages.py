@@ -38,6 +38,14 @@ class UpstreamFile(NamedTuple):
     """PEP 740: absolute URL."""
 
 
+class Refused(NamedTuple):
+    """Something of an upstream's page that cannot be taken for a file."""
+
+    what: str
+    """The filename, or whatever the page calls it."""
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamPage:
     """What an upstream says of a project."""
@@ -54,3 +62,5 @@ class UpstreamPage:
     """Whether the upstream should have been asked again, and could not."""
     fresh_for: float = 0.0
     """Seconds until it is asked again; never negative."""
+    refused: tuple[Refused, ...] = ()
+    """What cannot be taken, for those who ask for it: a mirror does without, and keeps nothing of it."""

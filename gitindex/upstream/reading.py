@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -20,7 +20,7 @@ from pypi_simple import DistributionPackage, Link
 
 from gitindex.names import ProjectName, Sha256, is_project_name, is_safe_filename, is_sha256, normalize, parse_version
 from gitindex.pages import Status
-from gitindex.upstream.pages import UpstreamFile, UpstreamPage
+from gitindex.upstream.pages import Refused, UpstreamFile, UpstreamPage
 from gitindex.web import UnfitURLError, check_target, split
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1"
@@ -30,6 +30,9 @@ _HTML = frozenset({"application/vnd.pypi.simple.v1+html", "text/html"})
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "windows-1252", "cp1252"})
 _MARKERS = frozenset({"active", "archived", "deprecated", "quarantined"})
 _MAX_FILES = 200_000
+_MOST_REFUSED = 1_000
+"""Told of one page, each by itself."""
+_LONGEST_NAME = 200
 _MAX_VALUES = 4_000_000
 """Values in JSON: each takes many times the memory that its bytes do."""
 _PIECE = 1 << 16
@@ -80,17 +83,19 @@ def identity(answer: Answer) -> str:
     return digest.hexdigest()
 
 
-def read_page(name: ProjectName, answer: Answer) -> UpstreamPage:
-    """Return what an answer says of a project.
+def read_page(name: ProjectName, answer: Answer, *, tells_refused: bool = False) -> UpstreamPage:
+    """Return what an answer says of a project; *tells_refused* says whether what cannot be taken is told, too.
 
     Raises:
         NotAPageError: it is no project page, or that of another project, or of a major version nobody knows.
 
     """
+    refusals = _Refusals() if tells_refused else None
+    refuse = _pass_over if refusals is None else refusals.add
     if answer.media_type in _JSON:
-        packages, versions, status = _read_json(name, answer)
+        packages, versions, status = _read_json(name, answer, refuse)
     elif answer.media_type in _HTML:
-        packages, versions, status = _read_html(name, answer)
+        packages, versions, status = _read_html(name, answer, refuse)
     else:
         raise NotAPageError(f"answers with Content-Type {answer.media_type[:60]!a}, which is no page")
     files: dict[str, UpstreamFile] = {}
@@ -98,9 +103,49 @@ def read_page(name: ProjectName, answer: Answer) -> UpstreamPage:
         if number >= _MAX_FILES:
             raise NotAPageError(f"answers with more than {_MAX_FILES:,} files")
         file = _file(package, answer.url)
-        if file is not None:
-            files.setdefault(file.filename, file)
-    return UpstreamPage(name, tuple(files.values()), tuple(versions), status, identity(answer))
+        if isinstance(file, str):
+            refuse(package.filename, file)
+        elif (first := files.setdefault(file.filename, file)) is not file and not _is_same(first, file):
+            refuse(file.filename, _twice(first, file))
+    refused = () if refusals is None else refusals.told()
+    return UpstreamPage(name, tuple(files.values()), tuple(versions), status, identity(answer), refused=refused)
+
+
+Refuse = Callable[[object, str], None]
+"""Is told what cannot be taken, by whatever the page calls it, and why."""
+
+
+def _pass_over(what: object, why: str) -> None:
+    """Let it go."""
+
+
+class _Refusals:
+    """Collects what cannot be taken, within bounds: a page can have millions."""
+
+    def __init__(self) -> None:
+        self._found: list[Refused] = []
+        self._more = 0
+
+    def add(self, what: object, why: str) -> None:
+        if len(self._found) < _MOST_REFUSED:
+            self._found.append(Refused(_text(what)[:_LONGEST_NAME] or "a file without a name", why))
+        else:
+            self._more += 1
+
+    def told(self) -> tuple[Refused, ...]:
+        more = Refused(f"{self._more:,} more of its files", "cannot be taken either")
+        return (*self._found, *([more] if self._more else ()))
+
+
+def _is_same(one: UpstreamFile, other: UpstreamFile) -> bool:
+    """Tell whether two entries of a name lead to the same bytes."""
+    return one.sha256 == other.sha256 and (one.sha256 is not None or one.url == other.url)
+
+
+def _twice(first: UpstreamFile, second: UpstreamFile) -> str:
+    if first.sha256 is None or second.sha256 is None:
+        return "is listed twice, and one of the two may have other bytes: the first one counts"
+    return f"is listed twice, with the sha256 {first.sha256} and {second.sha256}: the first one counts"
 
 
 def read_list(answer: Answer) -> tuple[ProjectName, ...]:
@@ -147,7 +192,7 @@ def _check_version(version: object) -> None:
         raise NotAPageError(f"answers with a page of version {str(version)[:20]!a}; 1 is known")
 
 
-def _read_json(name: ProjectName, answer: Answer) -> _Contents:
+def _read_json(name: ProjectName, answer: Answer, refuse: Refuse) -> _Contents:
     data = _object(answer)
     stated, files, versions = data.get("name"), data.get("files"), data.get("versions")
     if not isinstance(stated, str) or not isinstance(files, list):
@@ -158,12 +203,13 @@ def _read_json(name: ProjectName, answer: Answer) -> _Contents:
     known = (version for version in listed if isinstance(version, str) and parse_version(version) is not None)
     status = data.get("project-status")
     marker = _status(status.get("status"), status.get("reason")) if isinstance(status, dict) else None
-    return _json_packages(name, files, answer.url), known, marker
+    return _json_packages(name, files, answer.url, refuse), known, marker
 
 
-def _json_packages(name: ProjectName, files: list[Any], base: str) -> Iterator[DistributionPackage]:
+def _json_packages(name: ProjectName, files: list[Any], base: str, refuse: Refuse) -> Iterator[DistributionPackage]:
     for file in files:
         if not isinstance(file, dict) or not file.get("filename") or not file.get("url"):
+            refuse(file.get("filename") if isinstance(file, dict) else None, "the page states no filename or no url")
             continue
         # `null` says what a missing key says; the old name of a key is read where the new one is missing (PEP 714).
         stated = {key: value for key, value in file.items() if value is not None}
@@ -177,14 +223,16 @@ def _json_packages(name: ProjectName, files: list[Any], base: str) -> Iterator[D
             with contextlib.suppress(ValueError):
                 yield DistributionPackage.from_json_data(tried, name, base)
                 break
+        else:
+            refuse(file["filename"], "what the page states of it makes no sense")
 
 
-def _read_html(name: ProjectName, answer: Answer) -> _Contents:
+def _read_html(name: ProjectName, answer: Answer, refuse: Refuse) -> _Contents:
     page = _read_anchors(answer)
     if "repository-version" in page.metas:
         _check_version(page.metas["repository-version"])
     status = _status(page.metas.get("project-status"), page.metas.get("project-status-reason"))
-    return _html_packages(name, page), (), status
+    return _html_packages(name, page, refuse), (), status
 
 
 class _Anchors(HTMLParser):
@@ -224,7 +272,7 @@ def _read_anchors(answer: Answer) -> _Anchors:
     return parser
 
 
-def _html_packages(name: ProjectName, page: _Anchors) -> Iterator[DistributionPackage]:
+def _html_packages(name: ProjectName, page: _Anchors, refuse: Refuse) -> Iterator[DistributionPackage]:
     for attributes in page.links:
         url = _joined(page.base, attributes["href"].strip())
         stated: dict[str, str | list[str]] = dict(attributes)
@@ -235,6 +283,7 @@ def _html_packages(name: ProjectName, page: _Anchors) -> Iterator[DistributionPa
         try:
             package = DistributionPackage.from_link(link, name)
         except ValueError:
+            refuse(link.text or attributes["href"], "what the page states of it makes no sense")
             continue
         # What has neither the name of a distribution nor a digest leads to another page.
         if package.package_type is not None or package.digests:
@@ -270,17 +319,19 @@ def _last_segment(url: str) -> str:
     return unquote(url.partition("#")[0].partition("?")[0].rpartition("/")[2])
 
 
-def _file(package: DistributionPackage, page_url: str) -> UpstreamFile | None:
-    """Return a file as far as it may be asked for and named in a path, ``None`` where it may not."""
+def _file(package: DistributionPackage, page_url: str) -> UpstreamFile | str:
+    """Return a file as far as it may be asked for and named in a path, or why it may not."""
     url = package.url.partition("#")[0]
-    if _last_segment(url) != package.filename or not is_safe_filename(package.filename):
-        return None
+    if not is_safe_filename(package.filename):
+        return "is no filename that can be taken"
+    if (ending := _last_segment(url)) != package.filename:
+        return f"its URL ends with {ending[:_LONGEST_NAME]!a}, and pip calls a file by that"
     try:
         check_target(split(url), split(page_url))
-    except UnfitURLError:
-        return None
+    except UnfitURLError as error:
+        return f"its link {error}"
     if not url.isascii() or not url.isprintable() or " " in url:
-        return None
+        return "its URL has signs in it that have to be escaped"
     sha256 = package.digests.get("sha256", "").lower()
     time = package.upload_time
     return UpstreamFile(

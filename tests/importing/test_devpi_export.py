@@ -191,3 +191,35 @@ def test_old_exports_are_read(run: Run, empty: IndexRepository, tmp_path: Path) 
     assert done.code == 0, done.out
     assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
     shutil.rmtree(folder)
+
+
+def test_entries_of_other_types_are_told(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    odd = [file(projectname=5), file(type=None), file(relpath=["a"], projectname="other"), 5]
+    folder = export(tmp_path / "export", file(), *odd)  # type: ignore[arg-type]
+    done = run("-C", empty.path, "import", "devpi", folder)
+    why = "dataindex.json does not say its relpath, type and projectname"
+    told = [line for line in done.out.splitlines() if line.startswith("left out")]
+    assert (done.code, told) == (1, [f"left out: emilie/dev: {what}: {why}" for what in ("an entry", PATH, "other")])
+    assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
+
+
+def test_release_of_which_a_file_is_refused_is_not_called_empty(
+    run: Run, empty: IndexRepository, tmp_path: Path
+) -> None:
+    folder = export(tmp_path / "export", file(relpath=None))
+    done = run("-C", empty.path, "import", "devpi", folder)
+    assert (done.code, "has no files" in done.out) == (1, False)
+
+
+def test_files_that_are_no_list_are_told(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    folder = export(tmp_path / "export", indexes={"emilie/dev": {"indexconfig": {"type": "stage"}, "files": {"a": 1}}})
+    done = run("-C", empty.path, "import", "devpi", folder)
+    assert done.code == 1
+    assert "left out: emilie/dev: what dataindex.json says of its files is no list" in done.out
+
+
+def test_result_of_no_file_is_told(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    result = file(type="toxresult", for_entrypath="emilie/dev/+f/a/b/gone-1.0.tar.gz")
+    done = run("-C", empty.path, "import", "devpi", export(tmp_path / "export", file(), result))
+    assert done.code == 1
+    assert f"left out: emilie/dev: {WHEEL[0]}: tells of no file that its release has" in done.out

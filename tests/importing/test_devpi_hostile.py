@@ -19,7 +19,7 @@ from tests.importing.shown import digest, entry, released
 from tests.importing.world import start
 from tests.repositories import Content, IndexRepository, files_below, make_repository
 
-WHEEL, OTHER = make_wheel("demo", "1.0"), make_wheel("other", "1.0")
+WHEEL, OTHER, ODD = make_wheel("demo", "1.0"), make_wheel("other", "1.0"), make_wheel("odd", "1.0")
 
 
 class Spoken:
@@ -97,7 +97,10 @@ def definition(repository: IndexRepository, name: str) -> dict[str, Any]:
         (b'{"type": ' + b"[" * 500_000 + b"]" * 500_000 + b"}", "is no JSON that can be read"),
         (b"[]", "is not a JSON object"),
         (b'{"type": "indexconfig", "result": {}}', "give the URL of the server itself, and name indexes with --index"),
-        (b'{"type": "list:userconfig", "result": []}', "answers with 'list:userconfig'"),
+        (
+            b'{"type": "list:userconfig", "result": []}',
+            "whose result is no JSON object",
+        ),
         (b"[" + b"0," * 9_000_000 + b"0]", "has more than 8,000,000 values"),
         (hosts.status(403), "access is refused"),
         (hosts.status(404), "answers 404"),
@@ -270,7 +273,7 @@ def test_file_that_is_not_what_the_link_says_is_left_out(run: Run, empty: IndexR
     assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
 
 
-def test_links_that_make_no_sense_are_passed_over(run: Run, empty: IndexRepository, spoken: Spoken) -> None:
+def test_links_that_make_no_sense_are_told(run: Run, empty: IndexRepository, spoken: Spoken) -> None:
     spoken.index("emilie/dev")
     spoken.file("emilie/dev", "demo", WHEEL)
     odd = [None, 7, {}, {"rel": "releasefile"}, {"rel": 5, "href": "/emilie/dev/+f/a/b/c"}, {"rel": "x", "href": 7}]
@@ -279,9 +282,13 @@ def test_links_that_make_no_sense_are_passed_over(run: Run, empty: IndexReposito
     links += [*odd, *({"rel": "releasefile", "href": f"http://127.0.0.1{way}"} for way in ways)]
     spoken.projects["emilie/dev"]["hollow"] = {"1.0": []}
     done = import_(run, empty, spoken.say())
-    assert done.code == 0, done.out
+    assert done.code == 1
     assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
     assert "note emilie/dev hollow 1.0" in left(done)
+    told = [each["why"] for each in json.loads(done.out)["left"] if each["what"] == "demo 1.0"]
+    assert "has a link that does not say of what kind it is" in told
+    for way in ["/+f/../../../etc/passwd", "/x/y/z-1.0.tar.gz", ""]:
+        assert f"a releasefile of it cannot be asked for: its link is {way!r}, and not to a file below /+f/" in told
     assert not [path for path in spoken.host.paths if ".." in path or "etc" in path]
 
 
@@ -307,7 +314,7 @@ def test_project_that_does_not_come_leaves_the_others(run: Run, empty: IndexRepo
         (b'{"testenvs": 7}', False, "is no report of tox"),
         (b'{"testenvs": {"py": {"test": [{"retcode": "--5"}]}}}', False, "does not say how the commands of 'py' ended"),
         (b'{"testenvs": {"py": {"test": [{"retcode": 0}]}}}', True, ""),
-        (b'{"testenvs": {"py": {"test": [{"retcode": 0}]}, ".pkg": {}, "": {}}}', True, ""),
+        (b'{"testenvs": {"py": {"test": [{"retcode": 0}]}, ".pkg": {}, "": {}}}', True, "of it has no name"),
         (b'{"installpkg": {"sha256": "00"}, "testenvs": {"py": {"test": [{"retcode": 0}]}}}', False, "other bytes"),
         (b'{"testenvs": {"py": {"test": [{"retcode": 0, "elapsed": 1e400}], "result": {"duration": -5}}}}', True, ""),
     ],
@@ -388,3 +395,47 @@ def test_killed_import_is_gone_on_with(run: Run, empty: IndexRepository, spoken:
     assert released(empty, "emilie/dev") == {OTHER[0]: digest(OTHER[1])}
     assert empty.git("status", "--porcelain") == ""
     assert run("-C", empty.path, "audit").code == 0
+
+
+NO_PLACES = {
+    "elsewhere": (f"http://devpi.example.org/emilie/dev/+e/https_x/{ODD[0]}", f"'/emilie/dev/+e/https_x/{ODD[0]}'"),
+    "not ASCII": ("http://devpi.example.org/emilie/dev/+f/abc/d\u00e9mo-1.0.tar.gz", "'/emilie/dev/+f/abc/d\\xe9mo"),
+    "a number": (5, "''"),
+    "empty": ("", "''"),
+}
+
+
+@pytest.mark.parametrize("case", NO_PLACES)
+def test_link_to_no_file_of_devpi_is_told(run: Run, empty: IndexRepository, spoken: Spoken, case: str) -> None:
+    href, told = NO_PLACES[case]
+    spoken.index("emilie/dev")
+    spoken.file("emilie/dev", "demo", WHEEL)
+    spoken.file("emilie/dev", "odd", ODD, href=href)
+    done = import_(run, empty, spoken.say())
+    assert done.code == 1
+    (why,) = (why for what, why in left(done).items() if "odd" in what)
+    assert why.startswith(f"a releasefile of it cannot be asked for: its link is {told}")
+    assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}
+
+
+def test_what_is_said_in_other_types_is_told(run: Run, empty: IndexRepository, spoken: Spoken) -> None:
+    for name in ("dev", "numbered", "unlisted"):
+        spoken.index(f"emilie/{name}")
+    spoken.file("emilie/dev", "demo", WHEEL, rel=7)
+    spoken.projects["emilie/dev"]["other"] = {"1.0": 5, "2.0": []}  # type: ignore[dict-item]
+    url = spoken.say()
+    spoken.tell("/emilie/dev/other?ignore_bases=", "projectconfig", {"1.0": 5, "2.0": {"name": "other"}})
+    spoken.tell("/emilie/numbered", "indexconfig", {"projects": [1, None]})
+    spoken.tell("/emilie/unlisted", "indexconfig", {"projects": 5})
+    done = import_(run, empty, url)
+    told = {what: why for what, why in left(done).items() if "passwords" not in what}
+    assert (done.code, told) == (
+        1,
+        {
+            "note emilie/dev other 2.0": "has no files: nothing but its name was registered",
+            "left out emilie/dev demo 1.0": "has a link that does not say of what kind it is",
+            "left out emilie/dev other 1.0": "what is said of its files makes no sense",
+            "left out emilie/numbered": "lists 2 projects without a name",
+            "left out emilie/unlisted": f"{url}/emilie/unlisted lists no projects",
+        },
+    )

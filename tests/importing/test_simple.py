@@ -159,7 +159,8 @@ def test_page_cannot_have_files_fetched_from_elsewhere(
     world.add("demo", NEWER)
     done = run("-C", repository.path, "import", "simple", world.url, *INTO)
     assert released(repository, "emilie/prod") == {NEWER[0]: digest(NEWER[1])}
-    assert done.code == 0
+    assert done.code == 1
+    assert f"left out: emilie/prod: {WHEEL[0]}: is on the page of demo, and not taken: its link " in done.out
 
 
 def test_file_without_digest_is_believed_only_when_that_is_said(
@@ -438,3 +439,64 @@ def test_commit_that_a_hook_refuses_is_made_by_the_next_run(
     assert run(*command).code == 0
     assert repository.git("status", "--porcelain") == ""
     assert run("-C", repository.path, "validate", "--all").code == 0
+
+
+UNFIT: dict[str, tuple[dict[str, Any], str]] = {
+    "a URL that ends otherwise": ({"url": "/packages/17/download"}, "its URL ends with 'download', and pip calls"),
+    "http": ({"url": f"http://files.example.org/{NEWER[0]}"}, "its link leads to 'http://files.example.org', "),
+    "a blank": ({"url": f"/f x/{NEWER[0]}"}, "its URL has signs in it that have to be escaped"),
+    "no URL": ({"url": None}, "the page states no filename or no url"),
+    "digests that are none": ({"hashes": 5}, "what the page states of it makes no sense"),
+    "a name that is a path": ({"filename": "..\\x", "url": "/f/..%5Cx"}, "is no filename that can be taken"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_file_that_cannot_be_taken_from_a_page_is_told(
+    run: Run, repository: IndexRepository, world: World, case: str
+) -> None:
+    stated, why = UNFIT[case]
+    world.add("demo", WHEEL)
+    world.add("demo", NEWER, **stated)
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    name = str(stated.get("filename", NEWER[0]))
+    assert done.code == 1
+    assert f"left out: emilie/prod: {name}: is on the page of demo, and not taken: {why}" in done.out
+    assert released(repository, "emilie/prod") == {WHEEL[0]: digest(WHEEL[1])}
+
+
+def test_link_of_an_html_page_that_cannot_be_asked_is_told(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL)
+    links = (f"/files/{WHEEL[0]}#sha256={digest(WHEEL[1])}", f"http://files.example.org/{NEWER[0]}", "../other/")
+    anchors = "".join(f'<a href="{link}">a link</a>' for link in links)
+    world.host.on("/simple/demo/", hosts.content(anchors.encode(), content_type="text/html"))
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert (done.code, len(done.out.splitlines())) == (1, 2)
+    assert f"left out: emilie/prod: {NEWER[0]}: is on the page of demo, and not taken: its link leads to" in done.out
+
+
+def test_name_with_two_digests_is_told(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL)
+    world.add("demo", WHEEL)
+    world.add("demo", WHEEL, hashes={"sha256": "a" * 64})
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
+    assert done.code == 1
+    assert f"is listed twice, with the sha256 {digest(WHEEL[1])} and {'a' * 64}: the first one counts" in done.out
+    assert (len(done.out.splitlines()), released(repository, "emilie/prod")) == (2, {WHEEL[0]: digest(WHEEL[1])})
+
+
+def test_page_of_nothing_but_what_cannot_be_taken_is_told_within_bounds(
+    run: Run, repository: IndexRepository, world: World
+) -> None:
+    world.host.on("/simple/demo/", sent(page(*[{"filename": f"x{number}"} for number in range(1_500)], name="demo")))
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO, "--project", "demo")
+    assert (done.code, len(done.out.splitlines())) == (1, 1 + 1_001)
+    assert "500 more of its files: is on the page of demo, and not taken: cannot be taken either" in done.out
+    assert "lists no files" not in done.out
+
+
+def test_project_that_is_named_twice_is_one(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, hashes={})
+    options = ("--project", "demo", "--project", "Demo", "--without-digests")
+    done = run("-C", repository.path, "import", "simple", world.url, *INTO, *options)
+    assert (done.code, done.out) == (0, "emilie/prod: 1 file of 1 release brought\n")

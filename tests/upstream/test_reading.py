@@ -307,3 +307,10 @@ def test_lists_are_read_in_both_forms() -> None:
         read_list(Answer(BASE, JSON, page()))
     with pytest.raises(NotAPageError, match="Content-Type 'image/png'"):
         read_list(Answer(BASE, "image/png", b""))
+
+
+def test_mirrors_keep_nothing_of_what_cannot_be_taken() -> None:
+    answer = Answer(BASE, JSON, page(wheel("1.0"), {**wheel("2.0"), "url": "/download"}))
+    assert read_page(DEMO, answer).refused == ()
+    (refused,) = read_page(DEMO, answer, tells_refused=True).refused
+    assert (refused.what, read_page(DEMO, answer).files) == (wheel("2.0")["filename"], (only(read_page(DEMO, answer)),))
