@@ -26,7 +26,7 @@ from gitindex.cli.common import (
     tell_proposal,
 )
 from gitindex.cli.output import note, print_findings, print_json, say
-from gitindex.errors import UsageError
+from gitindex.errors import GitindexError, UsageError
 from gitindex.report.text import count
 
 if TYPE_CHECKING:
@@ -133,19 +133,20 @@ class Import:
         name = _name(source, only, into) if self._how.pr else ""
         destination = self._destination(shelf, name)
         terms = Terms(moment(), today(), history=self._how.history)
-        made, is_whole = None, False
         try:
             with progress_of("commits") if self._how.history else nullcontext() as progress:
                 bring(Work(source, destination, shelf, terms, self.report, _bar, progress))
             made = self._propose(destination, name)
-            is_whole = True
-        finally:
-            if not is_whole and not self._how.as_json and self.report.brought:
+        except BaseException as error:
+            is_begun = self.report.brought or self.report.users or shelf.is_begun
+            if is_begun or isinstance(error, KeyboardInterrupt):
                 self._tell_broken_off(source)
+            raise
+        finally:
+            shelf.forget()
         if not self.report.exit_code:
             shelf.clear()
-        if self._how.report_file is not None:
-            atomic.write(self._how.report_file, [self.report.markdown(source.told).encode()])
+        self._keep_report(source)
         if self._how.as_json:
             print_json(self.report.data() | ({} if made is None else {"commit": made.commit, **proposal_data(made)}))
         else:
@@ -175,10 +176,26 @@ class Import:
         self.report.proposed = made.url or made.branch or ""
         return made
 
+    def _keep_report(self, source: Source) -> None:
+        if self._how.report_file is not None:
+            atomic.write(self._how.report_file, [self.report.markdown(source.told).encode()])
+
     def _tell_broken_off(self, source: Source) -> None:
-        if not self._how.pr:  # what would have been proposed is nowhere yet
+        from gitindex.importers.report import GOES_ON
+
+        self.report.is_broken_off = True
+        if self._how.pr:  # what would have been proposed is nowhere yet
+            self.report.take_back()
+        if self._how.as_json:
+            print_json(self.report.data())
+            sys.stdout.flush()
+        else:
             self._tell(source, None)
-        note("Broken off: the same command goes on from here.")
+        note(GOES_ON)
+        try:
+            self._keep_report(source)
+        except GitindexError as error:  # what broke it off is told by whoever waits for it
+            note(str(error))
 
     def _tell(self, source: Source, made: Proposal | None) -> None:
         report = self.report
@@ -191,12 +208,10 @@ class Import:
         print_findings(report.warnings[:_SHOWN])
         if len(report.warnings) > _SHOWN:
             note(f"… and {count(len(report.warnings) - _SHOWN, 'more warning')}; see: gitindex validate")
-        commits = [commit for each in report.brought for commit in each.commits]
         if made is not None:
             tell_proposal(self._repository, made)
-        elif commits:
-            before = f" and {len(commits) - 1:,} before it" if len(commits) > 1 else ""
-            note(f"Committed as {commits[-1][:12]}{before}.")
+        elif report.committed:
+            note(f"Committed as {report.committed}.")
         elif not self._commit and report.tops:
             note_how_to_commit(self._repository, report.tops, f"Import from {source.told}")
         sys.stdout.flush()

@@ -7,7 +7,7 @@ goes on with an import that was broken off.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import NamedTuple
@@ -92,9 +92,9 @@ def _bring_users(work: Work) -> None:
     plan.notes = [f"Import {count(len(plan.changes) or len(plan.concerned), 'user')} from {work.source.told}"]
     if plan.changes:
         work.report.warnings += checked(now, now, plan, work.terms.today)
-        work.report.users = len(plan.changes)
         work.report.tops.add(layout.INDEXES)
-    work.destination.write(plan)
+    work.report.users_commit = work.destination.write(plan)
+    work.report.users = len(plan.changes)
 
 
 def _definition(destination: Destination, now: Snapshot, index: SourceIndex) -> Plan:
@@ -103,6 +103,14 @@ def _definition(destination: Destination, now: Snapshot, index: SourceIndex) -> 
         return owners.create_index(now, index.name, index.values)
     paths = (layout.user_path(index.name.user), layout.index_path(index.name))
     return Plan(concerned=[path for path in paths if not destination.is_committed(path)])
+
+
+class _Step(NamedTuple):
+    """What is written at once: a plan, by whom it is committed, and the releases that it brings."""
+
+    plan: Plan
+    author: Author | None = None
+    found: Sequence[Coming] = ()
 
 
 class _Making:
@@ -146,34 +154,39 @@ class _Making:
         return joined([self._definition, *(release.plan for release in found), statements])
 
     def write(self, name: IndexName, found: Sequence[Coming], statements: Plan) -> None:
-        """Write what is in order, and tell it."""
-        commits = []
-        arrived = sum(len(release.arrived) for release in found)
-        new = sum(1 for release in found if release.arrived)
-        if self._terms.history:
-            for done, (plan, author) in enumerate(self._steps(name, found, statements)):
+        """Write what is in order, and tell it; also what was written until something fails."""
+        commits: list[str] = []
+        brought: list[Coming] = []
+        steps, done = self._steps(name, found, statements), 0
+        try:
+            for step in steps:
                 if self._progress is not None:
-                    self._progress(done, len(found) + 2)
-                commits.append(self._written(plan, author))
-        else:
-            whole = self._whole(found, statements)
-            told = f"{count(arrived, 'file')} of {count(new, 'release')} into " if arrived else ""
-            whole.notes = [f"Import {told}{name} from {self._source.told}"]
-            commits.append(self._written(whole, None))
-        made = tuple(commit for commit in commits if commit is not None)
-        self._report.brought.append(Brought(name, arrived, new, self._unchanged, made))
+                    self._progress(done, len(steps))
+                commit = self._written(step.plan, step.author)
+                done += 1
+                brought += [release for release in step.found if release.arrived]
+                commits += [] if commit is None else [commit]
+        finally:
+            if done:
+                files = sum(len(release.arrived) for release in brought)
+                told = Brought(name, files, len(brought), self._unchanged, tuple(commits))
+                self._report.brought.append(told)
 
-    def _steps(
-        self, name: IndexName, found: Sequence[Coming], statements: Plan
-    ) -> Iterator[tuple[Plan, Author | None]]:
-        """Yield what is committed, in the order of time, and by whom."""
+    def _steps(self, name: IndexName, found: Sequence[Coming], statements: Plan) -> list[_Step]:
+        """Return what is written: all at once, or in the order of time where each release gets its own commit."""
+        if not self._terms.history:
+            new = [release for release in found if release.arrived]
+            arrived = sum(len(release.arrived) for release in new)
+            told = f"{count(arrived, 'file')} of {count(len(new), 'release')} into " if new else ""
+            whole = self._whole(found, statements)
+            whole.notes = [f"Import {told}{name} from {self._source.told}"]
+            return [_Step(whole, None, found)]
         self._definition.notes = [f"Import {name} from {self._source.told}"]
-        yield self._definition, None
+        statements.notes = [f"State yanks and statuses of {name} as {self._source.told} does"]
         for release in found:
             release.plan.notes = [f"Release {release.project} {release.version} to {name}"]
-            yield release.plan, self._author(release)
-        statements.notes = [f"State yanks and statuses of {name} as {self._source.told} does"]
-        yield statements, None
+        releases = (_Step(release.plan, self._author(release), (release,)) for release in found)
+        return [_Step(self._definition), *releases, _Step(statements)]
 
     def _author(self, release: Coming) -> Author | None:
         seconds = int(datetime.fromisoformat(release.time).timestamp()) if release.time else -1

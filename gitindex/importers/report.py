@@ -11,6 +11,8 @@ from gitindex.report.json import finding_json
 from gitindex.report.markdown import code, prose
 from gitindex.report.text import count
 
+GOES_ON = "Broken off: the same command goes on from here."
+
 
 class Kind(StrEnum):
     """How much it weighs that something was not carried over."""
@@ -62,10 +64,12 @@ class Report:
         self.left: dict[Left, None] = {}
         self.warnings: list[Finding] = []
         self.users = 0
+        self.users_commit: str | None = None
         self.tops: set[str] = set()
         """What was written to: `indexes`, `files`."""
         self.proposed = ""
         """The request with what was brought, or its branch; empty where nothing is proposed."""
+        self.is_broken_off = False
 
     def add(self, kind: Kind, place: object, what: str, why: str) -> None:
         """Note that something was not carried over."""
@@ -75,10 +79,24 @@ class Report:
         """Note something that has no counterpart."""
         self.add(Kind.NOTE, place, what, why)
 
+    def take_back(self) -> None:
+        """Forget what was brought: it comes to nothing."""
+        self.brought.clear()
+        self.tops.clear()
+        self.users = 0
+
     def sorted(self) -> list[Left]:
         """Return what was not carried over: what weighs most comes last, where it is seen."""
         order = {Kind.NOTE: 0, Kind.LEFT_OUT: 1, Kind.MISSING: 2, Kind.CONFLICT: 3}
         return sorted(self.left, key=lambda left: (order[left.kind], left.place, left.what, left.why))
+
+    @property
+    def committed(self) -> str:
+        """The last commit of what was brought, and how many there are before it; empty without one."""
+        commits = [commit for each in self.brought for commit in each.commits]
+        commits = commits or [commit for commit in (self.users_commit,) if commit is not None]
+        before = f" and {len(commits) - 1:,} before it" if len(commits) > 1 else ""
+        return f"{commits[-1][:12]}{before}" if commits else ""
 
     @property
     def exit_code(self) -> int:
@@ -91,6 +109,7 @@ class Report:
     def data(self) -> dict[str, Any]:
         """Return it for programs."""
         return {
+            "broken_off": self.is_broken_off,
             "users": self.users,
             "brought": [
                 {**each._asdict(), "name": str(each.name), "commits": list(each.commits)} for each in self.brought
@@ -104,6 +123,8 @@ class Report:
         users = [f"- {count(self.users, 'user')} brought"] if self.users else []
         lines = [f"# Import from {code(told)}", "", *users, *(f"- {prose(str(each))}" for each in self.brought)]
         lines += [f"- proposed: {code(self.proposed)}"] if self.proposed else []
+        lines += [f"- committed as {self.committed}"] if self.committed else []
+        lines += [f"- {GOES_ON}"] if self.is_broken_off else []
         for kind in reversed(Kind):
             of_kind = [left for left in self.sorted() if left.kind is kind]
             if of_kind:

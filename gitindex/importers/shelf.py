@@ -72,6 +72,10 @@ class Shelf:
         self._told = told
         self._jobs = jobs
         self._is_believed = is_believed
+        self.is_begun = False
+        """Whether any file was asked for."""
+        self._unknown: list[Path] = []
+        """Where files are of which no digest is known: nobody finds them there again."""
 
     def bring(
         self, wanted: Sequence[Wanted], here: Callable[[Wanted], Path | None], advance: Advance
@@ -83,6 +87,7 @@ class Shelf:
 
         """
         stopped = threading.Event()
+        self.is_begun = self.is_begun or bool(wanted)
 
         def bring(item: Wanted) -> Arrived | Failed:
             return self._bring(item, here(item), advance, stopped)
@@ -130,8 +135,11 @@ class Shelf:
 
     def _place(self, file: SourceFile) -> Path:
         """Return where a file belongs; its name has been checked."""
-        key = file.sha256 or f"of-unknown-digest-{os.urandom(8).hex()}"
-        return self._folder / key / file.filename
+        if file.sha256 is not None:
+            return self._folder / file.sha256 / file.filename
+        place = self._folder / f"of-unknown-digest-{os.urandom(8).hex()}" / file.filename
+        self._unknown.append(place)
+        return place
 
     def keep(self, file: SourceFile, pieces: Iterator[bytes], check: Callable[[], None]) -> Path:
         """Put a file on the shelf that somebody else has; *check* says at the end whether it is right."""
@@ -153,8 +161,12 @@ class Shelf:
         for place in places:
             if place.is_relative_to(self._folder):
                 with contextlib.suppress(OSError):
-                    place.unlink()
+                    place.unlink(missing_ok=True)
                     place.parent.rmdir()
+
+    def forget(self) -> None:
+        """Remove, at the end of a run, what no other one can know again."""
+        self.take(self._unknown)
 
     def clear(self) -> None:
         """Remove what is left, of files that did not arrive."""

@@ -113,7 +113,9 @@ def test_what_was_brought_until_it_was_broken_off_is_told(run: Run, empty: Index
     assert broken_off == "Broken off: the same command goes on from here."
     assert error.startswith("gitindex: written, and not committed: ")
     told_to_programs = run("-C", empty.path, "import", "devpi", folder, "--commit", "--json")
-    assert (told_to_programs.code, told_to_programs.out) == (3, "")
+    said = json.loads(told_to_programs.out)
+    assert (told_to_programs.code, said["broken_off"]) == (3, True)
+    assert [(each["name"], each["files"], each["unchanged"]) for each in said["brought"]] == [("emilie/dev", 0, 1)]
     hook.unlink()
     assert run("-C", empty.path, "import", "devpi", folder, "--commit").code == 0
     assert empty.git("status", "--porcelain") == ""

@@ -393,14 +393,19 @@ def test_indexes_of_others_come_in_whole(run: Run, repository: IndexRepository, 
     assert put(tmp_path / "again", *files.items()) == released(repository, "emilie/prod")
 
 
-def test_interrupted_import_says_that_it_can_go_on(run: Run, repository: IndexRepository, world: World) -> None:
+def test_interrupted_import_says_that_it_can_go_on(
+    run: Run, repository: IndexRepository, world: World, tmp_path: Path
+) -> None:
     world.add("demo", WHEEL, hosts.silent)
-    running = start("-C", repository.path, "import", "simple", world.url, *INTO)
+    report = ("--report", tmp_path / "report.md")
+    running = start("-C", repository.path, "import", "simple", world.url, *INTO, *report)
     _until(lambda: f"/files/{WHEEL[0]}" in world.host.paths)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=10)
     assert (running.returncode, out) == (130, "")
+    assert err.splitlines()[0] == "Broken off: the same command goes on from here."
     assert "Traceback" not in err
+    assert "the same command goes on" in (tmp_path / "report.md").read_text()
     world.add("demo", WHEEL)
     assert run("-C", repository.path, "import", "simple", world.url, *INTO).code == 0
 
@@ -500,3 +505,47 @@ def test_project_that_is_named_twice_is_one(run: Run, repository: IndexRepositor
     options = ("--project", "demo", "--project", "Demo", "--without-digests")
     done = run("-C", repository.path, "import", "simple", world.url, *INTO, *options)
     assert (done.code, done.out) == (0, "emilie/prod: 1 file of 1 release brought\n")
+
+
+def test_what_nobody_finds_again_is_not_kept(run: Run, repository: IndexRepository, world: World) -> None:
+    world.add("demo", WHEEL, hashes={})
+    world.add("demo", NEWER, b"broken" * 1000, hashes={}, size=6000)
+    world.add("other", OTHER, yanked="slow", hashes={"sha256": "a" * 64})
+    command = ("-C", repository.path, "import", "simple", world.url, *INTO, "--without-digests")
+    for _ in range(2):
+        assert run(*command).code == 1
+        assert not list(Path.home().glob(".cache/gitindex/*/import/of-unknown-digest*"))
+
+
+def test_commits_of_a_history_that_stops_are_told(
+    run: Run, repository: IndexRepository, world: World, tmp_path: Path
+) -> None:
+    for file, day in ((WHEEL, 1), (NEWER, 2)):
+        world.add("demo", file, upload_time=f"2024-03-0{day}T12:00:00Z")
+    hook = repository.path / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n! git diff --cached --name-only | grep -q demo/2.0.json\n")
+    hook.chmod(0o755)
+    command = ("-C", repository.path, "import", "simple", world.url, "--index", "emilie/prod", "--history")
+    done = run(*command, "--report", tmp_path / "report.md")
+    head = repository.git("rev-parse", "HEAD")
+    assert (done.code, done.out) == (3, "emilie/prod: 1 file of 1 release brought\n")
+    assert done.err.splitlines()[:2] == [
+        f"Committed as {head[:12]}.",
+        "Broken off: the same command goes on from here.",
+    ]
+    assert (tmp_path / "report.md").read_text().splitlines()[2:] == [
+        "- `emilie/prod`: 1 file of 1 release brought",
+        f"- committed as {head[:12]}",
+        "- Broken off: the same command goes on from here.",
+    ]
+    hook.unlink()
+    world.add("demo", make_wheel("demo", "3.0"), upload_time="2024-03-03T12:00:00Z")
+    hook.write_text("#!/bin/sh\n! git diff --cached --name-only | grep -q demo/3.0.json\n")
+    hook.chmod(0o755)
+    stopped = run(*command, "--json")
+    said = json.loads(stopped.out)
+    assert (stopped.code, said["broken_off"]) == (3, True)
+    assert [each["commits"] for each in said["brought"]] == [[repository.git("rev-parse", "HEAD")]]
+    hook.unlink()
+    assert json.loads(run(*command, "--json").out)["broken_off"] is False
