@@ -27,7 +27,7 @@ def new_document(values: Mapping[str, Any]) -> bytes:
 
     document = tomlkit.document()
     for key, value in values.items():
-        document[key] = list(value) if isinstance(value, tuple) else value
+        document[key] = _item(value)
     return dump(document)
 
 
@@ -84,7 +84,7 @@ def apply_settings(
             raise UsageError(f"{key} is no list, so {sign} does not apply", help=f"write {key}={value}")
         if sign == "+=":
             assert current is not None  # noqa: S101
-            document[key] = [*current, *(item for item in _items(key, value) if item not in current)]
+            document[key] = _item([*current, *(item for item in _items(key, value) if item not in current)])
         elif sign == "-=":
             assert current is not None  # noqa: S101
             missing = [item for item in _items(key, value) if item not in current]
@@ -92,21 +92,27 @@ def apply_settings(
                 raise UsageError(
                     f"{key} does not have {missing[0]!r}", help=f"it has: {', '.join(current) or 'nothing'}"
                 )
-            document[key] = [item for item in current if item not in _items(key, value)]
+            gone = _items(key, value)
+            document[key] = _item([item for item in current if item not in gone])
         else:
-            document[key] = _convert(model, key, value)
+            document[key] = _item(_convert(model, key, value))
     return dump(document)
 
 
 def with_list(snapshot: Snapshot, path: str, key: str, items: Sequence[str]) -> bytes:
     """Return a document with a list in it that has a line for each item, as a change of one is read best."""
+    document = load(snapshot, path)
+    document[key] = _item(items).multiline(multiline=True)
+    return dump(document)
+
+
+def _item(value: Any) -> Any:
+    """Return a value as a document takes it: a list is made at once, since tomlkit adds to one in quadratic time."""
     import tomlkit  # noqa: PLC0415
 
-    document = load(snapshot, path)
-    array = tomlkit.array()
-    array.extend(items)
-    document[key] = array.multiline(multiline=True)
-    return dump(document)
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        return list(value) if isinstance(value, tuple) else value
+    return tomlkit.value(f"[{', '.join(tomlkit.string(each).as_string() for each in value)}]")
 
 
 def _may_lack(model: type[Stage | Mirror | User], key: str) -> bool:

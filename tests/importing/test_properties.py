@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import tomlkit
 from hypothesis import given, settings, strategies as st
 
 from gitindex.compare import Change
@@ -57,6 +58,13 @@ _USERS = st.dictionaries(
 
 def _start() -> Snapshot:
     return Content().settings(groups={"team": []}).user("emilie").snapshot()
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), max_size=5))
+def test_list_is_written_at_once_as_tomlkit_writes_it_bit_by_bit(values: list[str]) -> None:
+    document = tomlkit.document()
+    document["key"] = values
+    assert new_document({"key": tuple(values)}) == document.as_string().encode()
 
 
 @settings(max_examples=300, deadline=None)
