@@ -203,6 +203,8 @@ class Import:
             say(f"{count(report.users, 'user')} brought")
         for each in report.brought:
             say(str(each))
+        if not report.brought and not report.users and not report.is_broken_off:
+            say(f"nothing to bring: there is no index in {source.told} that could be brought")
         for left in report.sorted():
             say(str(left))
         print_findings(report.warnings[:_SHOWN])

@@ -49,12 +49,13 @@ def export_dir(
     as_json: JsonOption = False,
 ) -> None:
     """Write the wheels and sdists of indexes as plain files, PATH/USER/INDEX/FILENAME."""
-    from gitindex.importers.exporting import Copier, export_files
+    from gitindex.importers.exporting import Copier, check_place, export_files
     from gitindex.importers.report import Report
     from gitindex.objects import store_of
     from gitindex.report.progress import progress_in_bytes
 
     repository, snapshot, names = _exported(ctx, rev, index)
+    check_place(repository, folder)
     report = Report()
     with progress_in_bytes(lambda: 0) as advance:
         copier = Copier(store_of(snapshot, repository.git_directory), advance)
@@ -75,12 +76,13 @@ def export_devpi(
     What indexes inherit from is written too. What devpi has no counterpart of is told.
     """
     from gitindex.importers.devpi_writing import DevpiWriting
-    from gitindex.importers.exporting import Copier
+    from gitindex.importers.exporting import Copier, check_place
     from gitindex.importers.report import Report
     from gitindex.objects import store_of
     from gitindex.report.progress import progress_in_bytes
 
     repository, snapshot, names = _exported(ctx, rev, index)
+    check_place(repository, folder)
     report = Report()
     with progress_in_bytes(lambda: 0) as advance:
         copier = Copier(store_of(snapshot, repository.git_directory), advance)

@@ -57,7 +57,7 @@ def run_git(
     except OSError as error:
         raise CannotRunError(f"git cannot be started: {error.strerror}", help="install git") from None
     if done.returncode not in accepted:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        words = [line for line in (done.stderr.strip() or done.stdout).splitlines() if line.strip()]
         raise CannotRunError(f"git {_command(arguments)}: {words[0] if words else 'failed'}", help="\n".join(words[1:]))
     return Answer(done.returncode, done.stdout, done.stderr)
 

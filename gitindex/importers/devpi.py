@@ -6,7 +6,7 @@ An answer of a devpi-server and an export of one say the same, so this is what b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ from gitindex.names import (
     is_user_name,
     normalize,
 )
+from gitindex.report.text import clipped
 from gitindex.snapshot import Snapshot
 from gitindex.upstream.mirror import Upstream
 
@@ -51,6 +52,8 @@ _WHY = {
     "acl_toxresult_upload": "who may release records results here",
     "pypi_whitelist": "it is what devpi called mirror_whitelist before version 3",
 }
+_NEAREST = 8
+"""Names that are told of all that there are."""
 _PASSWORDS = (
     "are not carried over: who reads gets a token (gitindex token create), who releases an identity (user modify)"
 )
@@ -88,7 +91,7 @@ class Translation:
         seen = dict.fromkeys(only)
         for name in seen:
             if name not in self._configs:
-                raise NotThereError(f"{name}: devpi has no such index", help=f"it has: {', '.join(self._configs)}")
+                raise NotThereError(f"{name}: devpi has no such index", help=_some_of(self._configs, name))
         todo = [*seen]
         while todo:
             name = todo.pop()
@@ -292,6 +295,17 @@ class Translation:
             if value in (None, "", [], {}) or _WITHOUT_EFFECT.get(key) == value:
                 continue
             self._report.note(place, key[:100], f"has no counterpart: {_WHY.get(key, 'nothing here reads it')}")
+
+
+def _some_of(known: Collection[str], name: str) -> str:
+    """Return a hint at what there is, the nearest first: a server may have thousands."""
+    from rapidfuzz.process import extract  # noqa: PLC0415 - for a mistake alone
+
+    near = [found[0] for found in extract(name, [*known], limit=_NEAREST)]
+    told = ", ".join(clipped(each, MAX_NAME) for each in near)
+    if not near:
+        return "it has none"
+    return f"it has: {told}" if len(near) == len(known) else f"of its {len(known):,} these are the nearest: {told}"
 
 
 def _in_old_words(config: Mapping[str, Any]) -> Mapping[str, Any]:

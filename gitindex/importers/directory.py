@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gitindex.errors import CannotRunError
 from gitindex.importers.reading import as_stated
-from gitindex.importers.report import Report
+from gitindex.importers.report import Kind, Report
 from gitindex.importers.source import Listed, OneIndex, SourceFile, SourceIndex
 from gitindex.names import parse_filename
 from gitindex.report.text import printable
@@ -51,6 +51,8 @@ class Directory(OneIndex):
                 continue
             if parse_filename(path.name) is None and not path.name.endswith((".whl", ".tar.gz")):
                 report.note(index.name, ascii(str(path.relative_to(self._folder)))[1:-1], "is no wheel and no sdist")
+            elif path.is_symlink() and not path.is_file():
+                report.add(Kind.LEFT_OUT, index.name, path.name, "is a link to a file that is not there")
             elif not path.is_file():
                 report.note(index.name, path.name, "is no file")
             else:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from gitindex import atomic, layout
 from gitindex.documents import Unreadable
 from gitindex.edits.opened import cannot_read, open_index
-from gitindex.errors import ConflictError
+from gitindex.errors import ConflictError, UsageError
+from gitindex.git import Repository
 from gitindex.importers.report import Kind, Report
 from gitindex.model import File, Manifest
 from gitindex.names import IndexName
@@ -47,11 +48,41 @@ def export_files(
             report.note(name, "", "is a mirror: it has no files of its own")
             continue
         files = 0
+        _note_statements(index, report)
         for _, manifest in manifests(index):
             for file in stored(name, manifest, report):
                 copier.copy(file, out / name.user / name.name / file.filename)
                 files += 1
         yield Exported(str(name), files)
+
+
+def _note_statements(index: Index, report: Report) -> None:
+    """Tell of what is stated of projects: a plain file says nothing of it."""
+    for project in filter(None, map(index.project, index.project_names())):
+        stated = project.statements
+        if isinstance(stated, Unreadable):
+            raise cannot_read(stated)
+        if stated is None:
+            continue
+        if stated.status not in {None, "active"}:
+            report.note(index.name, project.name, f"is {stated.status}, and plain files do not say so")
+        for yanked in stated.yanked:
+            report.note(index.name, f"{project.name} {yanked}", "is yanked, and plain files do not say so")
+
+
+def check_place(repository: Repository, folder: Path) -> None:
+    """Refuse a folder to export to that holds the index repository's own data, or Git's.
+
+    Raises:
+        UsageError: it is one.
+
+    """
+    place = folder.resolve()
+    own = [repository.git_directory]
+    if not repository.is_bare:
+        own += [repository.root / layout.FILES, repository.root / layout.INDEXES]
+    if any(place.is_relative_to(each.resolve()) for each in own):
+        raise UsageError(f"{folder}: belongs to the repository itself", help=_ANOTHER)
 
 
 def manifests(index: Index) -> Iterator[tuple[Project, Manifest]]:

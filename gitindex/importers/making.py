@@ -26,9 +26,10 @@ from gitindex.importers.report import Brought, Report
 from gitindex.importers.shelf import Shelf
 from gitindex.importers.source import Listed, Source, SourceIndex
 from gitindex.importers.target import Coming, Target
-from gitindex.model import User
+from gitindex.model import Stage, User
 from gitindex.names import IndexName, ProjectName
 from gitindex.report.text import count
+from gitindex.resolve import resolution_order
 from gitindex.snapshot import Snapshot
 from gitindex.write import checked
 
@@ -90,6 +91,8 @@ def _bring_users(work: Work) -> None:
         elif not work.destination.is_committed(path):
             plan.concerned.append(path)
     plan.notes = [f"Import {count(len(plan.changes) or len(plan.concerned), 'user')} from {work.source.told}"]
+    if (plan.changes or plan.concerned) and not work.destination.is_committed(layout.SETTINGS):
+        plan.concerned.append(layout.SETTINGS)
     if plan.changes:
         work.report.warnings += checked(now, now, plan, work.terms.today)
         work.report.tops.add(layout.INDEXES)
@@ -97,12 +100,19 @@ def _bring_users(work: Work) -> None:
     work.report.users = len(plan.changes)
 
 
-def _definition(destination: Destination, now: Snapshot, index: SourceIndex) -> Plan:
-    """Plan the definition of an index, where it is not here yet; one that is in no commit yet comes along."""
-    if now.index(index.name) is None:
-        return owners.create_index(now, index.name, index.values)
-    paths = (layout.user_path(index.name.user), layout.index_path(index.name))
-    return Plan(concerned=[path for path in paths if not destination.is_committed(path)])
+def _definition(destination: Destination, now: Snapshot, source: SourceIndex) -> Plan:
+    """Plan the definition of an index, where it is not here yet; what no commit has of what it needs comes along."""
+    index = now.index(source.name)
+    plan = owners.create_index(now, source.name, source.values) if index is None else Plan()
+    needed = [layout.SETTINGS]
+    users = {name for group in now.settings.groups.values() for name in group}
+    for each in () if index is None else resolution_order(now, index):
+        needed.append(layout.index_path(each.name))
+        acl = (each.definition.acl_upload or ()) if isinstance(each.definition, Stage) else ()
+        users |= {each.name.user, *(name for name in acl if not name.startswith(":"))}
+    needed += map(layout.user_path, sorted(users))
+    plan.concerned += [path for path in needed if not destination.is_committed(path)]
+    return plan
 
 
 class _Step(NamedTuple):

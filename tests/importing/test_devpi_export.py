@@ -238,3 +238,24 @@ def test_long_whitelist_takes_time_in_proportion(run: Run, empty: IndexRepositor
     assert (done.code, time.monotonic() - begun < 25) == (0, True)  # tomlkit alone would take minutes
     path = empty.path / "indexes/emilie/dev/index.toml"
     assert tomllib.loads(path.read_text())["mirror_whitelist"] == names
+
+
+@pytest.mark.parametrize("indexes", [{}, [1], None])
+def test_export_of_nothing_is_told_to_be_one(run: Run, empty: IndexRepository, tmp_path: Path, indexes: Any) -> None:
+    folder = export(tmp_path / "export", users={}, indexes=indexes)
+    done = run("-C", empty.path, "import", "devpi", folder)
+    assert done.code == 0
+    assert done.out.splitlines()[0] == "nothing to bring: there is no index in export that could be brought"
+
+
+def test_unknown_index_is_told_the_nearest_few(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    stage = {"indexconfig": {"type": "stage"}}
+    many = {f"user{number}/{'x' * 300}": stage for number in range(3000)}
+    folder = export(tmp_path / "export", indexes={**many, "emilie/dev": stage, "emilie/prod": stage})
+    done = run("-C", empty.path, "import", "devpi", folder, "--index", "emilie/prdo")
+    assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
+    start = (
+        "gitindex: emilie/prdo: devpi has no such index; of its 3,002 these are the nearest: emilie/prod, emilie/dev, "
+    )
+    assert done.err.startswith(start)
+    assert len(done.err) < 1000

@@ -94,6 +94,22 @@ def test_index_that_is_in_no_commit_yet_comes_along(run: Run, repository: IndexR
     assert run("-C", repository.path, "validate", "--head", "HEAD", "--all").code == 0
 
 
+@pytest.mark.parametrize("more", [("--commit",), ("--history",)])
+def test_first_commit_has_what_it_needs(run: Run, tmp_path: Path, more: tuple[str, ...]) -> None:
+    put(tmp_path / "dist", WHEEL)
+    content = small_content().settings(groups={"team": ["bob"]}).user("bob").user("zoe")
+    content.stage("emilie/dev", bases=["emilie/prod"], acl_upload=[":team", "zoe"])
+    repository = make_repository(tmp_path / "packages", content)
+    repository.git("update-ref", "-d", "HEAD")
+    repository.git("rm", "-r", "--cached", "--quiet", ".")
+    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/dev", *more)
+    assert done.code == 0, done.err
+    listed = repository.git("ls-tree", "-r", "--name-only", "HEAD").splitlines()
+    users = [f"indexes/{name}/user.toml" for name in ("bob", "emilie", "root", "zoe")]
+    assert {"gitindex.toml", "indexes/emilie/prod/index.toml", "indexes/root/pypi/index.toml", *users} <= {*listed}
+    assert run("-C", repository.path, "validate", "--head", "HEAD", "--all").code == 0
+
+
 def test_warnings_of_the_rules_are_told(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
     for name in ("name", "word"):
         put(tmp_path / name, *(make_wheel(f"{name}{number}", "1.0") for number in range(14)))
@@ -261,3 +277,17 @@ def test_upload_time_is_that_of_the_import_without_mtime(run: Run, repository: I
     run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/prod")
     assert EPOCH == "1795332300"
     assert entry(repository, "emilie/prod", WHEEL[0])["upload-time"] == UPLOAD_TIME
+
+
+def test_link_to_nothing_that_is_named_like_a_release_is_left_out(
+    run: Run, repository: IndexRepository, tmp_path: Path
+) -> None:
+    put(tmp_path / "dist", WHEEL)
+    (tmp_path / "dist" / SDIST[0]).symlink_to(tmp_path / "gone")
+    (tmp_path / "dist" / "notes.txt").symlink_to(tmp_path / "gone")
+    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/prod")
+    assert done.code == 1
+    assert done.out.splitlines()[1:] == [
+        "note: emilie/prod: notes.txt: is no wheel and no sdist",
+        f"left out: emilie/prod: {SDIST[0]}: is a link to a file that is not there",
+    ]

@@ -8,7 +8,15 @@ import pytest
 
 from tests.conftest import Run
 from tests.importing.shown import digest, released
-from tests.repositories import Content, IndexRepository, files_below, make_repository, small_content
+from tests.repositories import (
+    Content,
+    IndexRepository,
+    bare_clone,
+    files_below,
+    make_repository,
+    small_content,
+    toml,
+)
 
 
 @pytest.fixture
@@ -80,3 +88,36 @@ def test_file_that_lies_elsewhere_is_told(run: Run, tmp_path: Path, content: Con
         1,
         f"emilie/dev: 1 file\nleft out: emilie/dev: away-1.0.tar.gz: lies elsewhere: {url}\n",
     )
+
+
+def test_what_plain_files_do_not_say_is_told(run: Run, tmp_path: Path, content: Content) -> None:
+    content["indexes/emilie/dev/other/project.toml"] = toml({"status": "quarantined", "yanked": {"1.0": "slow"}})
+    repository = make_repository(tmp_path / "packages", content)
+    done = run("-C", repository.path, "export", "dir", tmp_path / "out", "--index", "emilie/dev")
+    assert (done.code, done.out.splitlines()) == (
+        0,
+        [
+            "emilie/dev: 1 file",
+            "note: emilie/dev: other: is quarantined, and plain files do not say so",
+            "note: emilie/dev: other 1.0: is yanked, and plain files do not say so",
+        ],
+    )
+
+
+@pytest.mark.parametrize("kind", ["dir", "devpi"])
+@pytest.mark.parametrize("place", ["files", "indexes/emilie", ".git", ".git/new", "link/x"])
+def test_repository_itself_is_no_place_to_export_to(
+    run: Run, filled: IndexRepository, *, kind: str, place: str
+) -> None:
+    (filled.path / "link").symlink_to("files")
+    before = files_below(filled.path)
+    done = run("-C", filled.path, "export", kind, filled.path / place)
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert f"{filled.path / place}: belongs to the repository itself; export to a folder" in done.err
+    assert files_below(filled.path) == before
+
+
+def test_bare_repository_is_no_place_to_export_to(run: Run, filled: IndexRepository, tmp_path: Path) -> None:
+    bare = bare_clone(filled, tmp_path / "bare.git")
+    assert run("-C", bare, "export", "dir", bare / "out").code == 2
+    assert run("-C", bare, "export", "dir", tmp_path / "out").code == 0
