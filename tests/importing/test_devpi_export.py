@@ -254,8 +254,6 @@ def test_unknown_index_is_told_the_nearest_few(run: Run, empty: IndexRepository,
     folder = export(tmp_path / "export", indexes={**many, "emilie/dev": stage, "emilie/prod": stage})
     done = run("-C", empty.path, "import", "devpi", folder, "--index", "emilie/prdo")
     assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
-    start = (
-        "gitindex: emilie/prdo: devpi has no such index; of its 3,002 these are the nearest: emilie/prod, emilie/dev, "
-    )
-    assert done.err.startswith(start)
+    told = "has no such index; of its 3,002 these are the nearest: emilie/prod, emilie/dev, "
+    assert told in done.err
     assert len(done.err) < 1000
