@@ -18,7 +18,17 @@ from urllib.parse import unquote, urljoin
 
 from pypi_simple import DistributionPackage, Link
 
-from gitindex.names import ProjectName, Sha256, is_project_name, is_safe_filename, is_sha256, normalize, parse_version
+from gitindex.names import (
+    MAX_FILENAME,
+    ProjectName,
+    Sha256,
+    is_project_name,
+    is_safe_filename,
+    is_sha256,
+    normalize,
+    parse_filename,
+    parse_version,
+)
 from gitindex.pages import Status
 from gitindex.upstream.pages import Refused, UpstreamFile, UpstreamPage
 from gitindex.web import UnfitURLError, check_target, split
@@ -33,6 +43,8 @@ _MAX_FILES = 200_000
 _MOST_REFUSED = 1_000
 """Told of one page, each by itself."""
 _LONGEST_NAME = 200
+_TEXT = ">"
+"""Stands for the text of a link among its attributes, none of which can be called so."""
 _MAX_VALUES = 4_000_000
 """Values in JSON: each takes many times the memory that its bytes do."""
 _PIECE = 1 << 16
@@ -228,7 +240,7 @@ def _json_packages(name: ProjectName, files: list[Any], base: str, refuse: Refus
 
 
 def _read_html(name: ProjectName, answer: Answer, refuse: Refuse) -> _Contents:
-    page = _read_anchors(answer)
+    page = _read_anchors(answer, _Anchors if refuse is _pass_over else _Texts)
     if "repository-version" in page.metas:
         _check_version(page.metas["repository-version"])
     status = _status(page.metas.get("project-status"), page.metas.get("project-status-reason"))
@@ -258,8 +270,31 @@ class _Anchors(HTMLParser):
             self.metas.setdefault(stated["name"][5:], stated.get("content", ""))
 
 
-def _read_anchors(answer: Answer) -> _Anchors:
-    parser, text = _Anchors(answer.url), answer.text
+class _Texts(_Anchors):
+    """Collects the texts of links too: a link that leads to no file may be called one."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__(base)
+        self._is_open = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        before = len(self.links)
+        super().handle_starttag(tag, attrs)
+        if tag == "a":
+            self._is_open = len(self.links) > before
+            if self._is_open:
+                self.links[-1][_TEXT] = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._is_open:
+            self.links[-1][_TEXT] = (self.links[-1][_TEXT] + data)[: MAX_FILENAME + 1]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_open = self._is_open and tag != "a"
+
+
+def _read_anchors(answer: Answer, kind: type[_Anchors] = _Anchors) -> _Anchors:
+    parser, text = kind(answer.url), answer.text
     ends = time.monotonic() + _MAX_SECONDS
     try:
         for start in range(0, len(text), _PIECE):
@@ -288,6 +323,8 @@ def _html_packages(name: ProjectName, page: _Anchors, refuse: Refuse) -> Iterato
         # What has neither the name of a distribution nor a digest leads to another page.
         if package.package_type is not None or package.digests:
             yield replace(package, size=_size(attributes), upload_time=_upload_time(attributes))
+        elif parse_filename(called := attributes.get(_TEXT, "").strip()) is not None:
+            refuse(called, _other_name(package.filename))
 
 
 def _size(attributes: Mapping[str, str]) -> int | None:
@@ -325,7 +362,7 @@ def _file(package: DistributionPackage, page_url: str) -> UpstreamFile | str:
     if not is_safe_filename(package.filename):
         return "is no filename that can be taken"
     if (ending := _last_segment(url)) != package.filename:
-        return f"its URL ends with {ending[:_LONGEST_NAME]!a}, and pip calls a file by that"
+        return _other_name(ending)
     try:
         check_target(split(url), split(page_url))
     except UnfitURLError as error:
@@ -346,6 +383,10 @@ def _file(package: DistributionPackage, page_url: str) -> UpstreamFile | str:
         _text(package.yanked_reason) if package.is_yanked else None,
         package.provenance_url,
     )
+
+
+def _other_name(ending: str) -> str:
+    return f"its URL ends with {ending[:_LONGEST_NAME]!a}, and pip calls a file by that"
 
 
 def _core_metadata(package: DistributionPackage) -> Sha256 | Literal[True] | None:

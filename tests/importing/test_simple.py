@@ -472,11 +472,17 @@ def test_file_that_cannot_be_taken_from_a_page_is_told(
 
 def test_link_of_an_html_page_that_cannot_be_asked_is_told(run: Run, repository: IndexRepository, world: World) -> None:
     world.add("demo", WHEEL)
-    links = (f"/files/{WHEEL[0]}#sha256={digest(WHEEL[1])}", f"http://files.example.org/{NEWER[0]}", "../other/")
-    anchors = "".join(f'<a href="{link}">a link</a>' for link in links)
+    links = {
+        f"/files/{WHEEL[0]}#sha256={digest(WHEEL[1])}": WHEEL[0],
+        f"http://files.example.org/{NEWER[0]}": "a link",
+        "../other/": "another page",
+        "/packages/17/download": f"\n <b>{SDIST[0]}</b>\n",
+    }
+    anchors = "".join(f'<a href="{link}">{text}</a> between ' for link, text in links.items())
     world.host.on("/simple/demo/", hosts.content(anchors.encode(), content_type="text/html"))
     done = run("-C", repository.path, "import", "simple", world.url, *INTO)
-    assert (done.code, len(done.out.splitlines())) == (1, 2)
+    assert (done.code, len(done.out.splitlines())) == (1, 3)
+    assert f"left out: emilie/prod: {SDIST[0]}: is on the page of demo, and not taken: its URL ends with" in done.out
     assert f"left out: emilie/prod: {NEWER[0]}: is on the page of demo, and not taken: its link leads to" in done.out
 
 
