@@ -53,7 +53,7 @@ class _Held:
     def weight(self) -> int:
         """What it takes of the memory, in files."""
         if isinstance(self.content, UpstreamPage):
-            return 1 + len(self.content.files)
+            return 1 + len(self.content.files) + len(self.content.refused)
         return 1 + len(self.content or ()) // _NAMES_PER_FILE
 
 

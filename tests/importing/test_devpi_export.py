@@ -118,6 +118,12 @@ def test_what_was_brought_until_it_was_broken_off_is_told(run: Run, empty: Index
     said = json.loads(told_to_programs.out)
     assert (told_to_programs.code, said["broken_off"]) == (3, True)
     assert [(each["name"], each["files"], each["unchanged"]) for each in said["brought"]] == [("emilie/dev", 0, 1)]
+    no_place = ("--report", tmp_path / "no" / "report.md")
+    both = run("-C", empty.path, "import", "devpi", folder, "--commit", *no_place)
+    assert (both.code, [line.split(": ")[1] for line in both.err.splitlines()[-2:]]) == (
+        3,
+        ["cannot be written", "written, and not committed"],
+    )
     hook.unlink()
     assert run("-C", empty.path, "import", "devpi", folder, "--commit").code == 0
     assert empty.git("status", "--porcelain") == ""
