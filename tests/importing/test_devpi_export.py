@@ -263,3 +263,17 @@ def test_unknown_index_is_told_the_nearest_few(run: Run, empty: IndexRepository,
     told = "has no such index; of its 3,002 these are the nearest: emilie/prod, emilie/dev, "
     assert told in done.err
     assert len(done.err) < 1000
+
+
+def test_result_of_a_time_that_nobody_knows_is_told(run: Run, empty: IndexRepository, tmp_path: Path) -> None:
+    path = "emilie/dev/demo/1.0/result"
+    folder = export(
+        tmp_path / "export",
+        file(entrymapping={}),
+        file(type="toxresult", relpath=path, for_entrypath=f"emilie/dev/+f/a/{WHEEL[0]}", entrymapping={}),
+    )
+    (folder / path).write_text('{"testenvs": {"py": {"test": [{"retcode": 0}]}}}')
+    done = run("-C", empty.path, "import", "devpi", folder)
+    assert done.code == 1
+    assert "left out: emilie/dev: result: nobody says when that was" in done.out
+    assert released(empty, "emilie/dev") == {WHEEL[0]: digest(WHEEL[1])}

@@ -402,6 +402,7 @@ NO_PLACES = {
     "not ASCII": ("http://devpi.example.org/emilie/dev/+f/abc/d\u00e9mo-1.0.tar.gz", "'/emilie/dev/+f/abc/d\\xe9mo"),
     "a number": (5, "''"),
     "empty": ("", "''"),
+    "no URL": ("http://[/emilie/dev/+f/abc/odd-1.0.tar.gz", "''"),
 }
 
 

@@ -121,3 +121,11 @@ def test_bare_repository_is_no_place_to_export_to(run: Run, filled: IndexReposit
     bare = bare_clone(filled, tmp_path / "bare.git")
     assert run("-C", bare, "export", "dir", bare / "out").code == 2
     assert run("-C", bare, "export", "dir", tmp_path / "out").code == 0
+
+
+def test_statements_that_cannot_be_read_stop_an_export(run: Run, tmp_path: Path, content: Content) -> None:
+    content["indexes/emilie/dev/other/project.toml"] = b"status ="
+    repository = make_repository(tmp_path / "packages", content)
+    done = run("-C", repository.path, "export", "dir", tmp_path / "out", "--index", "emilie/dev")
+    assert (done.code, done.out, (tmp_path / "out").exists()) == (3, "", False)
+    assert "indexes/emilie/dev/other/project.toml" in done.err

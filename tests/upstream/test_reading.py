@@ -314,3 +314,12 @@ def test_mirrors_keep_nothing_of_what_cannot_be_taken() -> None:
     assert read_page(DEMO, answer).refused == ()
     (refused,) = read_page(DEMO, answer, tells_refused=True).refused
     assert (refused.what, read_page(DEMO, answer).files) == (wheel("2.0")["filename"], (only(read_page(DEMO, answer)),))
+
+
+def test_name_that_is_listed_twice_is_told_where_the_bytes_may_differ() -> None:
+    first, elsewhere = wheel("1.0", hashes={}), wheel("1.0", hashes={}, url=f"/elsewhere/{wheel('1.0')['filename']}")
+    for listed, told in (((first, first), 0), ((first, elsewhere), 1), ((wheel("1.0"), elsewhere), 1)):
+        refused = read_page(DEMO, Answer(BASE, JSON, page(*listed)), tells_refused=True).refused
+        assert [each.why for each in refused] == [
+            "is listed twice, and one of the two may have other bytes: the first one counts"
+        ] * told
