@@ -146,11 +146,11 @@ class Import:
             shelf.forget()
         if not self.report.exit_code:
             shelf.clear()
-        self._keep_report(source)
         if self._how.as_json:
             print_json(self.report.data() | ({} if made is None else {"commit": made.commit, **proposal_data(made)}))
         else:
             self._tell(source, made)
+        self._keep_report(source)
         if self.report.exit_code:
             raise typer.Exit(self.report.exit_code)
 

@@ -291,3 +291,11 @@ def test_link_to_nothing_that_is_named_like_a_release_is_left_out(
         "note: emilie/prod: notes.txt: is no wheel and no sdist",
         f"left out: emilie/prod: {SDIST[0]}: is a link to a file that is not there",
     ]
+
+
+def test_report_that_cannot_be_written_hides_nothing(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
+    put(tmp_path / "dist", WHEEL)
+    report = ("--report", tmp_path / "no" / "report.md")
+    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/prod", *report)
+    assert done.code == 3
+    assert released(repository, "emilie/prod") == ({WHEEL[0]: digest(WHEEL[1])} if done.out else {})
