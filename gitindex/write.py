@@ -150,6 +150,8 @@ def places(plan: Plan) -> frozenset[str] | None:
 def put(root: Path, plan: Plan) -> None:
     """Write a plan, whose change is known to be in order, below *root*: each file whole or not at all.
 
+    Nobody else may write there meanwhile: what a killed run left half written beside the files is removed.
+
     Raises:
         CannotRunError: a path leads through a link, or the disk fails.
 
@@ -159,6 +161,8 @@ def put(root: Path, plan: Plan) -> None:
         _check_place(root, path)
         if isinstance(change, Path) and not change.is_file():
             raise CannotRunError(f"{change}: is not there any more", help="nothing was written; run it again")
+    for folder in {(root / path).parent for path in changes}:
+        atomic.tidy(folder)
     # A manifest never names a file that is not there: files come first, and go last.
     for path in sorted(changes, key=lambda path: (path.startswith(layout.INDEXES), path)):
         if (change := changes[path]) is not None:
