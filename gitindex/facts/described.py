@@ -157,16 +157,24 @@ def is_address(text: str) -> bool:
     return _ADDRESS.fullmatch(text) is not None
 
 
-def _people(raw: RawMetadata) -> Iterable[Person]:
+def _addresses(text: str) -> list[tuple[str, str]]:
+    """Return the names and addresses of a header, leniently: newer Pythons, asked to be strict, know nobody of it."""
     from email.utils import getaddresses  # noqa: PLC0415
 
+    try:
+        return getaddresses([text], strict=False)
+    except TypeError:  # a Python before 3.11.10 or 3.12.5, which is never strict
+        return getaddresses([text])
+
+
+def _people(raw: RawMetadata) -> Iterable[Person]:
     fields = (
         ("Author", raw.get("author"), raw.get("author_email")),
         ("Maintainer", raw.get("maintainer"), raw.get("maintainer_email")),
     )
     for role, names, emails in fields:
         name = _line(names)
-        addresses = [(_line(person), address) for person, address in getaddresses([_line(emails)])[:_MOST]]
+        addresses = [(_line(person), address) for person, address in _addresses(_line(emails))[:_MOST]]
         addresses = [(person, address if is_address(address) else "") for person, address in addresses]
         if name and len(addresses) == 1 and not addresses[0][0]:
             addresses = [(name, addresses[0][1])]

@@ -168,21 +168,13 @@ class Asker(Adapter):
         url = request.url or ""
         if (problem := self.breaker.refusal(url)) is not None:
             raise self.error(url, problem)
-        try:
-            with within(self._patience.whole) as watch:
-                received = self._receive(request, watch, {"timeout": timeout, "verify": verify, "cert": cert})
-            if received.status == HTTPStatus.OK:
-                answer = Answer(received.url, received.headers.get("Content-Type", ""), received.body)
-                try:
-                    # Before it is kept: what makes no sense must not replace what does.
-                    self._own.read(answer)
-                except NotAPageError as error:
-                    raise _FailedError(str(error), is_answer=True) from None
-        except _FailedError as error:
+        received = self._asked(request, {"timeout": timeout, "verify": verify, "cert": cert})
+        if isinstance(received, _FailedError):
+            failed = received
             self.breaker.failed(
-                url, error.problem, is_silent=error.is_silent, is_answer=error.is_answer, pause=error.pause
+                url, failed.problem, is_silent=failed.is_silent, is_answer=failed.is_answer, pause=failed.pause
             )
-            raise self.error(url, error.problem) from None
+            raise self.error(url, failed.problem)
         self.breaker.succeeded(url)
         raw = HTTPResponse(
             body=BytesIO(received.body),
@@ -194,6 +186,20 @@ class Asker(Adapter):
         response = self.build_response(request, raw)
         response.url = received.url
         return response
+
+    def _asked(self, request: requests.PreparedRequest, options: dict[str, Any]) -> _Received | _FailedError:
+        """Return what came, or why it is of no use; whoever is told that keeps nothing of what came."""
+        try:
+            with within(self._patience.whole) as watch:
+                received = self._receive(request, watch, options)
+            if received.status == HTTPStatus.OK:
+                # Before it is kept: what makes no sense must not replace what does.
+                self._own.read(Answer(received.url, received.headers.get("Content-Type", ""), received.body))
+        except NotAPageError as error:
+            return _FailedError(str(error), is_answer=True)
+        except _FailedError as error:
+            return error.with_traceback(None)  # its frames have the body
+        return received
 
     def _receive(self, request: requests.PreparedRequest, watch: Watch, options: dict[str, Any]) -> _Received:
         """Ask, and follow where that leads to."""

@@ -234,7 +234,7 @@ def test_a_page_of_50_mb_and_bombs_are_refused_in_bounded_memory(host: Host, ser
         got = server.get(simple(name), ASKS_JSON)
         assert got.status == (200 if kind == "deep HTML" else 503), kind
         assert server.get(simple("ours"), ASKS_JSON).status == 200
-    assert server.memory() < 250 << 20
+    assert server.memory() < 180 << 20  # what came of one is not kept until the next
 
 
 def test_a_list_without_end_is_refused(host: Host, server: Running) -> None:
