@@ -1140,6 +1140,19 @@ def test_rendering_that_is_refused_leaves_no_folder(run: Run, tmp_path: Path) ->
     assert (refused.code, (tmp_path / "site").exists()) == (1, False)
 
 
+@pytest.mark.parametrize(
+    "command", [("validate", "--sarif"), ("validate", "--fix", "--pr", "--sarif"), ("verify", "--report")], ids=" ".join
+)
+def test_answer_that_has_nowhere_to_go_is_told_beforehand(
+    run: Run, repo: IndexRepository, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (repo.root / "gitindex.toml").write_text("that nobody looks at yet")
+    for place, told in ((tmp_path / "no/there", "there is no such folder"), (tmp_path, "is a folder")):
+        done = run(*command, place)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"gitindex: {command[-1]} {place}: {told}; ")
+
+
 # Terminals that are not UTF-8
 
 

@@ -18,7 +18,7 @@ from gitindex.cachefolder import cache_folder
 from gitindex.waiting import turn
 from tests.builders import make_sdist, make_wheel
 from tests.conftest import Run
-from tests.repositories import IndexRepository
+from tests.repositories import IndexRepository, bare_clone
 
 WAITS = "Waits for another gitindex that writes here.\n"
 INTO = ("--index", "emilie/dev")
@@ -36,7 +36,7 @@ def held(path: Path) -> Iterator[None]:
 def start(repository: IndexRepository, *arguments: str | Path) -> subprocess.Popen[str]:
     """Start the command line as a process of its own, in the repository."""
     command = [sys.executable, "-P", "-m", "gitindex", "-C", str(repository.path), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def read_line(process: subprocess.Popen[str]) -> str:
@@ -46,8 +46,12 @@ def read_line(process: subprocess.Popen[str]) -> str:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for a process, and return its code and what it still said."""
-    _, told = process.communicate(timeout=60)
+    """Wait for a process, and return its code and what it still said; it ends with what it started."""
+    try:
+        _, told = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     return process.returncode, told
 
 
@@ -167,6 +171,22 @@ def test_imports_take_turns_at_the_shelf(
     code, told = ended(process)
     assert code == 0, told
     assert named_files(repository) == {place.name for place in release}
+
+
+def test_what_is_proposed_waits_at_the_shelf_alone(
+    repository: IndexRepository, release: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    repository.git("remote", "add", "origin", str(bare_clone(repository, tmp_path / "remote.git")))
+    shelf = cache_folder(repository.path / ".git", "") / "import.lock"
+    shelf.parent.mkdir(parents=True)
+    with held(repository.path / ".git" / LOCK):
+        with held(shelf):
+            process = start(repository, "import", "dir", release[0].parent, *INTO, "--pr")
+            assert read_line(process) == "Waits for another import into this repository.\n"
+        code, told = ended(process)
+    assert code == 0, told
+    assert told.startswith("Pushed gitindex/import-dist-")
 
 
 @pytest.mark.parametrize("place", ["a file that is no folder/lock", "link"])

@@ -255,6 +255,17 @@ def test_report_is_written_as_markdown(run: Run, repository: IndexRepository, tm
     )
 
 
+def test_report_that_cannot_be_written_is_told_before_anything_is(
+    run: Run, repository: IndexRepository, tmp_path: Path
+) -> None:
+    put(tmp_path / "dist", WHEEL)
+    report = tmp_path / "no/report.md"
+    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/prod", "--report", report)
+    told = f"gitindex: --report {report}: there is no such folder; make it first; nothing was done\n"
+    assert (done.code, done.out, done.err) == (2, "", told)
+    assert repository.git("status", "--porcelain") == ""
+
+
 def test_upload_time_is_that_of_the_import_without_mtime(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
     put(tmp_path / "dist", WHEEL)
     os.utime(tmp_path / "dist" / WHEEL[0], (1_400_000_000, 1_400_000_000))
