@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import codecs
 import gc
+import io
 import os
 import sys
 
@@ -20,6 +22,7 @@ def main() -> None:
     atexit.register(gc.freeze)
     # To look for pydantic's plugins is to read the metadata of every installed distribution, at each start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _spell_out_foreign_letters()
     from gitindex.errors import GitindexError, RefusedError  # noqa: PLC0415 - the interpreter's own errors come first
 
     try:
@@ -59,6 +62,23 @@ def main() -> None:
             f"unexpected {type(error).__name__}: {message}; run it with GITINDEX_DEBUG=1, and report what it prints",
             3,
         )
+
+
+def _spell_out_foreign_letters() -> None:
+    """Let an answer have letters that the terminal's encoding lacks; bytes that are no letters stay what they were."""
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper) or stream.encoding.lower() == "utf-8":
+        return
+    for_bytes = codecs.lookup_error(stream.errors or "strict")
+
+    def spell_out(error: UnicodeError) -> tuple[str | bytes, int]:
+        assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - nothing is read from it
+        one = UnicodeEncodeError(error.encoding, error.object, error.start, error.start + 1, error.reason)
+        is_byte = "\ud800" <= error.object[error.start] <= "\udfff"
+        return (for_bytes if is_byte else codecs.backslashreplace_errors)(one)
+
+    codecs.register_error("gitindex", spell_out)
+    stream.reconfigure(errors="gitindex")
 
 
 _QUICK = {"validate": "gitindex.check", "render": "gitindex.rendering", "serve": "gitindex.server.command"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
+import sys
 from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
 
-from gitindex.errors import CannotRunError
+from gitindex.errors import CannotRunError, UsageError
 
 TEMPORARY_PREFIX = ".gitindex-new-"
 # Random: in containers, a killed run had the same process id. Forks share it, and write to other folders.
@@ -46,6 +48,72 @@ def write(
             raise
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def write_out(path: Path, data: bytes) -> None:
+    """Write an answer to where the user says: a file is replaced as :func:`write` does it, links to it are followed.
+
+    What is no file, such as a pipe or a terminal, gets it as it is, and so does what this process prints to.
+
+    Raises:
+        CannotRunError: it cannot be written to.
+
+    """
+    try:
+        if (there := _status(path)) is None:
+            write(os.path.realpath(path), [data])
+            return
+        stream = next((stream for stream in (1, 2) if _is_open_at(stream, there)), None)
+        if stream is not None:
+            sys.stdout.flush()
+            _write_all(os.dup(stream), data)
+        elif stat.S_ISREG(there.st_mode):
+            write(os.path.realpath(path), [data])
+        else:
+            _write_all(os.open(path, os.O_WRONLY), data)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def check_out(path: Path | None, option: str) -> None:
+    """Make sure, before long work, that an *option* names a place for :func:`write_out`, where it is given.
+
+    Raises:
+        UsageError: there is no such folder, or the place is one.
+
+    """
+    if path is not None and path.is_dir():
+        raise UsageError(f"{option} {path}: is a folder", help="name a file in it; nothing was done")
+    if path is not None and not Path(os.path.realpath(path)).parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no such folder", help="make it first; nothing was done")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _is_open_at(descriptor: int, there: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), there)
+    except OSError:
+        return False
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    with open(descriptor, "wb") as file:
+        file.write(data)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what killed runs left half written in a folder that nobody else writes to, as far as that is possible."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY_PREFIX):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry)  # noqa: PTH108
 
 
 def cannot_write(path: Path | str, error: OSError) -> CannotRunError:

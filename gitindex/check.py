@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import partial
@@ -83,18 +84,24 @@ def run(
     _exclude({"--merge-into": into is not None, "--staged": staged, "--worktree": worktree, "--pushed": pushed})
     _exclude({"--merge-into": into is not None, "--base": base is not None, "--pushed": pushed})
     _exclude({"--sarif": sarif is not None, "--pushed": pushed})
+    if sarif is not None:
+        from gitindex.atomic import check_out
+
+        check_out(sarif, "--sarif")
     repository = Repository.open(directory, folder)
     shown = Format.JSON if as_json else form
     if pushed:
         return _check_push(repository, actor, shown, strict=strict)
-    after = repository.at(head or "HEAD") if into is not None else head_of(repository, head, staged=staged)
-    before = repository.at(into) if into is not None else base_of(repository, base, after, is_revision=head is not None)
-    _expect("base", expect_base, before)
-    _expect("head", expect_head, after)
-    if after.settings_or_problem is None and (before is None or before.settings_or_problem is None):
-        _ = after.settings  # says that this is no index repository
-    if fix:
-        after = _fix(repository, before, after, everything=everything, actor=actor, form=shown)
+    with repository.writing() if fix else nullcontext():
+        after = repository.at(head or "HEAD") if into is not None else head_of(repository, head, staged=staged)
+        is_named = head is not None
+        before = repository.at(into) if into is not None else base_of(repository, base, after, is_revision=is_named)
+        _expect("base", expect_base, before)
+        _expect("head", expect_head, after)
+        if after.settings_or_problem is None and (before is None or before.settings_or_problem is None):
+            _ = after.settings  # says that this is no index repository
+        if fix:
+            after = _fix(repository, before, after, everything=everything, actor=actor, form=shown)
     is_revision = after.name not in (WORKTREE, STAGED)
     if into is not None and before is not None:
         change = merged_change(repository, before, after, everything=everything, today=today())
@@ -202,7 +209,7 @@ def write_sarif(verdict: Verdict, path: Path | None) -> None:
         from gitindex import atomic
         from gitindex.report.sarif import sarif_report
 
-        atomic.write(path, [sarif_report(verdict).encode()])
+        atomic.write_out(path, sarif_report(verdict).encode())
 
 
 def print_verdict(verdict: Verdict, form: Format) -> None:

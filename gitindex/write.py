@@ -150,6 +150,8 @@ def places(plan: Plan) -> frozenset[str] | None:
 def put(root: Path, plan: Plan) -> None:
     """Write a plan, whose change is known to be in order, below *root*: each file whole or not at all.
 
+    Nobody else may write there meanwhile: what a killed run left half written beside the files is removed.
+
     Raises:
         CannotRunError: a path leads through a link, or the disk fails.
 
@@ -159,6 +161,8 @@ def put(root: Path, plan: Plan) -> None:
         _check_place(root, path)
         if isinstance(change, Path) and not change.is_file():
             raise CannotRunError(f"{change}: is not there any more", help="nothing was written; run it again")
+    for folder in {(root / path).parent for path in changes}:
+        atomic.tidy(folder)
     # A manifest never names a file that is not there: files come first, and go last.
     for path in sorted(changes, key=lambda path: (path.startswith(layout.INDEXES), path)):
         if (change := changes[path]) is not None:
@@ -211,7 +215,9 @@ def _paths_to_commit(
     head = repository.head()
     committed = repository.at(head) if head is not None else NO_REVISION
     leaves = plan.leaves()
-    for path in (*plan.concerned, *_needed(plan)):
+    # The first commit has nothing to stand on but what it brings along.
+    first = _definitions(worktree) if head is None else ()
+    for path in (*plan.concerned, *_needed(plan), *first):
         if path in leaves:
             continue
         here, there = find(worktree.root, path), find(committed.root, path)
@@ -225,6 +231,13 @@ def _paths_to_commit(
     if errors:
         raise RefusedError([without_restore(finding) for finding in errors])
     return tuple(sorted(leaves))
+
+
+def _definitions(worktree: Snapshot) -> Iterator[str]:
+    """Yield what is said of the repository, its users and its indexes."""
+    yield layout.SETTINGS
+    yield from map(layout.user_path, worktree.user_names())
+    yield from map(layout.index_path, worktree.index_names())
 
 
 def _needed(plan: Plan) -> Iterator[str]:

@@ -413,6 +413,7 @@ def test_init_in_a_folder_of_a_repository_leaves_the_rest_alone(run: Run, tmp_pa
     committed = repository.git("show", "--name-only", "--format=", made["commit"]).split()
     assert sorted(committed) == made["paths"]
     assert [path for path in made["paths"] if not path.startswith("services/packages/")] == [
+        ".gitignore",
         ".pre-commit-config.yaml",
         ".taplo.toml",
         ".vscode/extensions.json",
@@ -1137,3 +1138,47 @@ def test_rendering_that_is_refused_leaves_no_folder(run: Run, tmp_path: Path) ->
     made = make_repository(tmp_path / "packages", small_content())
     refused = run("-C", made.root, "render", "--out", tmp_path / "site", "--index", "emilie/none")
     assert (refused.code, (tmp_path / "site").exists()) == (1, False)
+
+
+@pytest.mark.parametrize(
+    "command", [("validate", "--sarif"), ("validate", "--fix", "--pr", "--sarif"), ("verify", "--report")], ids=" ".join
+)
+def test_answer_that_has_nowhere_to_go_is_told_beforehand(
+    run: Run, repo: IndexRepository, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (repo.root / "gitindex.toml").write_text("that nobody looks at yet")
+    for place, told in ((tmp_path / "no/there", "there is no such folder"), (tmp_path, "is a folder")):
+        done = run(*command, place)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"gitindex: {command[-1]} {place}: {told}; ")
+
+
+# Terminals that are not UTF-8
+
+
+def spoken(encoding: str, *arguments: str | bytes) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line with a standard output of that encoding."""
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    return subprocess.run([*GITINDEX, *arguments], capture_output=True, check=False, env=environment)
+
+
+@pytest.mark.usefixtures("repo")
+@pytest.mark.parametrize(
+    ("encoding", "title"),
+    [("latin-1", b"caf\xe9 \\u4e2d\\u2026"), ("ascii", rb"caf\xe9 \u4e2d\u2026"), ("utf-8", "café 中…".encode())],
+)
+def test_letters_that_a_terminal_has_not_are_spelled_out(encoding: str, title: bytes) -> None:
+    assert spoken(encoding, "user", "create", "bob", "--title", "café 中…").returncode == 0
+    shown = spoken(encoding, "user", "show", "bob")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert title in shown.stdout
+    as_json = spoken(encoding, "user", "show", "bob", "--json")
+    assert json.loads(as_json.stdout)["result"]["title"] == "café 中…"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_argument_that_is_not_utf8_is_an_error(repo: IndexRepository, encoding: str) -> None:
+    done = spoken(encoding, "user", "modify", "emilie", b"title=caf\xe9")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"gitindex: an argument or a name is not UTF-8 here; ")
+    assert repo.git("status", "--porcelain") == ""

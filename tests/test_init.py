@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
 from gitindex import __version__
+from gitindex.atomic import TEMPORARY_PREFIX
 from tests.actions import Job, artifacts, checkout, read_workflow
 from tests.builders import make_wheel
 from tests.conftest import Run
@@ -60,9 +61,8 @@ def listed(repository: IndexRepository) -> set[str]:
 @pytest.mark.parametrize("forge", FORGES)
 def test_a_forge_is_given_what_it_looks_for_and_nothing_of_another(run: Run, tmp_path: Path, forge: str) -> None:
     repository = made(run, tmp_path / "new", "--forge", forge)
-    assert {path for path in listed(repository) if path.startswith((".git", "CODE"))} - {".gitattributes"} == FORGES[
-        forge
-    ]
+    always = {".gitattributes", ".gitignore"}
+    assert {path for path in listed(repository) if path.startswith((".git", "CODE"))} - always == FORGES[forge]
     assert repository.git("status", "--porcelain") == ""
     settings = tomllib.loads((repository.path / "gitindex.toml").read_text())
     assert settings["forge"] == ({} if forge == "none" else {"type": forge})
@@ -567,6 +567,21 @@ def test_what_is_in_the_way_is_named_and_stays(run: Run, tmp_path: Path, path: s
     assert (result.code, result.out) == (2, "")
     assert re.search(rf"new/{re.escape(path)}\S* is in the way", result.err)
     assert files_below(repository.path) == before
+
+
+def test_what_a_killed_run_leaves_half_written_is_ignored(run: Run, tmp_path: Path) -> None:
+    repository = made(run, tmp_path / "new")
+    (repository.path / "indexes/root" / f"{TEMPORARY_PREFIX}0-1").write_bytes(b"half")
+    assert repository.git("status", "--porcelain") == ""
+    assert run("-C", repository.path, "validate").code == 0
+
+
+def test_gitignore_that_is_there_stays_and_is_told_of(run: Run, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "new", {".gitignore": b"mine\n"})
+    result = run("init", repository.path, *EMILIE)
+    assert result.code == 0
+    assert (repository.path / ".gitignore").read_bytes() == b"mine\n"
+    assert f"{TEMPORARY_PREFIX}*" in result.out + result.err
 
 
 def test_a_readme_that_is_there_stays_and_ours_is_written_beside_it(run: Run, tmp_path: Path) -> None:

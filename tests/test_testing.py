@@ -95,6 +95,22 @@ def test_results_are_added_to_those_that_are_there(tmp_path: Path, run: Run) -> 
         assert [result["outcome"] for result in results(repository)] == ["failed"] * count
 
 
+def test_others_may_write_while_the_tests_run(tmp_path: Path, run: Run) -> None:
+    there = tmp_path / "index/indexes/emilie/dev/table-print/1.0.tests.json"
+    other = {"environment": "other", "outcome": "passed", "duration": 1.0, "time": "2026-01-02T03:04:05Z"}
+    other |= {"files": [hashlib.sha256(make_wheel("table-print", "1.0")[1]).hexdigest()], "log": "0" * 64}
+    check = (
+        f"import fcntl\nlock = open({str(tmp_path / 'index/.git/gitindex-worktree')!r}, 'ab')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        f"open({str(there)!r}, 'w').write({json.dumps([other])!r})\n"
+    )
+    repository = repository_with(tmp_path, {"tox.ini": TOX, "check.py": check.encode()})
+    log = tmp_path / "log.txt"
+    done = run("-C", repository.path, "test", "table-print", "--index", "emilie/dev", "--log", log)
+    assert done.code == 0, done.err + log.read_text()
+    assert [result["environment"] for result in results(repository)] == ["other", "unit"]
+
+
 def test_arguments_reach_the_tests_and_nothing_is_written_where_that_is_asked(tmp_path: Path, run: Run) -> None:
     repository = repository_with(tmp_path, {"tox.ini": TOX, "check.py": CHECK})
     log = tmp_path / "log.txt"

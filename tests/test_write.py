@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ from gitindex import atomic
 from gitindex.edits import releases
 from gitindex.edits.plan import Plan
 from gitindex.edits.promotion import Wanted, push
-from gitindex.errors import CannotRunError, ConflictError, RefusedError
+from gitindex.errors import CannotRunError, ConflictError, RefusedError, UsageError
 from gitindex.facts import read_distribution
 from gitindex.names import IndexName, ProjectName
 from gitindex.write import Outcome, carry_out
@@ -297,6 +301,15 @@ def test_the_first_commit_of_a_repository_can_be_a_plan(tmp_path: Path) -> None:
 # Files whole or not at all
 
 
+def test_the_first_commit_takes_along_what_it_stands_on(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "packages")
+    repository.put(small_content())
+    repository.write("notes.txt", "mine")
+    carried_out(repository, uploaded(repository, wheel(tmp_path / "dist")), commit=True)
+    assert repository.git("status", "--short") == "?? notes.txt"
+    assert len(repository.git("ls-files", "*.toml").split()) == 6
+
+
 def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
     target = tmp_path / "file"
     target.write_bytes(b"old")
@@ -357,6 +370,23 @@ def test_what_a_killed_run_of_the_same_process_id_left_is_not_in_the_way(tmp_pat
     assert (tmp_path / "file").read_bytes() == b"whole"
 
 
+@pytest.mark.parametrize("commit", [False, True])
+def test_what_a_killed_run_left_half_written_is_removed_by_the_next_one(
+    repository: IndexRepository, tmp_path: Path, *, commit: bool
+) -> None:
+    plan = uploaded(repository, wheel(tmp_path / "dist"))
+    left = [(repository.path / path).parent / f"{atomic.TEMPORARY_PREFIX}0-1" for path in plan.changes]
+    for place in left:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"half")
+    elsewhere = repository.path / "indexes/root" / left[0].name
+    elsewhere.write_bytes(b"half")
+    carried_out(repository, uploaded(repository, wheel(tmp_path / "dist")), commit=commit)
+    assert not any(place.exists() for place in left)
+    assert elsewhere.exists()
+    assert {path for path in plan.changes if (repository.path / path).is_file()} == set(plan.changes)
+
+
 def test_a_name_as_long_as_a_file_system_takes_is_written(tmp_path: Path) -> None:
     for name in ("x" * 255, "é" * 127):
         atomic.write(tmp_path / name, [name.encode()])
@@ -370,6 +400,54 @@ def test_a_link_at_the_place_of_a_file_is_replaced_and_not_followed(tmp_path: Pa
     atomic.write(tmp_path / "file", [b"new"])
     assert not (tmp_path / "file").is_symlink()
     assert (tmp_path / "outside").read_bytes() == b"outside"
+
+
+def test_an_answer_goes_where_a_link_leads(tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for name in ("link", "dangling"):
+        (tmp_path / name).symlink_to(folder / name)
+    (folder / "link").write_bytes(b"old, and longer")
+    for name in ("link", "dangling"):
+        atomic.write_out(tmp_path / name, b"answer")
+        assert (tmp_path / name).is_symlink()
+        assert (folder / name).read_bytes() == b"answer"
+    assert names_in(folder) == ["dangling", "link"]
+
+
+def test_an_answer_goes_through_a_pipe(tmp_path: Path) -> None:
+    pipe, answer = tmp_path / "pipe", b"answer" * 100_000
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_bytes)
+        atomic.write_out(pipe, answer)
+        assert read.result(timeout=30) == answer
+    assert pipe.is_fifo()
+
+
+def test_an_answer_goes_among_what_is_printed(tmp_path: Path) -> None:
+    """A file that standard output is led to would be another one, were it replaced."""
+    place = Path("/proc/self/fd/1")
+    if not place.exists():
+        pytest.skip("there is no such place here")
+    script = (
+        "import sys; from pathlib import Path; from gitindex.atomic import write_out;"
+        "print('before'); write_out(Path(sys.argv[1]), b'answer\\n'); print('after')"
+    )
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-P", "-c", script, str(place)], stdout=out, check=True)
+    assert (tmp_path / "out").read_text() == "before\nanswer\nafter\n"
+
+
+@pytest.mark.parametrize("place", ["no/report", "folder", "loop"])
+def test_where_no_answer_can_go_is_told_beforehand(tmp_path: Path, place: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "no/loop")
+    with pytest.raises(UsageError, match=f"--report {tmp_path / place}: .*folder"):
+        atomic.check_out(tmp_path / place, "--report")
+    with pytest.raises(CannotRunError, match=re.escape(str(tmp_path))):
+        atomic.write_out(tmp_path / place, b"answer")
+    assert names_in(tmp_path) == ["folder", "loop"]
 
 
 def test_a_file_gets_the_mode_that_the_user_gives_new_files(tmp_path: Path) -> None:

@@ -97,16 +97,21 @@ class Import:
             CannotRunError: there is no repository, no working tree, or nothing published.
 
         """
+        from gitindex.cachefolder import cache_folder
         from gitindex.importers.destination import check_place
         from gitindex.importers.report import Report
+        from gitindex.importers.shelf import alone
 
         if how.pr and how.history:
             raise UsageError("--history and --pr exclude each other", help="what is proposed is one commit")
+        atomic.check_out(how.report_file, "--report")
         self._repository = open_repository(ctx)
         if not how.pr:
             check_place(self._repository)
-        self.here = start(self._repository, commit=how.commit, pr=how.pr)
+        self.here = start(ctx, self._repository, commit=how.commit, pr=how.pr)
         """What it is made to."""
+        self._shelf_folder = cache_folder(self._repository.git_directory, self._repository.folder) / "import"
+        ctx.with_resource(alone(self._shelf_folder))
         self.report = Report()
         self._how = how
         self._commit = how.commit or how.history
@@ -123,13 +128,11 @@ class Import:
 
     def carry_out(self, source: Source, *only: str, into: IndexName | None = None) -> None:
         """Import, and tell what came of it, also where it is broken off; *only* are the parts that are asked for."""
-        from gitindex.cachefolder import cache_folder
         from gitindex.importers.making import Terms, Work, bring
         from gitindex.importers.shelf import Shelf
         from gitindex.report.progress import progress_of
 
-        folder = cache_folder(self._repository.git_directory, self._repository.folder) / "import"
-        shelf = Shelf(folder, source.told, jobs=self._how.jobs, is_believed=self._is_believed)
+        shelf = Shelf(self._shelf_folder, source.told, jobs=self._how.jobs, is_believed=self._is_believed)
         name = _name(source, only, into) if self._how.pr else ""
         destination = self._destination(shelf, name)
         terms = Terms(moment(), today(), history=self._how.history)
@@ -137,7 +140,7 @@ class Import:
             with progress_of("commits") if self._how.history else nullcontext() as progress:
                 bring(Work(source, destination, shelf, terms, self.report, _bar, progress))
             made = self._propose(destination, name)
-        except BaseException as error:
+        except (Exception, KeyboardInterrupt) as error:
             is_begun = self.report.brought or self.report.users or shelf.is_begun
             if is_begun or isinstance(error, KeyboardInterrupt):
                 self._tell_broken_off(source)
@@ -178,7 +181,7 @@ class Import:
 
     def _keep_report(self, source: Source) -> None:
         if self._how.report_file is not None:
-            atomic.write(self._how.report_file, [self.report.markdown(source.told).encode()])
+            atomic.write_out(self._how.report_file, self.report.markdown(source.told).encode())
 
     def _tell_broken_off(self, source: Source) -> None:
         from gitindex.importers.report import GOES_ON

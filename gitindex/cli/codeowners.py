@@ -8,7 +8,7 @@ import typer
 
 from gitindex import atomic
 from gitindex.check import today
-from gitindex.cli.common import JsonOption, PrOption, open_repository, proposal_data, start, tell_proposal
+from gitindex.cli.common import JsonOption, PrOption, current, open_repository, proposal_data, start, tell_proposal
 from gitindex.cli.output import note, print_json, say
 from gitindex.codeowners import Forge, block, codeowners as lines_of, names_at, put_block
 from gitindex.edits.forges import places_of
@@ -37,7 +37,7 @@ def codeowners(
     if check and pr:
         raise UsageError("--check and --pr exclude each other", help="--check writes nothing")
     repository = open_repository(ctx)
-    snapshot = start(repository, commit=False, pr=pr)
+    snapshot = current(repository) if check else start(ctx, repository, commit=False, pr=pr)
     lines = lines_of(snapshot, forge, repository.folder)
     name, before = _published(repository, snapshot, forge) if pr else _on_disk(repository, forge)
     after = put_block(before, block(lines, forge))

@@ -48,8 +48,22 @@ def current(repository: Repository) -> Snapshot:
     return snapshot
 
 
-def start(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
+def start(ctx: typer.Context, repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
     """Open what a change is made to: what there is now, and for a pull request what is published at this moment.
+
+    What there is now stays as it is until the command has ended: no other one writes to the working tree meanwhile.
+
+    Raises:
+        UsageError: it cannot be both committed here and proposed.
+
+    """
+    if not pr:
+        have_turn(ctx, repository)
+    return look(repository, commit=commit, pr=pr)
+
+
+def look(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
+    """Open the same as :func:`start`, and let others write: a change has to be made to what there is after that.
 
     Raises:
         UsageError: it cannot be both committed here and proposed.
@@ -67,6 +81,12 @@ def start(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
         note(f"To push: {_git(repository)} push {REMOTE} {_quoted(proposals.branch)}")
     _ = snapshot.settings
     return snapshot
+
+
+def have_turn(ctx: typer.Context, repository: Repository) -> None:
+    """Let nobody else write to the working tree, where there is one, until the command has ended."""
+    if not repository.is_bare:
+        ctx.with_resource(repository.writing())
 
 
 def moment() -> str:

@@ -14,7 +14,7 @@ import typer
 from gitindex import layout
 from gitindex.check import today
 from gitindex.cli import Place
-from gitindex.cli.common import JsonOption
+from gitindex.cli.common import JsonOption, have_turn
 from gitindex.cli.output import note, print_json, say
 from gitindex.codeowners import Forge
 from gitindex.documents import Unreadable, read_settings
@@ -150,8 +150,10 @@ def init(
         )
     if lfs:
         check_lfs()
-    new, to_add = _sorted_out(top, beside)
     repository = create(target, branch)
+    have_turn(ctx, repository)
+    _check_new(target, plan, branch)  # somebody else may have had it before
+    new, to_add = _sorted_out(top, beside)
     has_hooks = not lfs or install_lfs(target)
     outcome = carry_out(repository, repository.worktree(), plan, commit=commit, today=today(), beside=new)
     prefix = f"{folder}/" if folder else ""

@@ -57,7 +57,7 @@ def lock(
     from gitindex.model import Mirror
 
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     contents = [_contents(source) for source in sources]
     definition = open_index(worktree, index_name(name)).definition
     registries = [*(registry or ())]

@@ -55,7 +55,7 @@ def create_user(
 ) -> None:
     """Create a user, who can then own indexes."""
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     plan = owners.create_user(worktree, name, email=email, title=title, admin=admin)
     write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
 
@@ -95,7 +95,7 @@ def modify_user(
 ) -> None:
     """Change a user: email, title, identities, admin."""
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     plan = owners.modify_user(worktree, name, settings)
     what = " ".join(["modify user", name, *settings])
     write(repository, worktree, plan, commit=commit, pr=pr, name=what, as_json=as_json)
@@ -107,7 +107,7 @@ def delete_user(
 ) -> None:
     """Delete a user with all their (volatile) indexes."""
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     write(repository, worktree, owners.delete_user(worktree, name), commit=commit, pr=pr, as_json=as_json)
 
 
@@ -169,7 +169,7 @@ def create_index(
     elif mirror_url is not None:
         values["mirror_url"] = mirror_url
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     plan = owners.create_index(worktree, index_name(name), values, settings or ())
     write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
 
@@ -230,7 +230,7 @@ def modify_index(
 ) -> None:
     """Change the settings of an index, as devpi does: bases=…, acl_upload+=bob, volatile=false."""
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     plan = owners.modify_index(worktree, index_name(name), settings)
     what = " ".join(["modify index", name, *settings])
     write(repository, worktree, plan, commit=commit, pr=pr, name=what, as_json=as_json)
@@ -246,7 +246,7 @@ def delete_index(
 ) -> None:
     """Delete a volatile index with its releases."""
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     write(repository, worktree, owners.delete_index(worktree, index_name(name)), commit=commit, pr=pr, as_json=as_json)
 
 

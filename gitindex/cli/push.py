@@ -75,7 +75,7 @@ def push(
     written in one change or not at all.
     """
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     asked = [_wanted(text, with_dependencies=with_dependencies) for text in wanted]
     by = actor if actor is not None else actor_by_email(repository, worktree)
     requires = None

@@ -57,7 +57,7 @@ def upload(
     from gitindex.facts import read_distribution
 
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     name = index_name(index)
     attesting = [*(attestation or ()), *(path for path in files if path.suffix == ".attestation")]
     read = []
@@ -126,7 +126,7 @@ def yank(
     Installers take a yanked release only where it is pinned with == (PEP 592).
     """
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     project, version = release(wanted)
     plan = releases.yank(worktree, index_name(index), project, version, reason=reason, filename=filename)
     write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
@@ -143,7 +143,7 @@ def unyank(
 ) -> None:
     """Take a yank back."""
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     project, version = release(wanted)
     plan = releases.unyank(worktree, index_name(index), project, version, filename=filename)
     write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)
@@ -164,7 +164,7 @@ def remove(
     Stored files that nothing else names go with it. A non-volatile index refuses: yank there.
     """
     repository = open_repository(ctx)
-    worktree = start(repository, commit=commit, pr=pr)
+    worktree = start(ctx, repository, commit=commit, pr=pr)
     project, version = release(wanted) if "=" in wanted else (project_name(wanted), None)
     plan = releases.remove(worktree, index_name(index), project, version)
     write(repository, worktree, plan, commit=commit, pr=pr, as_json=as_json)

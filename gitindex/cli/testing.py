@@ -17,6 +17,7 @@ from gitindex.cli.common import (
     JsonOption,
     PrOption,
     index_name,
+    look,
     moment,
     open_repository,
     project_name,
@@ -79,7 +80,7 @@ def try_release(
     from gitindex.testing import Wanted, fetch, run_tests
 
     repository = open_repository(ctx)
-    snapshot = start(repository, commit=commit, pr=pr)
+    snapshot = look(repository, commit=commit, pr=pr)
     name = index_name(index)
     project, version = release(wanted) if "=" in wanted else (project_name(wanted), None)
     manifest = open_release(snapshot, name, project, version or newest_sound(open_project(snapshot, name, project)))
@@ -105,6 +106,8 @@ def try_release(
     told = [_result(run) for run in runs]
     if record:
         what = f"test {project} {manifest.version} in {name}"
+        if not pr:
+            snapshot = start(ctx, repository, commit=commit, pr=pr)  # the tests took long: others may have written
         plan = record_runs(snapshot, name, project, manifest.version, told)
         write(repository, snapshot, plan, commit=commit, pr=pr, name=what, as_json=as_json, more={"runs": told})
     elif as_json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from gitindex.atomic import check_out
 from gitindex.check import OPTIONS, Format, print_verdict, run, today, write_sarif
 from gitindex.cli import Place
 from gitindex.cli.common import open_repository, proposal_data, start, tell_proposal
@@ -49,8 +50,9 @@ def _propose_repairs(ctx: typer.Context, options: dict[str, Any]) -> int:
     for option in OPTIONS:
         if options[option.name] and option.name not in _OF_REPAIRS:
             raise UsageError(f"{option.flag} and --pr exclude each other", help="all that is published is repaired")
+    check_out(options["sarif"], "--sarif")
     repository, actor = open_repository(ctx), options["actor"]
-    base = start(repository, commit=False, pr=True)
+    base = start(ctx, repository, commit=False, pr=True)
 
     def change_to(head: Snapshot, commit: str | None = None) -> Change:
         change = Change(base, head, everything=True, today=today())

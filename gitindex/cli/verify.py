@@ -63,6 +63,7 @@ def verify(
     Sha256, size, the whole archive and its metadata are compared with the manifests. Exit code 1 says that something
     is wrong, 3 that some files could not be read, and no other one is wrong.
     """
+    atomic.check_out(report_file, "--report")
     repository = open_repository(ctx)
     snapshot = repository.at(rev) if rev is not None else current(repository)
     names = [open_stage(snapshot, index_name(name)).name for name in index or ()]
@@ -86,7 +87,7 @@ def verify(
     if report_file is not None:
         lines = _unchecked_lines(snapshot, report)
         text = verification_report(_summary(report), report.findings, repository.folder, lines)
-        atomic.write(report_file, [text.encode()])
+        atomic.write_out(report_file, text.encode())
     _print(snapshot, report, as_json=as_json)
     if report.findings or report.unchecked:
         raise typer.Exit(1 if report.findings else 3)

@@ -9,6 +9,7 @@ from string import Template
 from typing import NamedTuple
 
 from gitindex import layout
+from gitindex.atomic import TEMPORARY_PREFIX
 from gitindex.codeowners import Forge
 from gitindex.edits.editors import editor_files, schema_files
 from gitindex.edits.forges import REQUIREMENT, Publishing, forge_files
@@ -89,6 +90,11 @@ indexes/** text eol=lf
 gitindex.toml text eol=lf
 """
 
+_IGNORED = f"""\
+# What a killed gitindex leaves half written; the next one that writes beside it removes it.
+{TEMPORARY_PREFIX}*
+"""
+
 
 class Wanted(NamedTuple):
     """What is asked of a new repository."""
@@ -156,7 +162,11 @@ def new_repository(wanted: Wanted) -> tuple[Plan, Mapping[str, bytes]]:
     }
     plan = Plan({path: text.encode() for path, text in texts.items()}, [f"Create an index repository for {user}"])
     plan.changes |= schema_files()
-    beside = {PRE_COMMIT: pre_commit_config(wanted.folder).encode(), **editor_files(wanted.folder)}
+    beside = {
+        PRE_COMMIT: pre_commit_config(wanted.folder).encode(),
+        ".gitignore": _IGNORED.encode(),
+        **editor_files(wanted.folder),
+    }
     if forge is not None:
         made = Snapshot(Overlay(EMPTY, plan.leaves()), None)
         source, folder = wanted.workflows, wanted.folder

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
+_WRITING = "gitindex-worktree"
 _REVISION_END = re.compile(r"[~^:]|@\{")
 _PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
 """Where Git looks for a reference that is not written out, in this order."""
@@ -128,6 +130,12 @@ class Repository:
     def own_directory(self) -> Path:
         """The folder that Git has for this working tree: a part of `.git`, where it is a linked one."""
         return Path(self._git.path)
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Return what lets no other command write to the working tree as long as it is entered."""
+        from gitindex.waiting import turn  # noqa: PLC0415 - most runs write nothing
+
+        return turn(self.own_directory / _WRITING, "Waits for another gitindex that writes here.")
 
     def blobs(self) -> Blobs:
         """Return a reader of large blobs, for one thread; it is to be closed."""

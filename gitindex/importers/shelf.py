@@ -21,8 +21,18 @@ from gitindex.importers.source import SourceFile
 from gitindex.names import DistributionName, Sha256, normalize, version_key
 from gitindex.threads import spread
 from gitindex.upstream.copying import Advance, Copy
+from gitindex.waiting import turn
 
 _PIECE = 1 << 20
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Have the folder of a shelf for this import alone: the first to end would clear what another one still reads."""
+    with contextlib.suppress(OSError):
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with turn(folder.with_name(f"{folder.name}.lock"), "Waits for another import into this repository."):
+        yield
 
 
 class Wanted(NamedTuple):

@@ -105,7 +105,7 @@ def test_what_was_brought_until_it_was_broken_off_is_told(run: Run, empty: Index
     folder = export(tmp_path / "export", indexes=indexes)
     hook = empty.path / ".git/hooks/pre-commit"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\n! git diff --cached --name-only | grep -q zoo\n")
+    hook.write_text(f"#!/bin/sh\nrm -rf '{tmp_path}/no'\n! git diff --cached --name-only | grep -q zoo\n")
     hook.chmod(0o755)
     done = run("-C", empty.path, "import", "devpi", folder, "--commit")
     assert done.code == 3
@@ -118,7 +118,8 @@ def test_what_was_brought_until_it_was_broken_off_is_told(run: Run, empty: Index
     said = json.loads(told_to_programs.out)
     assert (told_to_programs.code, said["broken_off"]) == (3, True)
     assert [(each["name"], each["files"], each["unchanged"]) for each in said["brought"]] == [("emilie/dev", 0, 1)]
-    no_place = ("--report", tmp_path / "no" / "report.md")
+    no_place = ("--report", tmp_path / "no" / "report.md")  # while it is asked for, there is a folder
+    (tmp_path / "no").mkdir()
     both = run("-C", empty.path, "import", "devpi", folder, "--commit", *no_place)
     assert (both.code, [line.split(": ")[1] for line in both.err.splitlines()[-2:]]) == (
         3,

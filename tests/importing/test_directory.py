@@ -271,6 +271,17 @@ def test_report_is_written_as_markdown(run: Run, repository: IndexRepository, tm
     )
 
 
+def test_report_that_cannot_be_written_is_told_before_anything_is(
+    run: Run, repository: IndexRepository, tmp_path: Path
+) -> None:
+    put(tmp_path / "dist", WHEEL)
+    report = tmp_path / "no/report.md"
+    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/prod", "--report", report)
+    told = f"gitindex: --report {report}: there is no such folder; make it first; nothing was done\n"
+    assert (done.code, done.out, done.err) == (2, "", told)
+    assert repository.git("status", "--porcelain") == ""
+
+
 def test_upload_time_is_that_of_the_import_without_mtime(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
     put(tmp_path / "dist", WHEEL)
     os.utime(tmp_path / "dist" / WHEEL[0], (1_400_000_000, 1_400_000_000))
@@ -295,7 +306,15 @@ def test_link_to_nothing_that_is_named_like_a_release_is_left_out(
 
 def test_report_that_cannot_be_written_hides_nothing(run: Run, repository: IndexRepository, tmp_path: Path) -> None:
     put(tmp_path / "dist", WHEEL)
+    command = ("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/prod", "--commit")
     report = ("--report", tmp_path / "no" / "report.md")
-    done = run("-C", repository.path, "import", "dir", tmp_path / "dist", "--index", "emilie/prod", *report)
-    assert done.code == 3
-    assert released(repository, "emilie/prod") == ({WHEEL[0]: digest(WHEEL[1])} if done.out else {})
+    refused = run(*command, *report)
+    assert (refused.code, refused.out, released(repository, "emilie/prod")) == (2, "", {})
+    (tmp_path / "no").mkdir()
+    hook = repository.path / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nrmdir '{tmp_path}/no'\n")
+    hook.chmod(0o755)
+    done = run(*command, *report)
+    assert (done.code, done.out) == (3, "emilie/prod: 1 file of 1 release brought\n")
+    assert released(repository, "emilie/prod") == {WHEEL[0]: digest(WHEEL[1])}
