@@ -215,8 +215,9 @@ def _paths_to_commit(
     head = repository.head()
     committed = repository.at(head) if head is not None else NO_REVISION
     leaves = plan.leaves()
-    # The first commit has nothing to stand on but what it brings along.
-    first = _definitions(worktree) if head is None else ()
+    # A release in the first commit has nothing to stand on but what comes along.
+    is_release = any(layout.is_manifest(path) for path in plan.changes)
+    first = _definitions(worktree) if head is None and is_release else ()
     for path in (*plan.concerned, *_needed(plan), *first):
         if path in leaves:
             continue
