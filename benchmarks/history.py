@@ -12,9 +12,10 @@ from pathlib import Path
 from statistics import median
 
 from generate import INDEX, generate
-from measure import Command, Figures, compare, gitindex, in_child, memory_folder
-from report import Row, table
+from measure import Command, Figures, compare, day_and_machine, gitindex, in_child, memory_folder
+from report import Row, put_section, table
 
+SECTION = "Log"
 PROJECTS, FILES, COMMITS = 2_000, 40_000, 20_000
 SMALL = 200, 2_000, 1_000
 MOST_BESIDE_GIT = 0.6
@@ -96,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help=f"{SMALL[2]:,} commits")
     parser.add_argument("--runs", type=int, default=3, help="runs of each command")
+    parser.add_argument("--write", action="store_true", help="keep the table in results.md")
     options = parser.parse_args()
     projects, files, commits = SMALL if options.small else (PROJECTS, FILES, COMMITS)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=memory_folder()) as folder:
@@ -103,7 +105,11 @@ def main() -> None:
         print(f"{commits:,} commits: generating ...", file=sys.stderr)
         in_child(_generate, repository, projects, files, commits)
         case = f"{projects:,} projects, {commits:,} commits"
-        print(table(list(measure_log(case, repository, options.runs))))
+        rows = list(measure_log(case, repository, options.runs))
+    text = f"{day_and_machine()}; medians of {options.runs}.\n\n{table(rows)}"
+    print(text)
+    if options.write:
+        put_section(SECTION, text)
 
 
 def _generate(repository: Path, projects: int, files: int, commits: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import shutil
 import statistics
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -151,3 +153,21 @@ def python(*words: str) -> list[str]:
 
 def gitindex(*words: str) -> list[str]:
     return python("-m", "gitindex", *words)
+
+
+def day_and_machine() -> str:
+    """Return when and on what figures are taken; nothing that names the machine."""
+    git = subprocess.run(["git", "--version"], check=True, capture_output=True, text=True).stdout.split()[2]
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {_cpu_model()}, {os.cpu_count()} cores, {platform.system()}, "
+        f"Python {platform.python_version()}, git {git}"
+    )
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()

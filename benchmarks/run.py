@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 from audit import measure_audit
-from measure import memory_folder, python
+from measure import day_and_machine, memory_folder, python
 from peers import lacking
 from render import DEFAULT, SECTION as RENDERING, SMALL as SMALL_SITE, measure_render
 from report import RESULTS, Row, put_section, table
@@ -73,22 +70,11 @@ def generated(out: Path, size: tuple[int, int], *words: str) -> Path:
 
 def surroundings(place: str) -> str:
     """Return a paragraph on when and on what the figures were taken; nothing that names the machine."""
-    git = subprocess.run(["git", "--version"], check=True, capture_output=True, text=True).stdout.split()[2]
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {_cpu_model()}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}, git {git}, {versions}. "
+        f"{day_and_machine()}, {versions}. "
         f"Repositories and sites on {place}; CPU of a process and the children it waited for, medians.\n"
     )
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
 
 
 def main() -> None:

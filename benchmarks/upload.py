@@ -24,11 +24,13 @@ from statistics import median
 from typing import NamedTuple
 
 import peers
-from measure import gitindex, memory_folder
+from measure import day_and_machine, gitindex, memory_folder
 from report import markdown, put_section
 from servers import Plan, Server, running
 
 SECTION = "Uploads"
+OF_DEVPI = "times devpi-server", "aim", "kept"
+"""The columns of what is compared with it."""
 CLIENTS, RELEASES, PROJECTS = 50, 1_000, 100
 BOUNDARY = "b0123456789abcdef"
 OURS, DEVPIS = "bench/prod", "root/prod"
@@ -232,6 +234,7 @@ def rows(measured: Mapping[str, list[Measured]]) -> Iterator[tuple[str, ...]]:
             f"{max(run.rss for run in runs) / 1e6:.0f}",
             ", ".join(f"{count} with {status}" for status, count in sorted(runs[-1].statuses.items())),
             f"{rate / yardstick:.1f}",
+            *(["", ""] if name == "devpi-server" else ["ahead", "yes" if rate > yardstick else "**no**"]),
         )
 
 
@@ -249,9 +252,21 @@ def measure(parent: Path | None, clients: int, count: int, runs: int) -> str:
             print(f"{name} ...", file=sys.stderr)
             with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
                 measured[name].append(case(Path(folder)))
-    columns = ("server", "uploads/s", "median ms", "p99 ms", "CPU ms each", "RSS MB", "answers", "times devpi-server")
+    columns = (
+        "server",
+        "uploads/s",
+        "median ms",
+        "p99 ms",
+        "CPU ms each",
+        "RSS MB",
+        "answers",
+        "times devpi-server",
+        "aim",
+        "kept",
+    )
     average = sum(len(release.data) for release in wanted) // count
     text = (
+        f"{day_and_machine()}. Repositories on {'a tmpfs' if parent else 'a disk'}. "
         f"{clients} clients upload {count:,} releases of {min(PROJECTS, count)} projects, {average:,} bytes each, into "
         f"one repository; medians of {runs}. Afterwards every file is listed, the history of gitindex is one line of a "
         f"commit each, and `gitindex audit` and `git fsck` find it in order. {peers.versions()}.\n\n"
