@@ -51,7 +51,7 @@ def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def put_section(heading: str, text: str) -> None:
     """Put a text into the results as the section of a heading, or without one before all of them; the others stay."""
     first, *sections = re.split(r"^## ", RESULTS.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    kept = {section.partition("\n")[0]: section for section in sections}
+    kept = {section.partition("\n")[0]: f"{section.rstrip()}\n\n" for section in sections}
     if heading:
         kept[heading] = f"{heading}\n\n{text.rstrip()}\n\n"
     else:
