@@ -34,8 +34,8 @@ _PIECE = 1 << 18
 """Bytes that are looked at in one step."""
 _AT_ONCE = 1 << 16
 """Bytes that are read sooner than another thread has begun."""
-_SMALL = 1 << 18
-"""Bytes of a file that stay in memory: those of one step, so that no more of it is needed than before."""
+_SMALL = 1 << 16
+"""Bytes of a file that stays in memory, also while it waits to be committed: hundreds of them may."""
 
 
 class Form:

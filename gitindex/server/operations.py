@@ -205,6 +205,7 @@ _COUNTED = {
     "upstream_requests": "Requests to upstreams, for pages.",
     "upstream_failures": "Those without an answer.",
     "hooks": "Hooks that were heard.",
+    "writes": "Times that the branch was moved on by what was sent here.",
 }
 
 

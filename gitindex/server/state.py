@@ -318,10 +318,8 @@ class State:
         """Serve what other workers have written, if that is soon done."""
         if self._catching_up is None:
             self._catching_up = asyncio.create_task(self._look())
-        try:
-            async with asyncio.timeout(_CATCH_UP):
-                await asyncio.shield(self._catching_up)
-        except TimeoutError:  # something else is judged before it; nobody after waits for that
+        done, _ = await asyncio.wait([self._catching_up], timeout=_CATCH_UP)
+        if not done:  # something else is judged before it; nobody after waits for that
             self._written = self.counters.writes_of_others()
 
     async def _look(self) -> None:
@@ -332,6 +330,8 @@ class State:
             # What this worker has made on top of it, and is about to serve, it does not look at.
             while live.tip == live.expected != live.commit and time.monotonic() < end:  # noqa: ASYNC110 - a thread sets it
                 await asyncio.sleep(0.01)
+        except Exception as error:  # noqa: BLE001 - what is served already is answered all the same
+            LOG.error("the branch cannot be looked at: %s: %s", type(error).__name__, error)  # noqa: TRY400 - one line
         finally:
             self._written, self._catching_up = written, None
 

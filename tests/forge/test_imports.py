@@ -15,7 +15,7 @@ from tests.builders import make_sdist, make_wheel
 from tests.conftest import Result, Run
 from tests.forge.conftest import make_remote
 from tests.forge.github import GitHubServer
-from tests.forge.test_proposals import publish, state
+from tests.forge.test_proposals import publish, see_at_push, state
 from tests.hosts import Host
 from tests.importing.shown import digest, put
 from tests.importing.world import World
@@ -231,10 +231,7 @@ def test_files_are_in_the_storage_before_the_branch_is_pushed(
 ) -> None:
     store = tmp_path / "store"
     publish(clone, small_content(storage={"url": store.as_uri()}))
-    hook = remote.path / "hooks/pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\nfind '{store}' -name '*.whl' > '{tmp_path}/seen'\n")
-    hook.chmod(0o755)
+    see_at_push(remote, store, tmp_path / "seen")
     world.add("demo", WHEEL)
     command = ("import", "simple", world.url, *INTO, "--json")
     first = told(run(*command))

@@ -430,15 +430,20 @@ def test_git_does_not_know_who_commits(clone: IndexRepository, remote: IndexRepo
 # Storage outside of the repository
 
 
+def see_at_push(remote: IndexRepository, store: Path, seen: Path) -> None:
+    """Let the remote write down, when it is pushed to, which wheels a store has then."""
+    hook = remote.path / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nfind '{store}' -name '*.whl' > '{seen}'\n")
+    hook.chmod(0o755)
+
+
 def test_files_are_in_the_storage_before_the_branch_is_pushed(
     clone: IndexRepository, remote: IndexRepository, run: Run, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
     publish(clone, small_content(storage={"url": store.as_uri()}))
-    hook = remote.path / "hooks/pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\nfind '{store}' -name '*.whl' > '{tmp_path}/seen'\n")
-    hook.chmod(0o755)
+    see_at_push(remote, store, tmp_path / "seen")
     told = proposed(run, "upload", wheel(tmp_path / "dist"), "--index", "emilie/dev")
     assert told["paths"] == ["indexes/emilie/dev/demo/1.0.json"]
     assert (tmp_path / "seen").read_text().count("demo-1.0-py3-none-any.whl") == 1

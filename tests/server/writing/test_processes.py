@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import http.client
 import itertools
@@ -20,10 +21,12 @@ from pathlib import Path
 import pytest
 
 from gitindex import tokens
+from gitindex.server.counters import Counters
 from tests.builders import make_wheel
-from tests.peers.serving import Serving, get, serving
+from tests.peers.serving import WAIT, Serving, get, serving
 from tests.peers.tools import Tools, done
 from tests.repositories import IndexRepository, bare_clone, make_repository
+from tests.server import client
 from tests.server.client import JSON, basic
 from tests.server.writing.form import BOUNDARY, team_content, upload_form
 
@@ -106,6 +109,40 @@ def test_what_was_uploaded_is_there_for_who_asks_then(
             wheel = make_wheel("demo", f"{number}.0")
             assert post(running, wheel, headers) == 200
             assert all(wheel[0] in listed(running, "demo") for _ in range(6))  # whichever worker is asked
+
+
+def test_what_other_workers_wrote_is_waited_for_no_longer_than_a_while(
+    team: IndexRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer comes, whatever becomes of the look at the branch, and one that hangs is waited for once."""
+    monkeypatch.setattr("gitindex.server.state._CATCH_UP", 0.2)
+    counters, over, looks = Counters(2), threading.Event(), []
+
+    def fail() -> None:
+        looks.append("fails")
+        raise OSError("no such disk")
+
+    def hang() -> None:
+        looks.append("hangs")
+        over.wait(WAIT)
+
+    async def check() -> None:
+        async with client.serving(team, tmp_path / "cache") as asking:
+            state = asking.state
+            state.live.stop()  # who follows the branch looks at it too
+            state.counters = counters
+            for look in (fail, hang):
+                monkeypatch.setattr(state.live, "look", look)
+                counters.use_row(1)
+                counters.add("writes")
+                counters.use_row(0)
+                assert state.is_behind
+                assert (await asking.get("/emilie/dev/simple/", {"Accept": JSON})).status == 200
+                assert not state.is_behind
+            over.set()
+        assert looks == ["fails", "hangs"]
+
+    asyncio.run(check())
 
 
 def test_pushes_and_uploads_at_once_all_land(
