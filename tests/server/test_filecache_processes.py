@@ -66,6 +66,8 @@ def run(folder: Path, scenario: Callable[[FileCache], Awaitable[None]], *, limit
         cache = FileCache(folder, limit=limit, largest=LARGE)
         try:
             async with asyncio.timeout(BOUND):
+                while not cache.statistics().is_counted:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
                 await scenario(cache)
         finally:
             await cache.close()
