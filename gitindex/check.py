@@ -182,7 +182,7 @@ def _fix(
     """Repair the working tree, tell what was done, and return what there is now."""
     from gitindex.edits.fix import plan_fixes
     from gitindex.report.text import printable
-    from gitindex.write import is_taken, put
+    from gitindex.write import is_taken, put, settled
 
     if worktree.name != WORKTREE:
         raise UsageError("--fix repairs the working tree", help="leave out --staged, --head and --merge-into")
@@ -192,7 +192,8 @@ def _fix(
 
     root = repository.root
     plan = plan_fixes(worktree, change_to, root, is_taken=partial(is_taken, root), clears_modes=repository.keeps_modes)
-    put(root, plan)
+    with settled(repository, worktree, plan):
+        put(root, plan)
     # What a program reads holds the findings alone.
     stream = sys.stdout if form is Format.TEXT else sys.stderr
     stream.writelines(f"{printable(note)}\n" for note in plan.notes)

@@ -14,8 +14,8 @@ _HELD = "GITINDEX_HELD"
 
 
 @contextlib.contextmanager
-def turn(path: Path, told: str) -> Iterator[None]:
-    """Have the lock of the file at *path*, which is made; who has to wait for it is *told* so, once.
+def turn(path: Path, told: str = "") -> Iterator[None]:
+    """Have the lock of the file at *path*, which is made; who has to wait for it is *told* so, once, if anything.
 
     The kernel lets go of it when the process ends, however it does. Where the folder cannot be written to, or its file
     system knows no locks, nobody waits.
@@ -51,5 +51,6 @@ def _lock(descriptor: int, told: str) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.stderr.write(f"{told}\n")
+            if told:
+                sys.stderr.write(f"{told}\n")
             fcntl.flock(descriptor, fcntl.LOCK_EX)

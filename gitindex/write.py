@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -54,7 +55,8 @@ def carry_out(
 
     Raises:
         RefusedError: the rules refuse what it would make; nothing is written.
-        CannotRunError: the disk fails, and what is written already is a file that nothing names yet; or Git refuses the
+        CannotRunError: what the plan changes was changed by a commit since the *worktree* was opened, and nothing is
+            written; the disk fails, and what is written already is a file that nothing names yet; or Git refuses the
             commit, and the message says that all is written.
 
     """
@@ -62,9 +64,14 @@ def carry_out(
     published = repository.origin.published()
     findings = checked(published, worktree, plan, today, actor) if changes else []
     paths = _paths_to_commit(repository, worktree, plan, published) if commit else ()
-    _keep(repository, worktree, plan)
-    put(repository.top, Plan(dict(beside)))
-    committed = _commit(repository, paths, plan.summary, beside) if paths else None
+    _upload(worktree, plan)
+    with settled(repository, worktree, plan) as now:
+        if now is not worktree:
+            findings = checked(published, now, plan, today, actor) if changes else []
+            paths = _paths_to_commit(repository, now, plan, published) if commit else ()
+        put(repository.root, plan)
+        put(repository.top, Plan(dict(beside)))
+        committed = _commit(repository, paths, plan.summary, beside) if paths else None
     return Outcome(tuple(sorted(changes)), tuple(findings), committed)
 
 
@@ -79,17 +86,48 @@ def carry_out_addition(
         RefusedError, CannotRunError: as :func:`carry_out` does.
 
     """
-    head = repository.head() if commit else None
-    base = repository.at(head) if head is not None else None
-    paths = _paths_to_commit(repository, worktree, plan, base) if commit else ()
-    _keep(repository, worktree, plan)
-    return _commit(repository, paths, plan.summary, (), author) if paths else None
+    _upload(worktree, plan)
+    with settled(repository, worktree, plan) as now:
+        if now is not worktree:
+            checked(repository.origin.published(), now, plan, None)
+        head = repository.head() if commit else None
+        base = repository.at(head) if head is not None else None
+        paths = _paths_to_commit(repository, now, plan, base) if commit else ()
+        put(repository.root, plan)
+        return _commit(repository, paths, plan.summary, (), author) if paths else None
 
 
-def _keep(repository: Repository, worktree: Snapshot, plan: Plan) -> None:
+def _upload(worktree: Snapshot, plan: Plan) -> None:
     if plan.uploads:
         StoredObjects(worktree.settings.storage.url).keep(plan.uploads)
-    put(repository.root, plan)
+
+
+@contextlib.contextmanager
+def settled(repository: Repository, worktree: Snapshot, plan: Plan) -> Iterator[Snapshot]:
+    """Let no server change the working tree, and yield it as it is now: the *worktree*, unless one did meanwhile.
+
+    The *plan* was made from the *worktree*, and can be carried out on what is yielded, as far as the rules allow it.
+
+    Raises:
+        CannotRunError: what the plan changes is not what it was made from.
+
+    """
+    with repository.moving():
+        if not repository.has_moved:
+            yield worktree
+            return
+        now = repository.worktree()
+        for path in (*plan.changes, *plan.concerned):
+            if not _is_same(find(worktree.root, path), find(now.root, path)):
+                raise CannotRunError(
+                    f"{path}: was changed by another commit while this was at work",
+                    help="nothing was written; run the same command again",
+                )
+        yield now
+
+
+def _is_same(one: tuple[Folder, str] | None, other: tuple[Folder, str] | None) -> bool:
+    return one is other if one is None or other is None else _entry(one) == _entry(other)
 
 
 def checked(
@@ -222,7 +260,7 @@ def _paths_to_commit(
         if path in leaves:
             continue
         here, there = find(worktree.root, path), find(committed.root, path)
-        if here is not None and (there is None or _entry(here) != _entry(there)):
+        if here is not None and not _is_same(here, there):
             leaves[path] = leaf(here[0].read(here[1]))
     if not leaves:
         return ()

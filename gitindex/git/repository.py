@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
 _WRITING = "gitindex-worktree"
+MOVING: Final = "gitindex-writing"
+"""The file in Git's own folder whose lock those have who move a branch and take its working trees along."""
 _REVISION_END = re.compile(r"[~^:]|@\{")
 _PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
 """Where Git looks for a reference that is not written out, in this order."""
@@ -53,6 +55,8 @@ class Repository:
         self._way = way
         """The folders that it was looked for in, where nobody named it."""
         self._large = LargeTrees()
+        self._opened_at: str | None = None
+        """What was checked out when the working tree was opened last."""
 
     @classmethod
     def open(cls, directory: Path, folder: str | None = None) -> Repository:
@@ -136,6 +140,17 @@ class Repository:
         from gitindex.waiting import turn  # noqa: PLC0415 - most runs write nothing
 
         return turn(self.own_directory / _WRITING, "Waits for another gitindex that writes here.")
+
+    def moving(self) -> AbstractContextManager[None]:
+        """Return what lets no server move a branch, and what is checked out with it, as long as it is entered."""
+        from gitindex.waiting import turn  # noqa: PLC0415 - most runs write nothing
+
+        return turn(self.git_directory / MOVING)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether another commit is checked out than when :meth:`worktree` was called last."""
+        return self.head() != self._opened_at
 
     def blobs(self) -> Blobs:
         """Return a reader of large blobs, for one thread; it is to be closed."""
@@ -300,6 +315,7 @@ class Repository:
 
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
+        self._opened_at = self.head()
         return self._uncommitted(worktree_changes(self._git, self.top, self.folder), WORKTREE)
 
     def _uncommitted(self, changes: Mapping[str, Leaf | None], name: str) -> Snapshot:

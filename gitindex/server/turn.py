@@ -10,14 +10,14 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-_NAME = "gitindex-writing"
+from gitindex.git.repository import MOVING
 
 
 class Turn:
     """Whose turn it is."""
 
     def __init__(self, git_directory: Path) -> None:
-        self._path = git_directory / _NAME
+        self._path = git_directory / MOVING
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gitindex.errors import CannotRunError
+from gitindex.edits import releases
+from gitindex.edits.plan import Plan
+from gitindex.errors import CannotRunError, RefusedError
+from gitindex.facts import read_distribution
 from gitindex.git import Repository
-from tests.builders import make_wheel
+from gitindex.snapshot import Snapshot
+from gitindex.write import carry_out
+from tests.builders import make_sdist, make_wheel
 from tests.conftest import Run
-from tests.repositories import IndexRepository, bare_clone
+from tests.repositories import DEV, UPLOAD_TIME, IndexRepository, bare_clone
 from tests.server.writing.form import Uploads, log, taking, told, unchanged
 
 WHEEL = make_wheel("demo", "1.0")
@@ -87,6 +95,100 @@ def test_what_a_killed_server_left_in_the_working_tree_is_put_away(team: IndexRe
     told(team, story)
     assert team.git("status", "--short") == "?? notes.txt"
     assert len(log(team)) == 2
+
+
+def _built(project: str, build: str) -> tuple[str, bytes]:
+    """Return one of the wheels of a release 1.0."""
+    return make_wheel(project, "1.0", build=build, files={"data": build.encode()})
+
+
+def _filenames(repository: IndexRepository, project: str) -> list[str]:
+    """Return the names of the files of a release 1.0, sorted."""
+    manifest = json.loads((repository.path / f"indexes/emilie/dev/{project}/1.0.json").read_text())
+    return sorted(file["filename"] for file in manifest["files"])
+
+
+def _planned(repository: IndexRepository, filename: str, data: bytes) -> tuple[Repository, Snapshot, Plan]:
+    """Plan an upload into emilie/dev, as a command does."""
+    path = repository.path.parent / filename
+    path.write_bytes(data)
+    opened = repository.open()
+    worktree = opened.worktree()
+    with path.open("rb") as stream:
+        read = read_distribution(filename, stream)
+    return opened, worktree, releases.upload(worktree, DEV, [(read, path)], UPLOAD_TIME)
+
+
+def test_a_command_that_read_before_an_upload_does_not_undo_it(team: IndexRepository) -> None:
+    ours, theirs, other = _built("demo", "2"), make_sdist("demo", "1.0"), _built("other", "1")
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL)).status == 200
+        before, elsewhere = _planned(team, *ours), _planned(team, *other)
+        assert (await uploads.upload(*theirs)).status == 200
+        with pytest.raises(
+            CannotRunError, match=r"demo/1\.0\.json: was changed by another.*run the same command again"
+        ):
+            carry_out(*before, commit=True)
+        assert team.git("status", "--short") == ""
+        for planned in (elsewhere, _planned(team, *ours)):
+            assert carry_out(*planned, commit=True).commit == team.git("rev-parse", "main").strip()
+
+    told(team, story)
+    assert _filenames(team, "demo") == sorted([WHEEL[0], theirs[0], ours[0]])
+    assert _filenames(team, "other") == [other[0]]
+
+
+def test_a_command_that_read_before_its_index_went_writes_nothing(team: IndexRepository) -> None:
+    ours = _planned(team, *WHEEL)
+    team.git("rm", "--quiet", "-r", "indexes/emilie/dev")
+    team.commit("Delete emilie/dev")
+    with pytest.raises(RefusedError) as refused:
+        carry_out(*ours, commit=True)
+    assert {finding.path for finding in refused.value.findings} == {"indexes/emilie/dev"}
+    assert team.git("status", "--short") == ""
+
+
+def test_commands_and_uploads_into_one_working_tree_lose_nothing_of_each_other(team: IndexRepository) -> None:
+    """Who is told to come again does so; a command that writes elsewhere has no need to."""
+    ours = [_built(project, f"{number}a") for number in range(1, 3) for project in ("demo", "other")]
+    theirs = [_built("demo", f"{number}b") for number in range(1, 25)]
+
+    def by_command(filename: str, data: bytes) -> int:
+        """Upload a file, and return how often the command had to be run again."""
+        path = team.path.parent / filename
+        path.write_bytes(data)
+        words = ["-C", str(team.root), "upload", "--index", "emilie/dev", "--commit", str(path)]
+        command = [sys.executable, "-P", "-m", "gitindex", *words]
+        for again in range(100):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            if done.returncode == 0:
+                return again
+            assert (done.returncode, "run the same command again" in done.stderr) == (3, True), done.stderr
+        raise AssertionError("it never got its turn")
+
+    async def story(uploads: Uploads) -> None:
+        over = asyncio.Event()
+
+        async def by_http() -> None:
+            for file in theirs:
+                while (answer := await uploads.upload(*file)).status != 200:
+                    assert (answer.status, b"working tree is in the way" in answer.body) == (503, True), answer.body
+                with contextlib.suppress(TimeoutError):  # at a pace that leaves commands a chance
+                    await asyncio.wait_for(over.wait(), 0.3)
+
+        async def by_commands() -> None:
+            for file in ours:
+                again = await asyncio.to_thread(by_command, *file)
+                assert again == 0 or file[0].startswith("demo")
+            over.set()
+
+        await asyncio.gather(by_http(), by_commands())
+
+    told(team, story)
+    assert team.git("status", "--short") == ""
+    both = _filenames(team, "demo") + _filenames(team, "other")
+    assert sorted(both) == sorted(filename for filename, _ in ours + theirs)
 
 
 class TestLinked:
