@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gitindex import layout
 from gitindex.errors import CannotRunError
 from gitindex.importers.reading import as_stated
 from gitindex.importers.report import Kind, Report
@@ -57,7 +58,10 @@ class Directory(OneIndex):
                 report.note(index.name, path.name, "is no file")
             else:
                 time = _time(path) if self._has_times else None
-                yield SourceFile(path.name, path, size=path.stat().st_size, upload_time=time)
+                beside = path.with_name(path.name + layout.PROVENANCE_SUFFIX)
+                provenance = beside if beside.is_file() else None
+                size = path.stat().st_size
+                yield SourceFile(path.name, path, size=size, upload_time=time, provenance=provenance)
 
     def _paths(self) -> Iterator[Path]:
         def stop(error: OSError) -> None:
