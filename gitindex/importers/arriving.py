@@ -52,7 +52,7 @@ class Arriving:
                 elif here is None:
                     self._release(item).arrived[filename] = result
                     if result.unattested:
-                        target.left_out(f"attestations of {filename}", result.unattested)
+                        target.left_out(f"provenance of {filename}", result.unattested)
                 else:
                     self._compare(item, here, result.dist.sha256)
         for project, number in self._unattested.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gitindex import atomic
 from gitindex.attestations import MAX_SIZE, ProvenanceError, read_provenance
-from gitindex.download import UnreachableError
+from gitindex.download import Memory
 from gitindex.importers.source import Fetch
 from gitindex.names import Sha256
 
@@ -27,9 +27,8 @@ def document_of(source: Path | Fetch, filename: str, sha256: Sha256, place: Path
         return _checked(read_document(source), filename, sha256)
     if place.is_file():
         return _checked(read_document(place), filename, sha256)
-    sink = _Memory()
+    sink = Memory()
     source(sink)
-    sink.check()
     document = _checked(bytes(sink.data), filename, sha256)
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -69,23 +68,3 @@ def read_document(place: Path) -> bytes:
 def _checked(document: bytes, filename: str, sha256: Sha256) -> bytes:
     read_provenance(document, filename, sha256)
     return document
-
-
-class _Memory:
-    """Takes a download into memory."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self._size: int | None = None
-
-    def begin(self, size: int | None) -> None:
-        self.data.clear()
-        self._size = size
-
-    def add(self, piece: bytes) -> None:
-        self.data += piece
-
-    def check(self) -> None:
-        """Refuse what was broken off: it would be told as a document that makes no sense."""
-        if self._size is not None and len(self.data) < min(self._size, MAX_SIZE + 1):
-            raise UnreachableError("the answer broke off")

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Protocol
 
 from gitindex import layout
-from gitindex.attestations import MAX_SIZE
+from gitindex.attestations import MAX_SIZE, ProvenanceError
 from gitindex.edits.plan import Plan
 from gitindex.errors import CannotRunError
 from gitindex.git import WORKTREE, Author, Repository
@@ -158,8 +158,11 @@ class Proposed:
         if self._storage is not None:
             return _document_in(self._storage, path)
         with self._lock:
-            found = (_document_in(store, path) for store in self._stores)
-            return next((document for document in found if document is not None), None)
+            try:
+                found = (_document_in(store, path) for store in self._stores)
+                return next((document for document in found if document is not None), None)
+            except CannotRunError as error:  # such as one of Git LFS that is not here
+                raise ProvenanceError(f"cannot be read: {error.message}") from None
 
     def has(self, path: str, content: bytes | Path | None) -> bool:
         return isinstance(content, Path) and path in self._published

@@ -15,8 +15,9 @@ from gitindex.importers.source import Listed, OneIndex, SourceFile, SourceIndex
 from gitindex.names import parse_filename
 from gitindex.report.text import printable
 
-_BESIDE = (".metadata", ".asc", ".sig", ".provenance", ".attestation")
+_BESIDE = (".metadata", ".asc", ".sig", layout.PROVENANCE_SUFFIX)
 """What lies beside a file and is made of it, or says something of it, and is none itself."""
+_ATTESTATION = ".attestation"
 
 
 class Directory(OneIndex):
@@ -50,7 +51,10 @@ class Directory(OneIndex):
         for path in self._paths():
             if path.name.startswith(".") or path.name.endswith(_BESIDE):
                 continue
-            if parse_filename(path.name) is None and not path.name.endswith((".whl", ".tar.gz")):
+            if path.name.endswith(_ATTESTATION):
+                why = "is one attestation, and no provenance document: gitindex upload takes it, with its file"
+                report.note(index.name, path.name, why)
+            elif parse_filename(path.name) is None and not path.name.endswith((".whl", ".tar.gz")):
                 report.note(index.name, ascii(str(path.relative_to(self._folder)))[1:-1], "is no wheel and no sdist")
             elif path.is_symlink() and not path.is_file():
                 report.add(Kind.LEFT_OUT, index.name, path.name, "is a link to a file that is not there")

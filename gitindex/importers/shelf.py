@@ -69,7 +69,12 @@ class Here(Protocol):
         """Return the bytes of a file, where they are there already, for whatever index."""
 
     def provenance(self, path: str) -> bytes | None:
-        """Return the provenance document at the path of a stored one, where there is one, for whatever index."""
+        """Return what is at the path of a stored provenance document, where there is one, for whatever index.
+
+        Raises:
+            ProvenanceError: it cannot be read.
+
+        """
 
 
 class _Stated(NamedTuple):

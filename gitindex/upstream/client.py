@@ -201,7 +201,7 @@ class Upstreams:
             try:
                 check_target(split(url), split(file.url))
             except UnfitURLError as error:
-                raise DeadLinkError(f"their link {error}") from None
+                raise DeadLinkError(f"its link {error}") from None
             self._of_documents.fetch(url, sink, limit, self._credentials_for(upstream))
 
         return fetch
