@@ -142,7 +142,10 @@ def import_dir(
     *,
     how: How,
 ) -> None:
-    """Bring in a folder of wheels and sdists."""
+    """Bring in a folder of wheels and sdists.
+
+    A provenance document (PEP 740) beside a file, FILENAME.provenance, comes along with it.
+    """
     from gitindex.importers.directory import Directory
 
     asked = Import(ctx, how)
