@@ -189,6 +189,14 @@ def test_document_that_does_not_come_is_waited_for(run: Run, repository: IndexRe
     assert not list(Path.home().glob(".cache/gitindex/*/import"))
 
 
+def test_what_arrived_leaves_no_document_on_the_shelf(run: Run, repository: IndexRepository, world: World) -> None:
+    attest(world, WHEEL)
+    attest(world, NEWER, hosts.status(403))
+    assert run("-C", repository.path, "import", "simple", world.url, *INTO).code == 3
+    (left,) = (path for path in Path.home().glob(".cache/gitindex/*/import/*/*") if path.is_file())
+    assert left.name == NEWER[0]
+
+
 def test_document_that_breaks_off_is_not_taken_for_a_broken_one(
     run: Run, repository: IndexRepository, world: World
 ) -> None:
