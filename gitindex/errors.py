@@ -80,8 +80,8 @@ class RefusedError(GitindexError):
 
     exit_code = 1
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("refused, and nothing was written")
+    def __init__(self, findings: Sequence[Finding], message: str = "refused, and nothing was written") -> None:
+        super().__init__(message)
         self.findings = tuple(findings)
 
 

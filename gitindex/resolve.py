@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from gitindex import layout
 from gitindex.documents import Unreadable
 from gitindex.model import Mirror, ProjectStatements, Stage
 from gitindex.names import IndexName, ProjectName, normalize
@@ -81,6 +82,20 @@ def resolution_order(snapshot: Snapshot, index: Index) -> tuple[Index, ...]:
                 seen.add(name)
                 queue.append(base)
     return (*stages, *mirrors)
+
+
+def documents_behind(snapshot: Snapshot, index: Index) -> Iterator[str]:
+    """Yield the paths of the documents that say what *index* shows and who may write there; some may come twice.
+
+    They are the settings, the definitions of the index and its bases, and the users whom these name.
+    """
+    yield layout.SETTINGS
+    users = {name for group in snapshot.settings.groups.values() for name in group}
+    for each in resolution_order(snapshot, index):
+        yield layout.index_path(each.name)
+        acl = (each.definition.acl_upload or ()) if isinstance(each.definition, Stage) else ()
+        users |= {each.name.user, *(name for name in acl if not name.startswith(":"))}
+    yield from map(layout.user_path, sorted(users))
 
 
 def walk(snapshot: Snapshot, order: tuple[Index, ...], name: ProjectName, *, opens: bool = True) -> Iterator[Step]:

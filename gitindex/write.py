@@ -19,7 +19,9 @@ from gitindex.errors import CannotRunError, RefusedError
 from gitindex.finding import Finding, Severity
 from gitindex.git import WORKTREE, Author, Repository
 from gitindex.model import Manifest
+from gitindex.names import parse_index_name
 from gitindex.objects import StoredObjects
+from gitindex.resolve import documents_behind
 from gitindex.rules.hints import without_restore
 from gitindex.snapshot import NO_REVISION, Snapshot
 from gitindex.tree import Entry, Folder, Overlay, find, leaf
@@ -35,6 +37,8 @@ class Outcome(NamedTuple):
     """What was written or removed, in the index repository; empty where nothing had to change."""
     warnings: tuple[Finding, ...]
     commit: str | None
+    along: tuple[str, ...] = ()
+    """What else is committed: the plan needs it, and no commit had it."""
 
 
 def carry_out(
@@ -72,7 +76,8 @@ def carry_out(
         put(repository.root, plan)
         put(repository.top, Plan(dict(beside)))
         committed = _commit(repository, paths, plan.summary, beside) if paths else None
-    return Outcome(tuple(sorted(changes)), tuple(findings), committed)
+    along = tuple(path for path in paths if path not in changes and not path.startswith(f"{layout.FILES}/"))
+    return Outcome(tuple(sorted(changes)), tuple(findings), committed, along if committed else ())
 
 
 def carry_out_addition(
@@ -253,14 +258,12 @@ def _paths_to_commit(
     head = repository.head()
     committed = repository.at(head) if head is not None else NO_REVISION
     leaves = plan.leaves()
-    # A release in the first commit has nothing to stand on but what comes along.
-    is_release = any(layout.is_manifest(path) for path in plan.changes)
-    first = _definitions(worktree) if head is None and is_release else ()
-    for path in (*plan.concerned, *_needed(plan), *first):
+    missing = [path for path in _definitions(worktree, plan) if find(committed.root, path) is None]
+    for path in (*plan.concerned, *_needed(plan), *missing):
         if path in leaves:
             continue
-        here, there = find(worktree.root, path), find(committed.root, path)
-        if here is not None and not _is_same(here, there):
+        here = find(worktree.root, path)
+        if here is not None and not _is_same(here, find(committed.root, path)):
             leaves[path] = leaf(here[0].read(here[1]))
     if not leaves:
         return ()
@@ -268,15 +271,23 @@ def _paths_to_commit(
     known = {_what(finding) for finding in validate(Change(published, committed))} if head else set()
     errors = [f for f in validate(Change(published, planned)) if f.severity is Severity.ERROR and _what(f) not in known]
     if errors:
-        raise RefusedError([without_restore(finding) for finding in errors])
+        # With all that is in the working tree it is in order: that was seen before.
+        alone = "refused as a commit of its own, and nothing was written; first commit what else was changed here"
+        raise RefusedError([without_restore(finding) for finding in errors], alone)
     return tuple(sorted(leaves))
 
 
-def _definitions(worktree: Snapshot) -> Iterator[str]:
-    """Yield what is said of the repository, its users and its indexes."""
-    yield layout.SETTINGS
-    yield from map(layout.user_path, worktree.user_names())
-    yield from map(layout.index_path, worktree.index_names())
+def _definitions(worktree: Snapshot, plan: Plan) -> Iterator[str]:
+    """Yield the documents that what a plan writes stands on."""
+    written = [path for path, change in plan.changes.items() if change is not None]
+    if written:
+        yield layout.SETTINGS
+    planned = Snapshot(Overlay(worktree.root, plan.leaves()), WORKTREE)
+    for text in sorted({"/".join(path.split("/")[1:3]) for path in written if path.startswith(f"{layout.INDEXES}/")}):
+        name = parse_index_name(text)  # none of a user's own document
+        index = None if name is None else planned.index(name)
+        if index is not None:
+            yield from documents_behind(planned, index)
 
 
 def _needed(plan: Plan) -> Iterator[str]:

@@ -19,7 +19,7 @@ from gitindex.edits.plan import Plan
 from gitindex.edits.promotion import Wanted, push
 from gitindex.errors import CannotRunError, ConflictError, RefusedError, UsageError
 from gitindex.facts import read_distribution
-from gitindex.names import IndexName, ProjectName
+from gitindex.names import IndexName, ProjectName, UserName
 from gitindex.write import Outcome, carry_out
 from tests.builders import make_sdist, make_wheel
 from tests.repositories import (
@@ -241,14 +241,39 @@ def test_a_commit_of_what_was_written_before_is_made(repository: IndexRepository
 def test_a_commit_that_does_not_stand_alone_is_refused_before_anything_is_written(
     repository: IndexRepository,
 ) -> None:
-    carried_out(repository, Plan({"indexes/emilie/new/index.toml": b'type = "stage"\n'}, ["Create index emilie/new"]))
+    settled = {"indexes/emilie/dev/index.toml": b'type = "stage"\nvolatile = false\n'}
+    carried_out(repository, Plan(dict(settled), ["Modify index emilie/dev"]))
     before, head = files_below(repository.path), repository.git("rev-parse", "HEAD")
-    content = {"indexes/emilie/top/index.toml": b'type = "stage"\nbases = ["emilie/new"]\n'}
-    with pytest.raises(RefusedError) as refused:
+    content = {"indexes/emilie/top/index.toml": b'type = "stage"\nvolatile = false\nbases = ["emilie/dev"]\n'}
+    with pytest.raises(RefusedError, match="refused as a commit of its own, and nothing was") as refused:
         carried_out(repository, Plan(dict(content), ["Create index emilie/top"]), commit=True)
-    assert [finding.code for finding in refused.value.findings] == ["GI101"]
+    assert [finding.code for finding in refused.value.findings] == ["GI105"]
     assert files_below(repository.path) == before
     assert repository.git("rev-parse", "HEAD") == head
+
+
+def test_a_commit_takes_along_the_definitions_that_no_commit_has(repository: IndexRepository, tmp_path: Path) -> None:
+    """The index itself, its bases, and who may release into them; what nobody needs stays as it is."""
+    user, stage = b'email = "zoe@example.org"\n', 'type = "stage"\n{}'
+    new = {
+        **{f"indexes/{name}/user.toml": user for name in ("zoe", "nobody")},
+        "indexes/zoe/low/index.toml": stage.format("").encode(),
+        "indexes/emilie/new/index.toml": stage.format('bases = ["zoe/low"]\n').encode(),
+        "indexes/emilie/other/index.toml": stage.format("").encode(),
+    }
+    carried_out(repository, Plan(dict(new), ["Create"]))
+    opened = repository.open()
+    into = IndexName(UserName("emilie"), "new")
+    path = wheel(tmp_path / "dist")
+    with path.open("rb") as stream:
+        files = [(read_distribution(path.name, stream), path)]
+    plan = releases.upload(opened.worktree(), into, files, UPLOAD_TIME)
+    outcome = carry_out(opened, opened.worktree(), plan, commit=True)
+    assert outcome.along == ("indexes/emilie/new/index.toml", "indexes/zoe/low/index.toml", "indexes/zoe/user.toml")
+    assert repository.git("status", "--short", "-uall").splitlines() == [
+        "?? indexes/emilie/other/index.toml",
+        "?? indexes/nobody/user.toml",
+    ]
 
 
 def test_the_removal_of_what_was_never_committed_is_done(repository: IndexRepository, tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 IndexOption = Annotated[str, typer.Option("--index", metavar="USER/INDEX", help="The index.", envvar="GITINDEX_INDEX")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.", show_default=False)]
-CommitOption = Annotated[bool, typer.Option("--commit", help="Commit what is written.")]
+CommitOption = Annotated[
+    bool, typer.Option("--commit", help="Commit what is written, with what it needs and no commit has.")
+]
 PrOption = Annotated[
     bool,
     typer.Option("--pr", help="Write nothing here: push the change on a branch of its own, and open its pull request."),
@@ -147,15 +149,17 @@ def write(
         return
     outcome = carry_out(repository, worktree, plan, commit=commit, today=today(), actor=actor)
     prefix = f"{repository.folder}/" if repository.folder else ""
+    along = [prefix + path for path in outcome.along]
     if as_json:
         paths = [prefix + path for path in outcome.paths]
-        print_json({"done": plan.notes, "paths": paths, "commit": outcome.commit, **more})
+        print_json({"done": plan.notes, "paths": paths, "along": along, "commit": outcome.commit, **more})
         return
     for line in plan.notes:
         say(line)
     print_findings(outcome.warnings)
     if outcome.commit:
-        note(f"Committed as {outcome.commit[:12]}.")
+        more_of_it = f", with what was in no commit yet: {', '.join(along)}" if along else ""
+        note(f"Committed as {outcome.commit[:12]}{more_of_it}.")
     elif outcome.paths:
         note_how_to_commit(repository, outcome.paths, plan.summary)
 

@@ -26,10 +26,10 @@ from gitindex.importers.report import Brought, Report
 from gitindex.importers.shelf import Shelf
 from gitindex.importers.source import Listed, Source, SourceIndex
 from gitindex.importers.target import Coming, Target
-from gitindex.model import Stage, User
+from gitindex.model import User
 from gitindex.names import IndexName, ProjectName
 from gitindex.report.text import count
-from gitindex.resolve import resolution_order
+from gitindex.resolve import documents_behind
 from gitindex.snapshot import Snapshot
 from gitindex.write import checked
 
@@ -104,13 +104,7 @@ def _definition(destination: Destination, now: Snapshot, source: SourceIndex) ->
     """Plan the definition of an index, where it is not here yet; what no commit has of what it needs comes along."""
     index = now.index(source.name)
     plan = owners.create_index(now, source.name, source.values) if index is None else Plan()
-    needed = [layout.SETTINGS]
-    users = {name for group in now.settings.groups.values() for name in group}
-    for each in () if index is None else resolution_order(now, index):
-        needed.append(layout.index_path(each.name))
-        acl = (each.definition.acl_upload or ()) if isinstance(each.definition, Stage) else ()
-        users |= {each.name.user, *(name for name in acl if not name.startswith(":"))}
-    needed += map(layout.user_path, sorted(users))
+    needed = (layout.SETTINGS,) if index is None else dict.fromkeys(documents_behind(now, index))
     plan.concerned += [path for path in needed if not destination.is_committed(path)]
     return plan
 
