@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from email.utils import mktime_tz, parsedate_tz
 from hashlib import sha256
 from http import HTTPStatus
 from io import BytesIO
@@ -31,6 +32,8 @@ T = TypeVar("T")
 _PIECE = 1 << 16
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+_SURE_AFTER = 2
+"""Seconds after which a file that was modified in a second will not have been modified once more in it."""
 _VALIDATORS = ("If-None-Match", "If-Modified-Since")
 _HEADERS = {"Accept": ACCEPT, "Accept-Encoding": "gzip, deflate"}
 _AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -269,7 +272,7 @@ class Asker(Adapter):
         status, url = response.status_code, asked.url or ""
         if status in MISSING:
             return _Received(status, url, {}, b"")
-        headers = _those(response, "ETag", "Last-Modified") if is_direct else {}
+        headers = _validators(response) if is_direct else {}
         if status == HTTPStatus.NOT_MODIFIED and any(name in asked.headers for name in _VALIDATORS):
             return _Received(status, url, headers, b"")
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -300,6 +303,19 @@ class Asker(Adapter):
 
 def _those(response: requests.Response, *names: str) -> dict[str, str]:
     return {name: response.headers[name] for name in names if name in response.headers}
+
+
+def _validators(response: requests.Response) -> dict[str, str]:
+    """Return by what the server can be asked whether its answer is still right.
+
+    A time of modification says so only where nothing could be changed twice in that second (RFC 9110, 8.8.2.2).
+    """
+    found = _those(response, "ETag", "Last-Modified")
+    if "ETag" not in found and "Last-Modified" in found:
+        modified, sent = (parsedate_tz(response.headers.get(name, "")) for name in ("Last-Modified", "Date"))
+        if not modified or not sent or mktime_tz(sent) - mktime_tz(modified) < _SURE_AFTER:
+            return {}
+    return found
 
 
 def _seconds(text: str | None) -> float | None:

@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from tests.forge.openapi import Operation, github
+from tests.hosts import CalmHTTPServer
 
 TOKEN = "test-token-0123456789"
 APP_TOKEN = "app-token-0123456789"
@@ -221,8 +222,7 @@ def github_server(remote: Path | None) -> Iterator[GitHubServer]:
     """Serve the API of a repository, whose branches are those of *remote*; skip the test without the description."""
     github()
     state = GitHubServer(remote)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, state))
-    server.daemon_threads = True
+    server = CalmHTTPServer(("127.0.0.1", 0), partial(_Handler, state))
     state.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

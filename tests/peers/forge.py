@@ -11,10 +11,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
+
+from tests.hosts import CalmHTTPServer
 
 
 def environment_of_server() -> dict[str, str]:
@@ -43,8 +45,7 @@ def http_server(root: Path) -> Iterator[str]:
 
     Whoever says their name is believed, and is the REMOTE_USER.
     """
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Backend, root))
-    server.daemon_threads = True
+    server = CalmHTTPServer(("127.0.0.1", 0), partial(_Backend, root))
     with _running(server):
         yield f"http://127.0.0.1:{server.server_port}"
 

@@ -7,11 +7,13 @@ import socket
 import threading
 from functools import partial
 from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
+
+from tests.hosts import CalmHTTPServer
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html"
@@ -65,9 +67,7 @@ class SiteServer:
         return {request.path.rpartition("/")[2] for request in self.log if request.path.startswith("/files/")}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+class _Server(CalmHTTPServer):
     log: list[Request]
 
     def __init__(self, *arguments: Any) -> None:

@@ -60,9 +60,10 @@ def test_half_open_connections_are_closed_and_others_are_served(
     shop: IndexRepository, tmp_path: Path, begun: bytes
 ) -> None:
     async def check(at: Running) -> None:
-        lines = [await Line.open(at.port) for _ in range(100)]
-        for line in lines:
-            await line.send(begun)
+        lines = []
+        for _ in range(100):
+            lines.append(await Line.open(at.port))
+            await lines[-1].send(begun)
         for _ in range(5):
             await is_served(at.port)
         for line in lines:
@@ -138,12 +139,14 @@ def test_client_that_takes_nothing_is_let_go_of_and_others_are_served(
     big: Path, tmp_path: Path, *, asks_again: bool
 ) -> None:
     async def check(at: Running) -> None:
-        lines = [await Line.open(at.port, limit=4096) for _ in range(20)]
-        for line in lines:
+        lines = []
+        for _ in range(20):
+            line = await Line.open(at.port, limit=4096)
             await line.ask(BIG)
             assert b" 200 " in await line.head()
             if asks_again:
                 await line.ask(PAGE)
+            lines.append(line)
         for _ in range(5):
             await is_served(at.port)
         whole = await get(at.port, BIG)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from gitindex.names import ProjectName
 from gitindex.upstream.pages import UpstreamError
 from tests import hosts
-from tests.hosts import Host
+from tests.hosts import Answer, Host
 from tests.upstream.conftest import Open
 from tests.upstream.pages import (
     DEMO,
@@ -68,6 +71,43 @@ def test_point_66_a_page_is_asked_for_with_its_validator_and_not_sent_again(
     clock.pass_by(1800)
     assert ask(open_upstreams(), host) == first
     assert host.requests[-1].headers["If-None-Match"] == '"one"'
+
+
+@pytest.mark.parametrize(("age", "is_asked_by_it"), [(0, False), (3, True), (3600, True)])
+def test_a_time_of_modification_is_a_validator_once_its_second_is_over(
+    host: Host, clock: Clock, open_upstreams: Open, age: int, *, is_asked_by_it: bool
+) -> None:
+    # A page that is asked for as it is made anew would else be the last one that is seen: both have the same time.
+    told = []
+
+    def modified(data: bytes) -> Answer:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            told.append(formatdate(time.time() - age, usegmt=True))
+            sent(data, Last_Modified=told[-1])(handler)
+
+        return answer
+
+    host.on(PATH, modified(ONE), modified(TWO))
+    upstreams = open_upstreams()
+    ask(upstreams, host)
+    clock.pass_by(1800)
+    again = ask(upstreams, host)
+    assert again is not None
+    assert versions(again) == ["1.0", "2.0"]
+    asked = [request.headers.get("If-Modified-Since") for request in host.requests]
+    assert asked == [None, told[0] if is_asked_by_it else None]
+
+
+@pytest.mark.parametrize("modified", ["", "yesterday", "Thu, 99 Foo 2024 99:99:99 GMT", "9" * 500])
+def test_a_time_of_modification_that_is_none_is_no_validator(
+    host: Host, clock: Clock, open_upstreams: Open, modified: str
+) -> None:
+    host.on(PATH, sent(ONE, Last_Modified=modified))
+    upstreams = open_upstreams()
+    for _ in range(2):
+        assert ask(upstreams, host) is not None
+        clock.pass_by(1800)
+    assert [request.headers.get("If-Modified-Since") for request in host.requests] == [None, None]
 
 
 def test_what_is_not_modified_is_fresh_again(host: Host, clock: Clock, open_upstreams: Open) -> None:
