@@ -99,7 +99,10 @@ def carry_out_addition(
         base = repository.at(head) if head is not None else None
         paths = _paths_to_commit(repository, now, plan, base) if commit else ()
         put(repository.root, plan)
-        return _commit(repository, paths, plan.summary, (), author) if paths else None
+        committed = _commit(repository, paths, plan.summary, (), author) if paths else None
+        if committed is not None and now is worktree:
+            repository.went_on(worktree, committed)
+        return committed
 
 
 def _upload(worktree: Snapshot, plan: Plan) -> None:
@@ -118,7 +121,7 @@ def settled(repository: Repository, worktree: Snapshot, plan: Plan) -> Iterator[
 
     """
     with repository.moving():
-        if not repository.has_moved:
+        if not repository.has_moved(worktree):
             yield worktree
             return
         now = repository.worktree()
