@@ -23,7 +23,7 @@ from gitindex.git.origin import Origin
 from gitindex.git.places import nearest, settings_in, way_up
 from gitindex.git.signatures import Signature, check_signatures
 from gitindex.git.trees import LargeTrees
-from gitindex.git.uncommitted import keeps_modes, staged_changes, worktree_changes
+from gitindex.git.uncommitted import is_sparse, keeps_modes, staged_changes, worktree_changes
 from gitindex.names import is_commit_id
 from gitindex.snapshot import Snapshot
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
@@ -497,8 +497,9 @@ class Repository:
         """
         there = [path for path in paths if os.path.lexists(self.root / path)]
         gone = set(paths).difference(there)
-        self._run_git_on(there, "add", "--force")
-        self._run_git_on(gone, "rm", "--cached", "--force", "--quiet", "--ignore-unmatch")
+        sparse = ("--sparse",) if is_sparse(self._git) else ()  # older ones of git do not know it
+        self._run_git_on(there, "add", "--force", *sparse)
+        self._run_git_on(gone, "rm", "--cached", "--force", *sparse, "--quiet", "--ignore-unmatch")
         staged = self._run_git("diff", "--cached", "--name-only", "--no-renames", "--relative", "-z").split("\0")
         changed = set(paths).intersection(staged)
         if not changed:

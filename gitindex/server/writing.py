@@ -260,6 +260,13 @@ class Writer:
         if tip == served or ((tip == self._proven or self._live.turn.proves(tip)) and repository.descends(tip, served)):
             return
         if (refused := self._live.judge(served, tip)) is not None:
+            if _is_back(repository, served, tip):
+                short = self._branch(repository).removeprefix("refs/heads/")
+                raise CannotRunError(
+                    f"the branch {short} has gone back from {served[:12]}, whose uploads were taken, to {tip[:12]}",
+                    help=f"where {short} is checked out: git merge --ff-only {served[:12]}; if it was meant, start the "
+                    "server again with --afresh",
+                )
             raise CannotRunError(
                 f"the newest commit {tip[:12]} is not in order, and nothing is added to it: {refused.summary}",
                 help="mend that first; see /+status",
@@ -277,6 +284,14 @@ class Writer:
         self._commits += sum(isinstance(one, Written) and one.commit is not None for one in made)
         if self._commits // _TIDY_EVERY != before:
             repository.commits.tidy()
+
+
+def _is_back(repository: Repository, served: str, tip: str) -> bool:
+    """Tell whether a branch is at a *tip* that comes before what is *served*."""
+    try:
+        return repository.descends(served, tip)
+    except GitindexError:  # a shallow clone cannot tell
+        return False
 
 
 def _settle(done: asyncio.Future[Written], error: BaseException) -> None:

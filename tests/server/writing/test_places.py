@@ -181,6 +181,24 @@ def test_what_somebody_went_back_from_stays_in_the_working_tree(team: IndexRepos
     assert team.git("status", "--short") == staged
 
 
+def test_a_branch_that_went_back_from_an_upload_is_told_with_the_way_to_it(team: IndexRepository) -> None:
+    """Git's reset and stash set the branch to where it was when they began, whatever came in meanwhile."""
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL)).status == 200
+        served = team.git("rev-parse", "HEAD")
+        team.git("reset", "--quiet", "--hard", "HEAD~1")
+        answer = await uploads.upload(*make_wheel("other", "1.0"))
+        assert answer.status == 503
+        assert f"git merge --ff-only {served[:12]};" in answer.body.decode()
+        team.git("merge", "--quiet", "--ff-only", served[:12])
+        assert (await uploads.upload(*make_wheel("other", "1.0"))).status == 200
+
+    told(team, story)
+    assert _filenames(team, "demo") == [WHEEL[0]]
+    assert team.git("status", "--short") == ""
+
+
 def test_a_file_that_was_written_again_as_it_was_is_not_in_the_way(team: IndexRepository) -> None:
     async def story(uploads: Uploads) -> None:
         assert (await uploads.upload(*WHEEL)).status == 200
@@ -193,6 +211,20 @@ def test_a_file_that_was_written_again_as_it_was_is_not_in_the_way(team: IndexRe
 
     told(team, story)
     assert team.git("status", "--short") == ""
+
+
+def test_the_lock_that_a_killed_git_left_is_named(team: IndexRepository) -> None:
+    lock = team.path / ".git/index.lock"
+    lock.touch()
+
+    async def story(uploads: Uploads) -> None:
+        answer = await uploads.upload(*WHEEL)
+        assert (answer.status, b"one was killed: remove that file" in answer.body) == (503, True)
+        assert str(lock) in answer.body.decode()
+        lock.unlink()
+        assert (await uploads.upload(*WHEEL)).status == 200
+
+    told(team, story)
 
 
 def test_a_server_waits_for_a_command_no_longer_than_a_while(
@@ -272,6 +304,22 @@ def test_a_command_that_read_before_an_upload_does_not_undo_it(team: IndexReposi
     told(team, story)
     assert _filenames(team, "demo") == sorted([WHEEL[0], theirs[0], ours[0]])
     assert _filenames(team, "other") == [other[0]]
+
+
+def test_commands_and_uploads_go_on_in_a_sparse_checkout(team: IndexRepository) -> None:
+    team.git("sparse-checkout", "set", "--no-cone", "/gitindex.toml", "/indexes/*/*.toml", "/indexes/*/*/*.toml")
+    ours, theirs = _built("demo", "2"), make_sdist("demo", "1.0")
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL)).status == 200
+        assert not (team.path / MANIFEST).exists()
+        assert carry_out(*_planned(team, *ours), commit=True).commit is not None
+        assert (await uploads.upload(*theirs)).status == 200
+
+    told(team, story)
+    assert team.git("status", "--short") == ""
+    named = json.loads(team.git("show", f"main:{MANIFEST}"))["files"]
+    assert {file["filename"] for file in named} == {WHEEL[0], theirs[0], ours[0]}
 
 
 def test_who_looks_again_does_not_write_what_was_planned_before(team: IndexRepository) -> None:
