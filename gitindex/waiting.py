@@ -17,11 +17,13 @@ _HELD = "GITINDEX_HELD"
 """The environment variable that names what this process has, for the hooks of Git that run in its turn."""
 _LOOK_EVERY = 0.01
 """Seconds between two looks at a lock that is not waited for without end."""
+_QUIET = 1.0
+"""Seconds until who waits for such a lock is told so: most have it long before."""
 
 
 @contextlib.contextmanager
-def turn(path: Path, told: str = "", within: float | None = None) -> Iterator[None]:
-    """Have the lock of the file at *path*, which is made; who has to wait for it is *told* so, once, if anything.
+def turn(path: Path, told: str, within: float | None = None) -> Iterator[None]:
+    """Have the lock of the file at *path*, which is made; who has to wait for it is *told* so, once.
 
     The kernel lets go of it when the process ends, however it does. Where the folder cannot be written to, or its file
     system knows no locks, nobody waits.
@@ -83,18 +85,21 @@ def _lock(descriptor: int, told: str, within: float | None) -> None:
     with contextlib.suppress(OSError):
         if not _is_busy(descriptor):
             return
-        if told:
-            sys.stderr.write(f"{told}\n")
         if within is None:
+            sys.stderr.write(f"{told}\n")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             return
-        end = time.monotonic() + within
+        begin = time.monotonic()
         while _is_busy(descriptor):
-            if time.monotonic() > end:
+            waited = time.monotonic() - begin
+            if waited > within:
                 raise CannotRunError(
                     f"somebody else has been writing to this repository for {within:,.0f} seconds",
                     help="nothing was written; try again when that has ended, or see whether a hook of Git waits",
                 )
+            if told and waited > _QUIET:
+                sys.stderr.write(f"{told}\n")
+                told = ""
             time.sleep(_LOOK_EVERY)
 
 

@@ -151,7 +151,7 @@ class Repository:
         """
         from gitindex.waiting import turn  # noqa: PLC0415 - most runs write nothing
 
-        return turn(self.git_directory / _MOVING, within=_COMMAND_WAITS)
+        return turn(self.git_directory / _MOVING, "Waits for a server that writes here.", _COMMAND_WAITS)
 
     def moved_by_server(self, within: float) -> AbstractContextManager[None]:
         """Return the same for a thread of a server, which waits no longer than *within* seconds for a command."""
