@@ -65,14 +65,25 @@ def carry_out(
 
     """
     changes = plan.changes
-    published = repository.origin.published()
-    findings = checked(published, worktree, plan, today, actor) if changes else []
-    paths = _paths_to_commit(repository, worktree, plan, published) if commit else ()
-    _upload(worktree, plan)
+
+    def judged(now: Snapshot) -> tuple[list[Finding], tuple[str, ...]]:
+        published = repository.origin.published()
+        findings = checked(published, now, plan, today, actor) if changes else []
+        return findings, _paths_to_commit(repository, now, plan, published) if commit else ()
+
+    try:
+        found = judged(worktree)
+        _upload(worktree, plan)
+    except RefusedError:
+        # What came in meanwhile would be undone, and is not in the worktree: it is judged with that.
+        if not repository.has_moved(worktree):
+            raise
+        found = None
     with settled(repository, worktree, plan) as now:
-        if now is not worktree:
-            findings = checked(published, now, plan, today, actor) if changes else []
-            paths = _paths_to_commit(repository, now, plan, published) if commit else ()
+        if now is not worktree or found is None:
+            found = judged(now)
+            _upload(now, plan)
+        findings, paths = found
         put(repository.root, plan)
         put(repository.top, Plan(dict(beside)))
         committed = _commit(repository, paths, plan.summary, beside) if paths else None

@@ -18,11 +18,12 @@ from gitindex.edits.plan import Plan
 from gitindex.errors import CannotRunError, RefusedError
 from gitindex.facts import read_distribution
 from gitindex.git import Repository
+from gitindex.names import IndexName
 from gitindex.snapshot import Snapshot
 from gitindex.write import carry_out
 from tests.builders import make_sdist, make_wheel
 from tests.conftest import Run
-from tests.repositories import DEV, UPLOAD_TIME, IndexRepository, bare_clone
+from tests.repositories import DEV, PROD, UPLOAD_TIME, IndexRepository, bare_clone
 from tests.server.client import serving
 from tests.server.watching import commit_is, status_when
 from tests.server.writing.form import Uploads, log, taking, told, unchanged
@@ -275,15 +276,32 @@ def _filenames(repository: IndexRepository, project: str) -> list[str]:
     return sorted(file["filename"] for file in manifest["files"])
 
 
-def _planned(repository: IndexRepository, filename: str, data: bytes) -> tuple[Repository, Snapshot, Plan]:
-    """Plan an upload into emilie/dev, as a command does."""
+def _planned(
+    repository: IndexRepository, filename: str, data: bytes, index: IndexName = DEV
+) -> tuple[Repository, Snapshot, Plan]:
+    """Plan an upload, as a command does."""
     path = repository.path.parent / filename
     path.write_bytes(data)
     opened = repository.open()
     worktree = opened.worktree()
     with path.open("rb") as stream:
         read = read_distribution(filename, stream)
-    return opened, worktree, releases.upload(worktree, DEV, [(read, path)], UPLOAD_TIME)
+    return opened, worktree, releases.upload(worktree, index, [(read, path)], UPLOAD_TIME)
+
+
+def test_a_command_that_would_undo_what_it_has_not_read_is_told_to_run_again(team: IndexRepository) -> None:
+    """Not that a rule refuses it: of an index whose files stay, it would seem to take one away."""
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL, "emilie/prod")).status == 200
+        before = _planned(team, *_built("demo", "2"), PROD)
+        assert (await uploads.upload(*make_sdist("demo", "1.0"), "emilie/prod")).status == 200
+        with pytest.raises(CannotRunError, match="run the same command again"):
+            carry_out(*before, commit=True)
+        assert team.git("status", "--short") == ""
+        assert carry_out(*_planned(team, *_built("demo", "2"), PROD), commit=True).commit is not None
+
+    told(team, story)
 
 
 def test_a_command_that_read_before_an_upload_does_not_undo_it(team: IndexRepository) -> None:
