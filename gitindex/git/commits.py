@@ -171,16 +171,27 @@ class Commits:
         """Do the same for the move, from *old* to *new*, of a process that was killed, and that may be half done.
 
         What somebody has changed there since is left as it is.
+
+        Raises:
+            CannotRunError: it cannot be done yet.
+
         """
         for top in self._repository.worktrees_at(branch):
             with contextlib.suppress(CannotRunError):
                 self._clear(top, old, new)
-        tip = self._repository.history.tip(branch)
-        if tip is None or self._repository.descends(new, tip):
-            self.take_back(branch, new)
-            return
-        with contextlib.suppress(CannotRunError):  # the branch has gone on: what is in the way is not ours to wait for
-            self._take_along(branch, new, tip)
+        tip = self._repository.history.tip(branch) or old
+        is_next = self._repository.descends(new, tip)
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                self._take_along(branch, new, tip)
+            except CannotRunError as error:
+                if not (is_next or _is_locked(error)):
+                    return  # the branch has gone on: what is in the way is nothing to wait for
+                if not left:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
 
     def _clear(self, top: Path, old: str, new: str) -> None:
         """Take out what Git has written of *new*, whole or in part, and that is not in the index yet."""
@@ -323,12 +334,15 @@ def _is_begun(place: Path, made: pygit2.Blob | None) -> bool:
     return made is not None and made.data.startswith(place.read_bytes())
 
 
+def _is_locked(error: CannotRunError) -> bool:
+    return "index.lock" in error.message
+
+
 def _in_the_way(top: Path, error: CannotRunError) -> CannotRunError:
-    is_locked = "index.lock" in error.message
     return CannotRunError(
         f"the working tree is in the way: {error.message}",
         help=f"try again; where no Git is at work in {top}, one was killed: remove that file"
-        if is_locked
+        if _is_locked(error)
         else "commit or put away what was changed there, or serve a bare repository",
     )
 

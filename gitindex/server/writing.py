@@ -233,13 +233,15 @@ class Writer:
         (before, made), tip = self._live.turn.last, repository.history.tip(branch)
         if tip is None or made in (tip, self._reached, self._looked_after):
             return
-        self._looked_after = made
-        if not all(is_commit_id(commit) and repository.has_revision(commit) for commit in (before, made)):
-            return
-        with contextlib.suppress(GitindexError):  # a shallow clone cannot tell
-            # Who has gone back from it since has done so on purpose.
-            if not repository.descends(tip, made) and not repository.history.was_at(branch, made):
+        if all(is_commit_id(commit) and repository.has_revision(commit) for commit in (before, made)):
+            try:
+                # Who has gone back from it since has done so on purpose.
+                is_left = not repository.descends(tip, made) and not repository.history.was_at(branch, made)
+            except GitindexError:  # a shallow clone cannot tell
+                is_left = False
+            if is_left:
                 repository.commits.take_back_killed(branch, before, made)
+        self._looked_after = made
 
     def _commit_one(self, repository: Repository, job: _Job) -> Made:
         (made,) = self._commit(repository, [job])

@@ -165,6 +165,26 @@ def test_what_a_killed_server_left_is_put_away_when_the_branch_has_gone_on(team:
     assert _filenames(team, "demo") == [WHEEL[0]]
 
 
+def test_what_cannot_be_put_away_yet_is_not_forgotten(team: IndexRepository, tmp_path: Path) -> None:
+    lock = team.path / ".git/index.lock"
+
+    async def first(uploads: Uploads) -> None:
+        before, made = _killed(team, MANIFEST, "never there")
+        team.git("read-tree", "-m", "-u", before, made)
+        lock.touch()
+        assert (await uploads.upload(*WHEEL)).status == 503
+
+    async def second() -> None:
+        async with taking(team, tmp_path / "second") as uploads:
+            assert (await uploads.upload(*WHEEL)).status == 200
+
+    told(team, first)
+    lock.unlink()
+    (tmp_path / "second").mkdir()
+    asyncio.run(second())
+    assert team.git("status", "--short") == ""
+
+
 def test_what_somebody_went_back_from_stays_in_the_working_tree(team: IndexRepository, tmp_path: Path) -> None:
     async def first(uploads: Uploads) -> None:
         assert (await uploads.upload(*WHEEL)).status == 200
