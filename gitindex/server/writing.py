@@ -7,7 +7,6 @@ after every object is there: whoever is stopped in between leaves the repository
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
