@@ -78,6 +78,19 @@ class Sink(Protocol):
         """Take the next bytes."""
 
 
+class Memory:
+    """A sink that keeps what comes in memory; whoever asks says how much may come."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def begin(self, size: int | None) -> None:  # noqa: ARG002 - what comes is counted
+        self.data.clear()
+
+    def add(self, piece: bytes) -> None:
+        self.data += piece
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a server is waited for, and how often it is asked again; times in seconds."""

@@ -131,6 +131,7 @@ def settled(repository: Repository, worktree: Snapshot, plan: Plan) -> Iterator[
         CannotRunError: what the plan changes is not what it was made from.
 
     """
+    _ = repository.root  # a bare repository has nothing to write to, and is left as it is
     with repository.moving():
         if not repository.has_moved(worktree):
             yield worktree

@@ -452,7 +452,7 @@ def test_init_of_someone_whom_git_does_not_know_asks_for_a_name(run: Run, tmp_pa
 
 def test_users_are_created_listed_shown_modified_and_deleted(repo: IndexRepository, run: Run) -> None:
     made = answer(run, "user", "create", "bob", "--email", "bob@example.org", "--title", "Bob")
-    assert made == {"done": ["Create user bob"], "paths": ["indexes/bob/user.toml"], "commit": None}
+    assert made == {"done": ["Create user bob"], "paths": ["indexes/bob/user.toml"], "along": [], "commit": None}
     assert answer(run, "user", "list") == {
         "bob": [],
         "emilie": ["emilie/dev", "emilie/prod"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +12,8 @@ from gitindex.cli.common import JsonOption, current, index_name, open_repository
 from gitindex.cli.output import print_json, say
 
 if TYPE_CHECKING:
-    from gitindex.git import Repository
-    from gitindex.importers.exporting import Exported
-    from gitindex.importers.report import Report
+    from gitindex.importers.exporting import Export, Exported
     from gitindex.names import IndexName
-    from gitindex.snapshot import Snapshot
 
 export = typer.Typer(
     rich_markup_mode=None,
@@ -48,19 +45,13 @@ def export_dir(
     rev: _Rev = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the wheels and sdists of indexes as plain files, PATH/USER/INDEX/FILENAME."""
-    from gitindex.importers.exporting import Copier, check_place, export_files
-    from gitindex.importers.report import Report
-    from gitindex.objects import store_of
-    from gitindex.report.progress import progress_in_bytes
+    """Write the wheels and sdists of indexes as plain files, PATH/USER/INDEX/FILENAME.
 
-    repository, snapshot, names = _exported(ctx, rev, index)
-    check_place(repository, folder)
-    report = Report()
-    with progress_in_bytes(lambda: 0) as advance:
-        copier = Copier(store_of(snapshot, repository.git_directory), advance)
-        exported = [*export_files(snapshot, names, copier, folder, report)]
-    _tell_exported(exported, report, as_json=as_json)
+    The attestations of a file (PEP 740) come beside it, FILENAME.provenance. What plain files do not say is told.
+    """
+    from gitindex.importers.exporting import export_files
+
+    _carry_out(export_files, ctx, folder, rev, index, as_json=as_json)
 
 
 @export.command("devpi")
@@ -76,31 +67,34 @@ def export_devpi(
     What indexes inherit from is written too. What devpi has no counterpart of is told.
     """
     from gitindex.importers.devpi_writing import DevpiWriting
-    from gitindex.importers.exporting import Copier, check_place
+
+    _carry_out(lambda work, names: DevpiWriting(work).write(names), ctx, folder, rev, index, as_json=as_json)
+
+
+def _carry_out(
+    write: Callable[[Export, Sequence[IndexName]], Iterable[Exported]],
+    ctx: typer.Context,
+    folder: Path,
+    rev: str | None,
+    index: Sequence[str] | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Write what is asked for, all indexes where none is named, and tell what came of it."""
+    from gitindex.importers.exporting import Copier, Export, check_place
     from gitindex.importers.report import Report
     from gitindex.objects import store_of
     from gitindex.report.progress import progress_in_bytes
 
-    repository, snapshot, names = _exported(ctx, rev, index)
+    repository = open_repository(ctx)
+    snapshot = repository.at(rev) if rev is not None else current(repository)
+    _ = snapshot.settings
+    names = [index_name(name) for name in index or ()] or [*snapshot.index_names()]
     check_place(repository, folder)
     report = Report()
     with progress_in_bytes(lambda: 0) as advance:
         copier = Copier(store_of(snapshot, repository.git_directory), advance)
-        exported = [*DevpiWriting(snapshot, copier, folder, report).write(names)]
-    _tell_exported(exported, report, as_json=as_json)
-
-
-def _exported(
-    ctx: typer.Context, rev: str | None, index: Sequence[str] | None
-) -> tuple[Repository, Snapshot, list[IndexName]]:
-    """Return what is written out, and of what."""
-    repository = open_repository(ctx)
-    snapshot = repository.at(rev) if rev is not None else current(repository)
-    _ = snapshot.settings
-    return repository, snapshot, [index_name(name) for name in index or ()] or [*snapshot.index_names()]
-
-
-def _tell_exported(exported: Sequence[Exported], report: Report, *, as_json: bool) -> None:
+        exported = [*write(Export(snapshot, folder, copier, report), names)]
     if as_json:
         print_json({"exported": [each._asdict() for each in exported], "left": report.data()["left"]})
     else:

@@ -38,6 +38,15 @@ _WithoutDigests = Annotated[
     ),
 ]
 
+_WithoutAttestations = Annotated[
+    bool,
+    typer.Option(
+        "--without-attestations",
+        help="Ask for no attestations (PEP 740): files come without those that their pages state.",
+        show_default=False,
+    ),
+]
+
 
 @import_.callback()
 def _import() -> None:
@@ -93,12 +102,13 @@ def import_simple(
     ] = None,
     create: _Create = False,
     without_digests: _WithoutDigests = False,
+    without_attestations: _WithoutAttestations = False,
     *,
     how: How,
 ) -> None:
     """Bring in the projects of any simple index, HTML or JSON.
 
-    Files are checked against the digests of its pages; times of upload, yanks and statuses come along.
+    Files are checked against the digests of its pages; times of upload, yanks, statuses and attestations come along.
     """
     from gitindex.download import Patience
     from gitindex.importers.simple import Simple
@@ -111,7 +121,8 @@ def import_simple(
     upstreams = Upstreams(None, file_patience=Patience(), tells_refused=True)
     try:
         with progress_of("pages") as progress:
-            source = Simple(url, target, upstreams, names=names, progress=progress)
+            attested = not without_attestations
+            source = Simple(url, target, upstreams, names=names, attested=attested, progress=progress)
             asked.carry_out(source, *names, into=target.name)
     finally:
         upstreams.close()
@@ -131,7 +142,10 @@ def import_dir(
     *,
     how: How,
 ) -> None:
-    """Bring in a folder of wheels and sdists."""
+    """Bring in a folder of wheels and sdists.
+
+    A provenance document (PEP 740) beside a file, FILENAME.provenance, comes along with it.
+    """
     from gitindex.importers.directory import Directory
 
     asked = Import(ctx, how)

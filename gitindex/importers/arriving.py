@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ class Arriving:
         self._found: dict[tuple[ProjectName, object], Coming] = {}
         self.unchanged = 0
         """Files that are here already."""
+        self._unattested = Counter[ProjectName]()
+        """How many of them the source has attestations of, which are not here."""
 
     def releases(self, files: Iterable[SourceFile], shelf: Shelf, destination: Destination, bar: Bar) -> list[Coming]:
         """Bring *files*, and return the releases of those that have arrived or are here.
@@ -41,15 +44,19 @@ class Arriving:
             else:
                 self._compare(item, here, item.file.sha256)
         with bar(wanted) as advance:
-            for item, result in shelf.bring(wanted, lambda item: destination.held(item.file), advance):
+            for item, result in shelf.bring(wanted, destination, advance):
                 filename = item.file.filename
                 here = target.digests(item.named.project).get(filename)
                 if not isinstance(result, Arrived):
                     target.failed(result.kind, filename, result.why)
                 elif here is None:
                     self._release(item).arrived[filename] = result
+                    if result.unattested:
+                        target.left_out(f"provenance of {filename}", result.unattested)
                 else:
                     self._compare(item, here, result.dist.sha256)
+        for project, number in self._unattested.items():
+            target.unattested(project, number)
         return [*self._found.values()]
 
     def _compare(self, item: Wanted, here: str, there: str) -> None:
@@ -59,6 +66,9 @@ class Arriving:
             return
         self._release(item)
         self.unchanged += 1
+        project = item.named.project
+        if item.file.provenance is not None and item.file.filename not in self._target.attested(project):
+            self._unattested[project] += 1
 
     def _release(self, item: Wanted) -> Coming:
         named = item.named

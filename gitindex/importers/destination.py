@@ -8,10 +8,12 @@ from threading import Lock
 from typing import Protocol
 
 from gitindex import layout
+from gitindex.attestations import MAX_SIZE, ProvenanceError
 from gitindex.edits.plan import Plan
 from gitindex.errors import CannotRunError
 from gitindex.git import WORKTREE, Author, Repository
-from gitindex.importers.shelf import Shelf
+from gitindex.importers.attesting import read_document
+from gitindex.importers.shelf import Here, Shelf
 from gitindex.importers.source import SourceFile
 from gitindex.names import ProjectName
 from gitindex.objects import StoredObjects
@@ -22,14 +24,11 @@ from gitindex.tree import Overlay, find
 from gitindex.write import carry_out_addition
 
 
-class Destination(Protocol):
+class Destination(Here, Protocol):
     """Where an import goes."""
 
     def now(self) -> Snapshot:
         """Open what is there now, with all that was written."""
-
-    def held(self, file: SourceFile) -> Path | None:
-        """Return the bytes of a file, where they are there already, for whatever index; for any thread."""
 
     def has(self, path: str, content: bytes | Path | None) -> bool:
         """Tell whether a stored file need not be written: its *content* is what was :meth:`held` there."""
@@ -82,6 +81,12 @@ class WorkingTree:
             return None
         place = self._repository.root / path
         return place if place.is_file() and not place.is_symlink() else None
+
+    def provenance(self, path: str) -> bytes | None:
+        if self._storage is not None:
+            return _document_in(self._storage, path)
+        place = self._repository.root / path
+        return read_document(place) if place.is_file() and not place.is_symlink() else None
 
     def has(self, path: str, content: bytes | Path | None) -> bool:
         return content == self._repository.root / path
@@ -149,6 +154,16 @@ class Proposed:
                     return place
         return None
 
+    def provenance(self, path: str) -> bytes | None:
+        if self._storage is not None:
+            return _document_in(self._storage, path)
+        with self._lock:
+            try:
+                found = (_document_in(store, path) for store in self._stores)
+                return next((document for document in found if document is not None), None)
+            except CannotRunError as error:  # such as one of Git LFS that is not here
+                raise ProvenanceError(f"cannot be read: {error.message}") from None
+
     def has(self, path: str, content: bytes | Path | None) -> bool:
         return isinstance(content, Path) and path in self._published
 
@@ -207,3 +222,11 @@ def _taken_from(store: Store, file: SourceFile, shelf: Shelf) -> Path | None:
         return None
     path = layout.stored_path(file.sha256, file.filename)
     return shelf.keep(file, *store.read(path, file.sha256)) if store.has(path) else None
+
+
+def _document_in(store: Store, path: str) -> bytes | None:
+    """Return the provenance document that a store has at a path, and no more of it than tells that it is too large."""
+    if not store.has(path):
+        return None
+    with store.open(path, "") as stream:
+        return stream.read(MAX_SIZE + 1)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from gitindex.download import Downloader, Patience, Sink
+from gitindex.download import Downloader, Memory, Patience, Sink
 from gitindex.errors import CannotRunError, DeliveryError
 from gitindex.importers.devpi import DevpiSource, Translation
 from gitindex.importers.devpi_links import NO_FILES, Link, Release, files_of, log_of
@@ -218,21 +218,8 @@ def _below(href: object) -> str | None:
     return place if place and is_plain else None
 
 
-class _Memory:
-    """Takes a download into memory."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def begin(self, size: int | None) -> None:  # noqa: ARG002 - what comes is counted
-        self.data.clear()
-
-    def add(self, piece: bytes) -> None:
-        self.data += piece
-
-
 def _download(downloader: Downloader, url: str) -> bytes:
-    sink = _Memory()
+    sink = Memory()
     downloader.fetch(url, sink, LARGEST + 1)
     if len(sink.data) > LARGEST:
         raise CannotRunError(f"{url}: answers with more than {LARGEST:,} bytes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -16,12 +17,12 @@ from gitindex.edits.opened import cannot_read, open_index, open_user
 from gitindex.errors import CannotRunError, ConflictError, DistributionError
 from gitindex.facts import read_core_facts
 from gitindex.importers.devpi_export import INDEX
-from gitindex.importers.exporting import Copier, Exported, manifests, stored
-from gitindex.importers.report import Report
+from gitindex.importers.exporting import Export, Exported, manifests, stored
 from gitindex.model import File, Manifest, Mirror, ProjectStatements, Stage, TestRun
 from gitindex.names import IndexName, ProjectName
+from gitindex.report.text import count
 from gitindex.resolve import resolution_order
-from gitindex.snapshot import Index, Project, Snapshot
+from gitindex.snapshot import Index, Project
 from gitindex.upstream.mirror import Upstream
 
 _EPOCH = "1970-01-01T00:00:00Z"
@@ -61,19 +62,17 @@ class _Named(NamedTuple):
 class DevpiWriting:
     """An export on its way."""
 
-    def __init__(self, snapshot: Snapshot, copier: Copier, out: Path, report: Report) -> None:
+    def __init__(self, export: Export) -> None:
         """Begin at a folder, which an earlier run may have begun.
 
         Raises:
             ConflictError: an export is there already.
 
         """
-        if (out / INDEX).exists():
-            raise ConflictError(f"{out}: an export is there already", help="name another folder, or remove that one")
-        self._snapshot = snapshot
-        self._copier = copier
-        self._out = out
-        self._report = report
+        self._snapshot, self._out, self._copier, self._report = export
+        if (self._out / INDEX).exists():
+            help_ = "name another folder, or remove that one"
+            raise ConflictError(f"{self._out}: an export is there already", help=help_)
 
     def write(self, names: Iterable[IndexName]) -> Iterator[Exported]:
         """Write indexes and all that they inherit from; `dataindex.json` comes last.
@@ -124,11 +123,16 @@ class DevpiWriting:
             case Stage() as stage:
                 releases: dict[ProjectName, dict[str, Any]] = {}
                 files: list[dict[str, Any]] = []
+                attested = Counter[ProjectName]()
                 for project, manifest in manifests(index):
                     if self._is_offered(index.name, project):
                         described, of_release = self._release(index.name, project, manifest)
                         releases.setdefault(project.name, {})[manifest.version] = described
                         files += of_release
+                        attested[project.name] += sum(file.provenance is not None for file in manifest.files)
+                for name, number in (+attested).items():
+                    why = f"the attestations of {count(number, 'file')} are not there: gitindex export dir has them"
+                    self._report.note(index.name, name, why)
                 return {"indexconfig": self._stage(index, stage), "projects": releases, "files": files}
             case _:
                 raise CannotRunError(f"{index.path}: cannot be read", help="see: gitindex validate --all")

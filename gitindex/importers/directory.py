@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gitindex import layout
 from gitindex.errors import CannotRunError
 from gitindex.importers.reading import as_stated
 from gitindex.importers.report import Kind, Report
@@ -14,8 +15,9 @@ from gitindex.importers.source import Listed, OneIndex, SourceFile, SourceIndex
 from gitindex.names import parse_filename
 from gitindex.report.text import printable
 
-_BESIDE = (".metadata", ".asc", ".sig", ".provenance", ".attestation")
+_BESIDE = (".metadata", ".asc", ".sig", layout.PROVENANCE_SUFFIX)
 """What lies beside a file and is made of it, or says something of it, and is none itself."""
+_ATTESTATION = ".attestation"
 
 
 class Directory(OneIndex):
@@ -49,7 +51,10 @@ class Directory(OneIndex):
         for path in self._paths():
             if path.name.startswith(".") or path.name.endswith(_BESIDE):
                 continue
-            if parse_filename(path.name) is None and not path.name.endswith((".whl", ".tar.gz")):
+            if path.name.endswith(_ATTESTATION):
+                why = "is one attestation, and no provenance document: gitindex upload takes it, with its file"
+                report.note(index.name, path.name, why)
+            elif parse_filename(path.name) is None and not path.name.endswith((".whl", ".tar.gz")):
                 report.note(index.name, ascii(str(path.relative_to(self._folder)))[1:-1], "is no wheel and no sdist")
             elif path.is_symlink() and not path.is_file():
                 report.add(Kind.LEFT_OUT, index.name, path.name, "is a link to a file that is not there")
@@ -57,7 +62,10 @@ class Directory(OneIndex):
                 report.note(index.name, path.name, "is no file")
             else:
                 time = _time(path) if self._has_times else None
-                yield SourceFile(path.name, path, size=path.stat().st_size, upload_time=time)
+                beside = path.with_name(path.name + layout.PROVENANCE_SUFFIX)
+                provenance = beside if beside.is_file() else None
+                size = path.stat().st_size
+                yield SourceFile(path.name, path, size=size, upload_time=time, provenance=provenance)
 
     def _paths(self) -> Iterator[Path]:
         def stop(error: OSError) -> None:

@@ -32,16 +32,26 @@ class Exported(NamedTuple):
         return f"{self.name}: {count(self.files, 'file')}"
 
 
-def export_files(
-    snapshot: Snapshot, names: Iterable[IndexName], copier: Copier, out: Path, report: Report
-) -> Iterator[Exported]:
-    """Write the files of indexes, each into a folder of its own below *out*; what is there already stays.
+class Export(NamedTuple):
+    """An export: of what, where to, and how."""
+
+    snapshot: Snapshot
+    out: Path
+    copier: Copier
+    report: Report
+
+
+def export_files(export: Export, names: Iterable[IndexName]) -> Iterator[Exported]:
+    """Write the files of indexes, each into a folder of its own; what is there already stays.
+
+    The provenance document of a file (PEP 740) is written beside it, as it lies beside the stored one.
 
     Raises:
         ConflictError: a file of that name with other bytes is there.
         CannotRunError: a file cannot be read or written, or does not have the bytes that its manifest says.
 
     """
+    snapshot, out, copier, report = export
     for name in names:
         index = open_index(snapshot, name)
         if index.is_mirror:
@@ -51,7 +61,9 @@ def export_files(
         _note_statements(index, report)
         for _, manifest in manifests(index):
             for file in stored(name, manifest, report):
-                copier.copy(file, out / name.user / name.name / file.filename)
+                place = out / name.user / name.name / file.filename
+                copier.copy(file, place)
+                copier.copy_provenance(file, place)
                 files += 1
         yield Exported(str(name), files)
 
@@ -59,6 +71,10 @@ def export_files(
 def _note_statements(index: Index, report: Report) -> None:
     """Tell of what is stated of projects: a plain file says nothing of it."""
     for project in filter(None, map(index.project, index.project_names())):
+        tested = len([*project.tested_versions()])
+        if tested:
+            why = f"the results of testing {count(tested, 'release')} are not there: gitindex export devpi writes them"
+            report.note(index.name, project.name, why)
         stated = project.statements
         if isinstance(stated, Unreadable):
             raise cannot_read(stated)
@@ -128,6 +144,21 @@ class Copier:
 
         """
         sha256 = file.hashes.sha256
+        self._copy(layout.stored_path(sha256, file.filename), sha256, place)
+        self._advance(file.size)
+
+    def copy_provenance(self, file: File, place: Path) -> None:
+        """Copy the provenance document of a stored file, where it has one, beside the place of that file.
+
+        Raises:
+            ConflictError, CannotRunError: as :meth:`copy`.
+
+        """
+        if file.provenance is not None:
+            path = layout.stored_path(file.hashes.sha256, file.filename) + layout.PROVENANCE_SUFFIX
+            self._copy(path, file.provenance, place.with_name(place.name + layout.PROVENANCE_SUFFIX))
+
+    def _copy(self, path: str, sha256: str, place: Path) -> None:
         try:
             if place.exists():
                 if not place.is_file():
@@ -137,8 +168,7 @@ class Copier:
                         raise ConflictError(f"{place}: something else is there", help=_ANOTHER)
             else:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                pieces, check = self._store.read(layout.stored_path(sha256, file.filename), sha256)
+                pieces, check = self._store.read(path, sha256)
                 atomic.write(place, pieces, check)
         except OSError as error:
             raise atomic.cannot_write(place, error) from None
-        self._advance(file.size)

@@ -86,9 +86,10 @@ class Planning(NamedTuple):
                 release, filename, f"has the very bytes of {twin}: one of the two names lies about what is in it"
             )
         arrived = [(each.dist, each.place) for _, each in sorted(release.arrived.items())]
+        documents = {name: each.provenance for name, each in release.arrived.items() if each.provenance is not None}
         times = {name: file.upload_time for name, file in release.files.items() if file.upload_time}
         try:
-            plan = releases.upload(self.planned, self.target.name, arrived, self.time, times=times)
+            plan = releases.upload(self.planned, self.target.name, arrived, self.time, documents, times=times)
         except UsageError as error:  # the project is archived, or the like: none of its files come
             for filename in [*release.arrived]:
                 self._leave_out(release, filename, str(error))

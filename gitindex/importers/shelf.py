@@ -11,13 +11,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from gitindex import atomic
+from gitindex import atomic, layout
+from gitindex.attestations import ProvenanceError
 from gitindex.errors import CannotRunError, DeliveryError, DistributionError
 from gitindex.facts import Distribution, read_archive
+from gitindex.importers.attesting import document_here, document_of
 from gitindex.importers.report import Kind
-from gitindex.importers.source import SourceFile
+from gitindex.importers.source import Fetch, SourceFile
 from gitindex.names import DistributionName, Sha256, normalize, version_key
 from gitindex.threads import spread
 from gitindex.upstream.copying import Advance, Copy
@@ -47,6 +49,10 @@ class Arrived(NamedTuple):
 
     dist: Distribution
     place: Path
+    provenance: bytes | None = None
+    """The provenance document (PEP 740) that the source has of it."""
+    unattested: str = ""
+    """Why that one does not come along; empty where it does, or the source has none."""
 
 
 class Failed(NamedTuple):
@@ -54,6 +60,21 @@ class Failed(NamedTuple):
 
     kind: Kind
     why: str
+
+
+class Here(Protocol):
+    """What the repository has already, for any thread."""
+
+    def held(self, file: SourceFile) -> Path | None:
+        """Return the bytes of a file, where they are there already, for whatever index."""
+
+    def provenance(self, path: str) -> bytes | None:
+        """Return what is at the path of a stored provenance document, where there is one, for whatever index.
+
+        Raises:
+            ProvenanceError: it cannot be read.
+
+        """
 
 
 class _Stated(NamedTuple):
@@ -88,9 +109,9 @@ class Shelf:
         """Where files are of which no digest is known: nobody finds them there again."""
 
     def bring(
-        self, wanted: Sequence[Wanted], here: Callable[[Wanted], Path | None], advance: Advance
+        self, wanted: Sequence[Wanted], here: Here, advance: Advance
     ) -> Iterator[tuple[Wanted, Arrived | Failed]]:
-        """Yield each file as it has arrived; *here* says where the repository has its bytes already.
+        """Yield each file as it has arrived; what is *here* already is not fetched.
 
         Raises:
             CannotRunError: the disk fails.
@@ -100,7 +121,7 @@ class Shelf:
         self.is_begun = self.is_begun or bool(wanted)
 
         def bring(item: Wanted) -> Arrived | Failed:
-            return self._bring(item, here(item), advance, stopped)
+            return self._bring(item, here, advance, stopped)
 
         try:
             for item, result in spread(wanted, bring, self._jobs, _no_limit):
@@ -109,10 +130,11 @@ class Shelf:
         finally:
             stopped.set()
 
-    def _bring(self, wanted: Wanted, here: Path | None, advance: Advance, stopped: threading.Event) -> Arrived | Failed:
+    def _bring(self, wanted: Wanted, here: Here, advance: Advance, stopped: threading.Event) -> Arrived | Failed:
         file = wanted.file
         try:
-            place = here if here is not None else self._fetched(wanted, advance, stopped)
+            held = here.held(file)
+            place = held if held is not None else self._fetched(wanted, advance, stopped)
             dist = _read(wanted, place)
         except DeliveryError as error:
             return Failed(Kind.LEFT_OUT if error.is_wrong else Kind.MISSING, error.problem)
@@ -120,7 +142,25 @@ class Shelf:
             return Failed(Kind.LEFT_OUT, "; ".join(filter(None, (error.problem, error.help))))
         if file.sha256 is not None and dist.sha256 != file.sha256:
             return Failed(Kind.LEFT_OUT, f"has the sha256 {dist.sha256}, and not {file.sha256}")
-        return Arrived(dist, place)
+        if file.provenance is None:
+            return Arrived(dist, place)
+        try:
+            return Arrived(dist, place, self._provenance(file.provenance, dist, here))
+        except ProvenanceError as error:
+            return Arrived(dist, place, unattested=str(error))
+        except DeliveryError as error:
+            if error.is_wrong:
+                return Arrived(dist, place, unattested=error.problem)
+            # Without them it would stay so: what is released keeps what is said of it.
+            why = f"its attestations did not come ({error.problem}), and it waits for them: --without-attestations"
+            return Failed(Kind.MISSING, f"{why} takes it as it is")
+
+    def _provenance(self, source: Path | Fetch, dist: Distribution, here: Here) -> bytes:
+        path = layout.stored_path(dist.sha256, dist.filename) + layout.PROVENANCE_SUFFIX
+        if (document := here.provenance(path)) is not None:
+            return document_here(document, dist.filename, dist.sha256)
+        place = self._folder / dist.sha256 / (dist.filename + layout.PROVENANCE_SUFFIX)
+        return document_of(source, dist.filename, dist.sha256, place)
 
     def _fetched(self, wanted: Wanted, advance: Advance, stopped: threading.Event) -> Path:
         file = wanted.file
@@ -172,6 +212,7 @@ class Shelf:
             if place.is_relative_to(self._folder):
                 with contextlib.suppress(OSError):
                     place.unlink(missing_ok=True)
+                    place.with_name(place.name + layout.PROVENANCE_SUFFIX).unlink(missing_ok=True)
                     place.parent.rmdir()
 
     def forget(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from gitindex.attestations import MAX_SIZE
 from gitindex.errors import NotThereError, UsageError
 from gitindex.importers.report import Kind, Report
-from gitindex.importers.source import Listed, OneIndex, SourceFile, SourceIndex
+from gitindex.importers.source import Fetch, Listed, OneIndex, SourceFile, SourceIndex
 from gitindex.model import Mirror
 from gitindex.names import ProjectName
 from gitindex.pages import Status
@@ -54,9 +55,18 @@ class Simple(OneIndex):
         upstreams: Upstreams,
         *,
         names: Sequence[ProjectName] = (),
+        attested: bool = True,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Take an index at a URL; *progress* is told how many pages were read, and of how many.
+        """Take an index at a URL.
+
+        Args:
+            url: where it is.
+            index: the index that it comes into.
+            upstreams: ask it.
+            names: its projects that are brought; all of them where none is named.
+            attested: whether the attestations of its files are brought too.
+            progress: is told how many pages were read, and of how many.
 
         Raises:
             UsageError: the URL is none that may be asked.
@@ -67,6 +77,7 @@ class Simple(OneIndex):
         super().__init__(index)
         self._upstreams = upstreams
         self._names = names
+        self._attested = attested
         self._progress = progress
 
     @property
@@ -85,7 +96,7 @@ class Simple(OneIndex):
                 statuses[name] = page.status
             files += (self._file(name, file) for file in page.files)
             attested = sum(file.provenance is not None for file in page.files)
-            if attested:
+            if attested and not self._attested:
                 report.note(index.name, name, f"the attestations of {attested:,} of its files are not carried over")
             for what, why in page.refused:
                 report.add(Kind.LEFT_OUT, index.name, what, f"is on the page of {name}, and not taken: {why}")
@@ -136,4 +147,10 @@ class Simple(OneIndex):
             size=file.size,
             upload_time=None if time is None else time.isoformat().replace("+00:00", "Z"),
             yanked=file.yanked,
+            provenance=self._provenance(file),
         )
+
+    def _provenance(self, file: UpstreamFile) -> Fetch | None:
+        if file.provenance is None or not self._attested:
+            return None
+        return self._upstreams.provenance_fetcher(self._upstream, file, MAX_SIZE + 1)

@@ -38,6 +38,8 @@ class SourceFile:
     """The user who brought it there."""
     yanked: str | None = None
     """The reason (may be empty); ``None`` where it is not yanked."""
+    provenance: Path | Fetch | None = None
+    """Where its provenance document (PEP 740) lies on this machine, or what downloads that; ``None`` without one."""
     results: tuple[Mapping[str, Any], ...] = ()
     """What came of testing it: entries of `<version>.tests.json`, whose `files` are not known yet."""
 

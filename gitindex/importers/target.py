@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from gitindex.edits.plan import Plan
@@ -11,6 +11,7 @@ from gitindex.importers.report import Kind, Report
 from gitindex.importers.shelf import Arrived
 from gitindex.importers.source import SourceFile
 from gitindex.names import IndexName, ProjectName
+from gitindex.report.text import count
 from gitindex.snapshot import Index
 
 
@@ -46,6 +47,7 @@ class Target:
         self.told = told
         self._report = report
         self._digests: dict[ProjectName, Mapping[str, str]] = {}
+        self._attested: dict[ProjectName, Collection[str]] = {}
 
     @property
     def name(self) -> IndexName:
@@ -56,6 +58,21 @@ class Target:
         if project not in self._digests:
             self._digests[project] = digests_of(self.index.project(project))
         return self._digests[project]
+
+    def attested(self, project: ProjectName) -> Collection[str]:
+        """Return the names of the files that a project has here with a provenance document."""
+        if project not in self._attested:
+            opened = self.index.project(project)
+            releases = opened.releases() if opened else ()
+            files = (file for _, manifest in releases for file in manifest.files)
+            self._attested[project] = {file.filename for file in files if file.provenance is not None}
+        return self._attested[project]
+
+    def unattested(self, project: ProjectName, files: int) -> None:
+        """Tell of files that are here without the attestations that the source has of them."""
+        are = "is" if files == 1 else "are"
+        why = f"{count(files, 'file')} of it {are} here without the attestations that {self.told} has"
+        self._report.note(self.name, project, f"{why}: what is here stays as it is")
 
     def left_out(self, what: str, why: str) -> None:
         """Tell of something that is not sound, or that the rules refuse."""

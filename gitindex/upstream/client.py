@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gitindex import layout
-from gitindex.download import Downloader, Patience as FilePatience, Sink
+from gitindex.download import CredentialsFor, DeadLinkError, Downloader, Patience as FilePatience, Sink
 from gitindex.names import IndexName, ProjectName
 from gitindex.upstream.credentials import Keyring
 from gitindex.upstream.health import Health, Limits, Patience
 from gitindex.upstream.mirror import Upstream
-from gitindex.upstream.pages import UpstreamPage
-from gitindex.web import Credentials, origin, split
+from gitindex.upstream.pages import UpstreamFile, UpstreamPage
+from gitindex.web import Credentials, UnfitURLError, check_target, origin, split
 
 if TYPE_CHECKING:
     from gitindex.upstream.asking import Asker
@@ -104,6 +104,7 @@ class Upstreams:
         self._memory = _Memory(files_in_memory)
         self._turns = _Turns()
         self._downloader = Downloader(file_patience, gives_up_after=None)
+        self._of_documents = Downloader(file_patience)
 
     def page(self, upstream: Upstream, name: ProjectName) -> UpstreamPage | None:
         """Return what an upstream says of a project, ``None`` where it says that it has none.
@@ -172,17 +173,38 @@ class Upstreams:
         :class:`~gitindex.download.UnreachableError`, and what the sink raises.
         """
         most = size + 1 if size is not None else limit if limit is not None else 1 << 40
+        return lambda sink: self._downloader.fetch(url, sink, most, self._credentials_for(upstream))
+
+    def _credentials_for(self, upstream: Upstream) -> CredentialsFor:
+        """Return what says with what name and password a server is asked: the upstream's own with its, no other."""
         own = origin(split(upstream.url))
 
         def credentials(asked: str) -> Credentials | None:
             is_own = origin(split(asked)) == own
             return self._keyring.credentials(upstream.name, upstream.url) if is_own else None
 
-        return lambda sink: self._downloader.fetch(url, sink, most, credentials)
+        return credentials
 
     def metadata_fetcher(self, upstream: Upstream, url: str, limit: int) -> Fetch:
         """Return what downloads the metadata of a wheel (PEP 658), which lies beside it, up to so many bytes."""
         return self.fetcher(upstream, metadata_url(url), None, limit)
+
+    def provenance_fetcher(self, upstream: Upstream, file: UpstreamFile, limit: int) -> Fetch:
+        """Return what downloads the provenance document of a file (PEP 740), up to so many bytes.
+
+        It may lie anywhere, and no file is of less use without it: a host that delivers none is given up. Beyond what
+        :meth:`fetcher` says, the result raises DeadLinkError where it lies where the file itself could not.
+        """
+
+        def fetch(sink: Sink) -> None:
+            url = file.provenance or ""
+            try:
+                check_target(split(url), split(file.url))
+            except UnfitURLError as error:
+                raise DeadLinkError(f"its link {error}") from None
+            self._of_documents.fetch(url, sink, limit, self._credentials_for(upstream))
+
+        return fetch
 
     def health(self, name: IndexName) -> Health:
         """Return what is known of the upstream of a mirror; with several (it has moved), of the last one."""
@@ -207,6 +229,7 @@ class Upstreams:
         for asker in askers:
             asker.close()
         self._downloader.stop()
+        self._of_documents.stop()
 
     def _get(
         self, upstream: Upstream, url: str, read: Read, *, expiry: float | None = None

@@ -35,7 +35,7 @@ class UpstreamFile(NamedTuple):
     yanked: str | None = None
     """PEP 592: the reason (may be empty), ``None`` where the file is not yanked."""
     provenance: str | None = None
-    """PEP 740: absolute URL."""
+    """PEP 740: what is stated for an absolute URL; whether it may be asked for is not checked."""
 
 
 class Refused(NamedTuple):

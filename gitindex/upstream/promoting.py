@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitindex import layout
+from gitindex.download import Memory
 from gitindex.edits.opened import open_stage, release_version
 from gitindex.edits.plan import Plan
 from gitindex.edits.promotion import (
@@ -26,7 +27,7 @@ from gitindex.edits.releases import check_open
 from gitindex.errors import CannotRunError, ConflictError, DeliveryError, DistributionError, NotThereError, UsageError
 from gitindex.facts import read_archive, read_core_facts
 from gitindex.facts.archive import MAX_METADATA
-from gitindex.names import ProjectName, Sha256, is_specifier_set, normalize, parse_filename, parse_version, version_key
+from gitindex.names import ProjectName, is_specifier_set, normalize, parse_filename, parse_version, version_key
 from gitindex.required import requires_of
 from gitindex.upstream.copying import Advance, copy_files
 from gitindex.upstream.mirror import Upstream
@@ -345,13 +346,13 @@ class _Shown(Target):
 
     def _metadata(self, file: FilePage) -> bytes:
         if isinstance(file.core_metadata, str):
-            sink = _Bytes()
+            sink = Memory()
             try:
                 self._shelf.upstreams.metadata_fetcher(self._shelf.upstream, file.url, MAX_METADATA)(sink)
             except DeliveryError:  # a page that promises what is not there; the file has it
                 pass
             else:
-                if sink.sha256 == file.core_metadata:
+                if hashlib.sha256(sink.data).hexdigest() == file.core_metadata:
                     return bytes(sink.data)
         if self._left < (file.size or 0):
             raise CannotRunError(
@@ -370,20 +371,3 @@ class _Shown(Target):
     def advice(self, project: ProjectName) -> str:
         found = self._shelf.page(project)
         return f"{found}; push without --with-dependencies" if isinstance(found, str) else "push another version"
-
-
-class _Bytes:
-    """Takes a download into memory."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def begin(self, size: int | None) -> None:  # noqa: ARG002 - what the page says counts
-        self.data.clear()
-
-    def add(self, piece: bytes) -> None:
-        self.data += piece
-
-    @property
-    def sha256(self) -> Sha256:
-        return Sha256(hashlib.sha256(self.data).hexdigest())

@@ -53,9 +53,9 @@ _MAX_TAG = 1 << 18
 _MAX_SECONDS = 30.0
 """Time to read an HTML page, which goes by its length unless somebody wants it to take long."""
 _MOST_DIGITS = 16
-_READER = 3
+_READER = 4
 """Counted up when the same answer is read differently."""
-_OPTIONAL = frozenset({"core-metadata", "gpg-sig", "provenance", "size", "upload-time"})
+_OPTIONAL = frozenset({"core-metadata", "gpg-sig", "size", "upload-time"})
 """What a file can do without where it makes no sense; `yanked` and `requires-python` are not among it."""
 
 
@@ -230,10 +230,12 @@ def _json_packages(name: ProjectName, files: list[Any], base: str, refuse: Refus
                 if old in stated:
                     stated["core-metadata"] = stated[old]
         stated.setdefault("hashes", {})
+        # As HTML has it, whatever it says: whoever asks for it says what is wrong with it.
+        provenance = _text(stated.pop("provenance", None)) or None
         needed = {key: value for key, value in stated.items() if key not in _OPTIONAL}
         for tried in (stated, needed):
             with contextlib.suppress(ValueError):
-                yield DistributionPackage.from_json_data(tried, name, base)
+                yield replace(DistributionPackage.from_json_data(tried, name, base), provenance_url=provenance)
                 break
         else:
             refuse(file["filename"], "what the page states of it makes no sense")

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from gitindex import layout
 from tests import hosts
-from tests.builders import make_sdist, make_wheel
+from tests.builders import make_provenance, make_sdist, make_wheel
 from tests.conftest import Result, Run
 from tests.forge.conftest import make_remote
 from tests.forge.github import GitHubServer
@@ -325,3 +326,40 @@ def test_request_is_opened_at_the_forge(github: GitHubServer, run: Run, tmp_path
     assert "- Import 1 file of 1 release into `bob/dev` from export\n" in pull["body"]
     again = told(run("import", "devpi", tmp_path / "export", "--pr", "--json"))
     assert (again["request"], again["url"]) == ("unchanged", "https://github.com/emilie/packages/pull/1")
+
+
+def test_attestations_come_along_and_are_fetched_once(
+    clone: IndexRepository, remote: IndexRepository, run: Run, world: World
+) -> None:
+    documents = {name: make_provenance(name, digest(data)) for name, data in (WHEEL, SDIST)}
+    for file in (WHEEL, SDIST):
+        world.host.on(f"/files/{file[0]}.provenance", documents[file[0]])
+        world.add("demo", file, provenance=f"{world.host.url}/files/{file[0]}.provenance", upload_time=None)
+    command = ("import", "simple", world.url, *INTO, "--json")
+    first = told(run(*command))
+    assert len(world.asked_for()) == 4
+    listed = remote.git("ls-tree", "-r", "--name-only", first["branch"]).splitlines()
+    found = {path.rpartition("/")[2]: path for path in listed if path.endswith(".provenance")}
+    assert found.keys() == {f"{name}.provenance" for name in documents}
+    for name, document in documents.items():
+        assert remote.git("show", f"{first['branch']}:{found[f'{name}.provenance']}") == document.decode().strip()
+    again = told(run(*command))
+    assert (again["commit"], again["pushed"], world.asked_for()) == (first["commit"], False, [])
+    clone.git("fetch", "--quiet", "origin", first["branch"])
+    assert run("validate", "--head", "FETCH_HEAD", "--base", "origin/main").code == 0
+
+
+@pytest.mark.usefixtures("remote")
+def test_document_that_git_lfs_keeps_elsewhere_is_not_replaced(clone: IndexRepository, run: Run, world: World) -> None:
+    document = make_provenance(WHEEL[0], digest(WHEEL[1]))
+    path = layout.stored_path(digest(WHEEL[1]), WHEEL[0]) + layout.PROVENANCE_SUFFIX
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest(document)}\nsize {len(document)}\n"
+    clone.write(path, pointer)
+    clone.commit("Keep it in Git LFS")
+    clone.git("push", "--quiet", "origin", "main")
+    world.host.on("/files/x.provenance", document)
+    world.add("demo", WHEEL, provenance=f"{world.host.url}/files/x.provenance")
+    found = told(run("import", "simple", world.url, *INTO, "--json"), 1)
+    why = "cannot be read: " + path + ": only the Git LFS pointer is here"
+    assert [(each["what"], each["why"]) for each in found["left"]] == [(f"provenance of {WHEEL[0]}", why)]
+    assert world.asked_for() == [f"/files/{WHEEL[0]}"]

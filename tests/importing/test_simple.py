@@ -247,13 +247,6 @@ def test_other_bytes_than_the_index_has_are_a_conflict(run: Run, repository: Ind
     assert released(repository, "emilie/prod")[WHEEL[0]] == digest(WHEEL[1])
 
 
-def test_attestations_that_do_not_come_are_told(run: Run, repository: IndexRepository, world: World) -> None:
-    world.add("demo", WHEEL, provenance=f"{world.host.url}/x.provenance")
-    done = run("-C", repository.path, "import", "simple", world.url, *INTO)
-    assert done.code == 0
-    assert "note: emilie/prod: demo: the attestations of 1 of its files are not carried over" in done.out
-
-
 def test_somebodys_whole_world_is_not_brought_in(
     run: Run, repository: IndexRepository, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,8 @@ def test_point_63_unknown_keys_and_files_that_make_no_sense_are_passed_over() ->
     )
     assert [file.version for file in made.files] == ["1.0", "5.0", "6.0", "7.0"]
     assert [(file.size, file.upload_time, file.yanked) for file in made.files[1:]] == [(None, None, None)] * 3
+    # Whether it may be asked for is told where it is.
+    assert [file.provenance for file in made.files[1:]] == [None, "nowhere", None]
     assert made.status is None
 
 
