@@ -65,14 +65,25 @@ def carry_out(
 
     """
     changes = plan.changes
-    published = repository.origin.published()
-    findings = checked(published, worktree, plan, today, actor) if changes else []
-    paths = _paths_to_commit(repository, worktree, plan, published) if commit else ()
-    _upload(worktree, plan)
+
+    def judged(now: Snapshot) -> tuple[list[Finding], tuple[str, ...]]:
+        published = repository.origin.published()
+        findings = checked(published, now, plan, today, actor) if changes else []
+        return findings, _paths_to_commit(repository, now, plan, published) if commit else ()
+
+    try:
+        found = judged(worktree)
+        _upload(worktree, plan)
+    except RefusedError:
+        # What came in meanwhile would be undone, and is not in the worktree: it is judged with that.
+        if not repository.has_moved(worktree):
+            raise
+        found = None
     with settled(repository, worktree, plan) as now:
-        if now is not worktree:
-            findings = checked(published, now, plan, today, actor) if changes else []
-            paths = _paths_to_commit(repository, now, plan, published) if commit else ()
+        if now is not worktree or found is None:
+            found = judged(now)
+            _upload(now, plan)
+        findings, paths = found
         put(repository.root, plan)
         put(repository.top, Plan(dict(beside)))
         committed = _commit(repository, paths, plan.summary, beside) if paths else None
@@ -99,7 +110,10 @@ def carry_out_addition(
         base = repository.at(head) if head is not None else None
         paths = _paths_to_commit(repository, now, plan, base) if commit else ()
         put(repository.root, plan)
-        return _commit(repository, paths, plan.summary, (), author) if paths else None
+        committed = _commit(repository, paths, plan.summary, (), author) if paths else None
+        if committed is not None and now is worktree:
+            repository.went_on(worktree, committed)
+        return committed
 
 
 def _upload(worktree: Snapshot, plan: Plan) -> None:
@@ -119,7 +133,7 @@ def settled(repository: Repository, worktree: Snapshot, plan: Plan) -> Iterator[
     """
     _ = repository.root  # a bare repository has nothing to write to, and is left as it is
     with repository.moving():
-        if not repository.has_moved:
+        if not repository.has_moved(worktree):
             yield worktree
             return
         now = repository.worktree()

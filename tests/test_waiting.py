@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gitindex.cachefolder import cache_folder
+from gitindex.errors import CannotRunError
 from gitindex.waiting import turn
 from tests.builders import make_sdist, make_wheel
 from tests.conftest import Run
@@ -122,6 +124,44 @@ def test_what_writes_nothing_does_not_wait(repository: IndexRepository, run: Run
     with held(repository.path / ".git" / LOCK):
         done = run("-C", repository.path, *command)
     assert WAITS not in done.err
+
+
+def test_a_command_reads_what_a_server_has_left_not_what_it_is_about_to_change(
+    repository: IndexRepository, release: tuple[Path, Path]
+) -> None:
+    settings = repository.path / "gitindex.toml"
+    before = settings.read_bytes()
+    with held(repository.path / ".git/gitindex-moving"):
+        settings.write_text("half written")
+        upload = start(repository, "upload", release[0], *INTO)
+        assert read_line(upload) == "Waits for a server that writes here.\n"
+        settings.write_bytes(before)
+    assert ended(upload)[0] == 0
+
+
+def test_who_waits_too_long_is_told_and_has_nothing(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with (
+        held(lock),
+        pytest.raises(CannotRunError, match=r"writing to this repository for 0 seconds; nothing was written"),
+        turn(lock, "Waits.", 0.1),
+    ):
+        raise AssertionError("it was somebody else's")
+    assert "GITINDEX_HELD" not in os.environ
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o775])
+def test_whoever_can_use_the_folder_can_wait(tmp_path: Path, mode: int) -> None:
+    """A server and a command may be run by different users of one group."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(mode)
+    before = os.umask(0o077)
+    try:
+        with turn(folder / "lock", "Waits."):
+            assert stat.S_IMODE((folder / "lock").stat().st_mode) == mode & 0o666
+    finally:
+        os.umask(before)
 
 
 def test_nobody_waits_for_a_command_that_has_ended(

@@ -72,7 +72,9 @@ def look(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
 
     """
     if not pr:
-        return current(repository)
+        snapshot = repository.at("HEAD") if repository.is_bare else repository.worktree_at_rest()
+        _ = snapshot.settings
+        return snapshot
     if commit:
         raise UsageError("--commit and --pr exclude each other", help="--pr commits on a branch of its own")
     proposals = repository.proposals

@@ -158,7 +158,7 @@ class Commits:
     def take_back(self, branch: str, new: str) -> None:
         """Let the working trees that a move took along, which came to nothing, have what the branch has.
 
-        It may have been a move of a process that was killed. Those that were not taken along stay as they are.
+        Those that were not taken along stay as they are.
         """
         self._strayed[new] = branch
         for _ in range(_ATTEMPTS):
@@ -166,6 +166,54 @@ class Commits:
                 self._put_right()
                 return
             time.sleep(_PAUSE)
+
+    def take_back_killed(self, branch: str, old: str, new: str) -> None:
+        """Do the same for the move, from *old* to *new*, of a process that was killed, and that may be half done.
+
+        What somebody has changed there since is left as it is.
+
+        Raises:
+            CannotRunError: it cannot be done yet.
+
+        """
+        for top in self._repository.worktrees_at(branch):
+            with contextlib.suppress(CannotRunError):
+                self._clear(top, old, new)
+        tip = self._repository.history.tip(branch) or old
+        is_next = self._repository.descends(new, tip)
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                self._take_along(branch, new, tip)
+            except CannotRunError as error:
+                if not (is_next or _is_locked(error)):
+                    return  # the branch has gone on: what is in the way is nothing to wait for
+                if not left:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
+
+    def _clear(self, top: Path, old: str, new: str) -> None:
+        """Take out what Git has written of *new*, whole or in part, and that is not in the index yet."""
+        words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)
+        paths = [path for path in ask_git(self._repository.own_directory, *words).out.split("\0") if path]
+        if not paths:
+            return
+        tree = self._git[pygit2.Oid(hex=new)].peel(pygit2.Commit).tree
+        literal = (f":(top,literal){path}" for path in paths)
+        known = _entries(run_git(top, "ls-files", "-z", "--stage", "--", *literal).out)
+        for path in paths:
+            made = tree[path] if path in tree else None  # noqa: SIM401 - it has no get
+            if not isinstance(made, pygit2.Blob | None) or (made and known.get(path) == str(made.id)):
+                continue
+            place = top / path
+            if path in known:
+                if _is_begun(place, made):
+                    run_git(top, "checkout-index", "--force", "--", path)
+            elif made and place.is_file() and _is_begun(place, made):
+                place.unlink()
+                with contextlib.suppress(OSError):
+                    place.parent.rmdir()
 
     def _put_right(self) -> None:
         for new, branch in list(self._strayed.items()):
@@ -175,14 +223,17 @@ class Commits:
             del self._strayed[new]
 
     def _take_along(self, branch: str, old: str, new: str, *options: str) -> None:
+        words = ("read-tree", "-m", "-u", *options, old, new)
         for top in self._repository.worktrees_at(branch):
             try:
-                run_git(top, "read-tree", "-m", "-u", *options, old, new)
-            except CannotRunError as error:
-                raise CannotRunError(
-                    f"the working tree is in the way: {error.message}",
-                    help="commit or put away what was changed there, or serve a bare repository",
-                ) from None
+                run_git(top, *words)
+            except CannotRunError:
+                # It goes by the times of files, and of a copy, or of what was touched, these say nothing.
+                run_git(top, "update-index", "-q", "--refresh", accepted=(0, 1, 128))
+                try:
+                    run_git(top, *words)
+                except CannotRunError as error:
+                    raise _in_the_way(top, error) from None
 
     def tidy(self) -> None:
         """Let Git pack what has become much, if it finds so; it does that beside this process."""
@@ -266,6 +317,34 @@ def tree_with(
         elif builder.get(name) is not None:
             builder.remove(name)
     return builder.write() if len(builder) else None
+
+
+def _entries(listed: str) -> dict[str, str]:
+    """Return the objects that the index has, by path."""
+    lines = [line.partition("\t") for line in listed.split("\0") if line]
+    return {path: facts.split(" ")[1] for facts, _, path in lines}
+
+
+def _is_begun(place: Path, made: pygit2.Blob | None) -> bool:
+    """Tell whether a file is one that Git was to write, or has just begun to, or has taken away."""
+    if place.is_symlink() or place.is_dir():
+        return False
+    if not place.exists():
+        return True
+    return made is not None and made.data.startswith(place.read_bytes())
+
+
+def _is_locked(error: CannotRunError) -> bool:
+    return "index.lock" in error.message
+
+
+def _in_the_way(top: Path, error: CannotRunError) -> CannotRunError:
+    return CannotRunError(
+        f"the working tree is in the way: {error.message}",
+        help=f"try again; where no Git is at work in {top}, one was killed: remove that file"
+        if _is_locked(error)
+        else "commit or put away what was changed there, or serve a bare repository",
+    )
 
 
 def _signature(author: Author, when: int) -> pygit2.Signature:

@@ -195,6 +195,13 @@ class History:
         except (KeyError, ValueError, pygit2.GitError):
             return None
 
+    def was_at(self, branch: str, commit: str) -> bool:
+        """Tell whether the reflog of a branch (by its full name), where it has one, says that it was at a commit."""
+        try:
+            return any(str(entry.oid_new) == commit for entry in self._git.references[branch].log())
+        except (KeyError, ValueError, pygit2.GitError):
+            return False
+
     def remote_tip(self, branch: str, remote: str) -> str | None:
         """Return the commit that a branch of a remote had when it was last seen here, ``None`` without any."""
         return self.tip(f"refs/remotes/{remote}/{branch}")

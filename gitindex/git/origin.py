@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from gitindex.errors import CannotRunError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from gitindex.snapshot import Snapshot
 
 NAME = "origin"
+_AT_ONCE: AbstractContextManager[None] = nullcontext()
 _BRANCHES = f"refs/remotes/{NAME}/"
 _DEFAULT_BRANCH = f"{_BRANCHES}HEAD"
 _MERGED_BY_HOOK = re.compile(r"GITHEAD_([0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
@@ -92,11 +94,11 @@ class Origin:
             )
         return branch
 
-    def pull(self, reference: str, *, timeout: float) -> None:
+    def pull(self, reference: str, *, timeout: float, moving: AbstractContextManager[None] = _AT_ONCE) -> None:
         """Bring a branch (or ``HEAD``) to where the remote has it, in no more than *timeout* seconds.
 
         It only goes forward: where the remote was rewritten, nothing is changed. A checked out branch takes its working
-        tree along, as `git pull` does.
+        tree along, as `git pull` does, while *moving* is entered.
 
         Raises:
             CannotRunError: there is nothing to pull, the remote does not answer, has no such branch, or its branch does
@@ -105,11 +107,9 @@ class Origin:
         """
         repository = self._repository
         branch = self.branch_to_pull(reference)
-        if repository.is_bare or repository.top not in repository.worktrees_at(branch):
-            arguments = ["fetch", "--quiet", NAME, f"{branch}:{branch}"]
-        else:
-            arguments = ["pull", "--quiet", "--ff-only", "--no-rebase", NAME, branch]
+        is_checked_out = not repository.is_bare and repository.top in repository.worktrees_at(branch)
         place = repository.own_directory if repository.is_bare else repository.top
+        arguments = ["fetch", "--quiet", NAME, branch if is_checked_out else f"{branch}:{branch}"]
         settings = {"GIT_TERMINAL_PROMPT": "0"}
         answer = run_git(place, *arguments, environment=settings, timeout=timeout, accepted=(0, 1))
         if answer.code and answer.errors.strip():
@@ -120,6 +120,11 @@ class Origin:
                 f"the branch {short} of {NAME} does not go on from the one here: it was rewritten",
                 help=f"if that was meant, take it over: git fetch {NAME} +{short}:{short}",
             )
+        if not is_checked_out or (tip := self.fetched(branch)) is None:
+            return
+        with moving:
+            if repository.top in repository.worktrees_at(branch):  # somebody may have checked out another one
+                run_git(repository.top, "merge", "--quiet", "--ff-only", tip, timeout=timeout)
 
     def fetched(self, branch: str) -> str | None:
         """Return the commit that the remote had at *branch*, by its full name, when it was last fetched.

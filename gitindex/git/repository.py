@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import pygit2
 
@@ -22,7 +23,7 @@ from gitindex.git.origin import Origin
 from gitindex.git.places import nearest, settings_in, way_up
 from gitindex.git.signatures import Signature, check_signatures
 from gitindex.git.trees import LargeTrees
-from gitindex.git.uncommitted import keeps_modes, staged_changes, worktree_changes
+from gitindex.git.uncommitted import is_sparse, keeps_modes, staged_changes, worktree_changes
 from gitindex.names import is_commit_id
 from gitindex.snapshot import Snapshot
 from gitindex.tree import EMPTY, Folder, Leaf, Overlay, find
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
 WORKTREE: Final = "worktree"
 STAGED: Final = "index"
 _WRITING = "gitindex-worktree"
-MOVING: Final = "gitindex-writing"
+_MOVING = "gitindex-moving"
 """The file in Git's own folder whose lock those have who move a branch and take its working trees along."""
+_COMMAND_WAITS = 60.0
+"""Seconds that a command waits for servers: a hook that a server's Git runs may wait for the command."""
 _REVISION_END = re.compile(r"[~^:]|@\{")
 _PLACES = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
 """Where Git looks for a reference that is not written out, in this order."""
@@ -55,8 +58,8 @@ class Repository:
         self._way = way
         """The folders that it was looked for in, where nobody named it."""
         self._large = LargeTrees()
-        self._opened_at: str | None = None
-        """What was checked out when the working tree was opened last."""
+        self._opened_at: WeakKeyDictionary[Snapshot, str | None] = WeakKeyDictionary()
+        """What was checked out when the working tree was opened."""
 
     @classmethod
     def open(cls, directory: Path, folder: str | None = None) -> Repository:
@@ -142,15 +145,28 @@ class Repository:
         return turn(self.own_directory / _WRITING, "Waits for another gitindex that writes here.")
 
     def moving(self) -> AbstractContextManager[None]:
-        """Return what lets no server move a branch, and what is checked out with it, as long as it is entered."""
+        """Return what lets no server move a branch, and what is checked out with it, as long as it is entered.
+
+        Entering it raises a CannotRunError, where a server does not end within a minute.
+        """
         from gitindex.waiting import turn  # noqa: PLC0415 - most runs write nothing
 
-        return turn(self.git_directory / MOVING)
+        return turn(self.git_directory / _MOVING, "Waits for a server that writes here.", _COMMAND_WAITS)
 
-    @property
-    def has_moved(self) -> bool:
-        """Whether another commit is checked out than when :meth:`worktree` was called last."""
-        return self.head() != self._opened_at
+    def moved_by_server(self, within: float) -> AbstractContextManager[None]:
+        """Return the same for a thread of a server, which waits no longer than *within* seconds for a command."""
+        from gitindex.waiting import turn_of_thread  # noqa: PLC0415 - most runs write nothing
+
+        return turn_of_thread(self.git_directory / _MOVING, within)
+
+    def has_moved(self, worktree: Snapshot) -> bool:
+        """Tell whether another commit is checked out than when a *worktree* was opened."""
+        return self._opened_at.get(worktree, "") != self.head()
+
+    def went_on(self, worktree: Snapshot, commit: str) -> None:
+        """Take note that a *commit* was made of what was written on top of a *worktree*, and of nothing else."""
+        if self._opened_at.get(worktree) in self.history.commit(commit).parents:
+            self._opened_at[worktree] = commit
 
     def blobs(self) -> Blobs:
         """Return a reader of large blobs, for one thread; it is to be closed."""
@@ -315,8 +331,20 @@ class Repository:
 
     def worktree(self) -> Snapshot:
         """Open the working tree: what is there now, untracked files that are not ignored included."""
-        self._opened_at = self.head()
-        return self._uncommitted(worktree_changes(self._git, self.top, self.folder), WORKTREE)
+        head = self.head()
+        found = self._uncommitted(worktree_changes(self._git, self.top, self.folder), WORKTREE)
+        self._opened_at[found] = head
+        return found
+
+    def worktree_at_rest(self) -> Snapshot:
+        """Open the working tree when no server is about to change it: what it has is there to stay.
+
+        Raises:
+            CannotRunError: a server does not end.
+
+        """
+        with self.moving():
+            return self.worktree()
 
     def _uncommitted(self, changes: Mapping[str, Leaf | None], name: str) -> Snapshot:
         head = self.head()
@@ -469,8 +497,9 @@ class Repository:
         """
         there = [path for path in paths if os.path.lexists(self.root / path)]
         gone = set(paths).difference(there)
-        self._run_git_on(there, "add", "--force")
-        self._run_git_on(gone, "rm", "--cached", "--force", "--quiet", "--ignore-unmatch")
+        sparse = ("--sparse",) if is_sparse(self._git) else ()  # older ones of git do not know it
+        self._run_git_on(there, "add", "--force", *sparse)
+        self._run_git_on(gone, "rm", "--cached", "--force", *sparse, "--quiet", "--ignore-unmatch")
         staged = self._run_git("diff", "--cached", "--name-only", "--no-renames", "--relative", "-z").split("\0")
         changed = set(paths).intersection(staged)
         if not changed:

@@ -85,6 +85,11 @@ def keeps_modes(git: pygit2.Repository) -> bool:
     return _is_set(git, "core.filemode", default=True)
 
 
+def is_sparse(git: pygit2.Repository) -> bool:
+    """Tell whether the working tree leaves something out."""
+    return _is_set(git, "core.sparseCheckout", default=False)
+
+
 def _is_set(git: pygit2.Repository, key: str, *, default: bool) -> bool:
     try:
         return git.config.get_bool(key) if key in git.config else default
@@ -94,7 +99,7 @@ def _is_set(git: pygit2.Repository, key: str, *, default: bool) -> bool:
 
 def _left_out(git: pygit2.Repository) -> frozenset[str]:
     """Return the paths that a sparse checkout leaves out: not on the disk, and not deleted."""
-    if not _is_set(git, "core.sparseCheckout", default=False):
+    if not is_sparse(git):
         return frozenset()
     listed = _ask(git, "ls-files", "-t", "-z").split("\0")
     return frozenset(line[2:] for line in listed if line.startswith("S "))

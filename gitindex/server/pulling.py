@@ -29,6 +29,8 @@ AGAIN = 10.0
 PAUSE = 1.0
 """Seconds between the beginnings of two fetches that hooks ask for, however many they are."""
 FETCH_WITHIN = 300.0
+COMMANDS_WITHIN = 20.0
+"""Seconds that a server waits for a command in its working tree: it may hang at a question, or at a hook."""
 _LOG = logging.getLogger("gitindex.server")
 _CREDENTIALS = re.compile(r"://[^/@\s]*@")
 """Git names the URL of a remote as it was configured."""
@@ -157,7 +159,8 @@ class Pulling:
             repository = self._source.open()
             branch = repository.origin.branch_to_pull(self._reference)
             try:
-                repository.origin.pull(self._reference, timeout=FETCH_WITHIN)
+                moving = repository.moved_by_server(COMMANDS_WITHIN)
+                repository.origin.pull(self._reference, timeout=FETCH_WITHIN, moving=moving)
             finally:
                 last = last._replace(tip=repository.origin.fetched(branch) or last.tip)
         except (GitindexError, OSError) as error:

@@ -10,14 +10,14 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from gitindex.git.repository import MOVING
+_NAME = "gitindex-writing"
 
 
 class Turn:
     """Whose turn it is."""
 
     def __init__(self, git_directory: Path) -> None:
-        self._path = git_directory / MOVING
+        self._path = git_directory / _NAME
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
@@ -27,12 +27,13 @@ class Turn:
             yield
 
     @property
-    def made(self) -> str:
-        """The last commit that was made and proven in a turn; anything else, where nobody can tell.
+    def last(self) -> tuple[str, str]:
+        """The last commit that was made and proven in a turn, behind what it goes on from; else anything.
 
         The branch may not have got there.
         """
-        return self._kept()[-1]
+        kept = self._kept()
+        return kept[0], kept[-1]
 
     def proves(self, commit: str) -> bool:
         """Tell whether a commit was made and proven in the last turn, or was what that went on from."""

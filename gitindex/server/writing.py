@@ -7,7 +7,6 @@ after every object is there: whoever is stopped in between leaves the repository
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +22,7 @@ from gitindex.names import UserName, is_commit_id
 from gitindex.objects import StoredObjects
 from gitindex.server.batches import Asked, ChangeOf, Made, ToKeep, Written, in_short, make, told
 from gitindex.server.outcomes import TooBusyError
-from gitindex.server.pulling import FETCH_WITHIN, turn
+from gitindex.server.pulling import COMMANDS_WITHIN, FETCH_WITHIN, turn
 
 if TYPE_CHECKING:
     from gitindex.git import Repository
@@ -78,7 +77,8 @@ class Writer:
         self._running: asyncio.Task[None] | None = None
         self._open: Repository | None = None
         self._commits = 0
-        self._has_begun = False
+        self._looked_after = ""
+        """The last commit of another process whose working trees were looked after."""
         self._proven = ""
         """The last commit that was found in order."""
         self._reached = ""
@@ -183,7 +183,8 @@ class Writer:
             with self._live.turn.taken():
                 if self._is_proposed:
                     return [told(partial(self._propose, self._open, job)) for job in jobs]
-                return self._commit(self._open, jobs)
+                with self._open.moved_by_server(COMMANDS_WITHIN):
+                    return self._commit(self._open, jobs)
         except Exception as error:  # noqa: BLE001 - each of them is told
             self._open, self._live.expected = None, ""
             return [error] * len(jobs)
@@ -191,8 +192,7 @@ class Writer:
     def _commit(self, repository: Repository, jobs: Sequence[_Job]) -> list[Made]:
         """Commit the changes, and move the branch."""
         branch = self._branch(repository)
-        if not self._has_begun:
-            self._take_back(repository, branch)
+        self._take_back(repository, branch)
         for _ in range(_ATTEMPTS):
             tip = repository.history.tip(branch)
             if tip is None:
@@ -228,14 +228,19 @@ class Writer:
         raise CannotRunError("the branch moves on faster than anything can be added to it", help="try again")
 
     def _take_back(self, repository: Repository, branch: str) -> None:
-        """Put a working tree right that was taken along by a process that was killed before the branch moved."""
-        self._has_begun = True
-        made, tip = self._live.turn.made, repository.history.tip(branch)
-        if tip is None or made == tip or not is_commit_id(made) or not repository.has_revision(made):
+        """Put working trees right that were taken along by a process that was killed before the branch moved."""
+        (before, made), tip = self._live.turn.last, repository.history.tip(branch)
+        if tip is None or made in (tip, self._reached, self._looked_after):
             return
-        with contextlib.suppress(GitindexError):  # a shallow clone cannot tell
-            if repository.descends(made, tip):
-                repository.commits.take_back(branch, made)
+        if all(is_commit_id(commit) and repository.has_revision(commit) for commit in (before, made)):
+            try:
+                # Who has gone back from it since has done so on purpose.
+                is_left = not repository.descends(tip, made) and not repository.history.was_at(branch, made)
+            except GitindexError:  # a shallow clone cannot tell
+                is_left = False
+            if is_left:
+                repository.commits.take_back_killed(branch, before, made)
+        self._looked_after = made
 
     def _commit_one(self, repository: Repository, job: _Job) -> Made:
         (made,) = self._commit(repository, [job])
@@ -256,6 +261,13 @@ class Writer:
         if tip == served or ((tip == self._proven or self._live.turn.proves(tip)) and repository.descends(tip, served)):
             return
         if (refused := self._live.judge(served, tip)) is not None:
+            if _is_back(repository, served, tip):
+                short = self._branch(repository).removeprefix("refs/heads/")
+                raise CannotRunError(
+                    f"the branch {short} has gone back from {served[:12]}, whose uploads were taken, to {tip[:12]}",
+                    help=f"where {short} is checked out: git merge --ff-only {served[:12]}; if it was meant, start the "
+                    "server again with --afresh",
+                )
             raise CannotRunError(
                 f"the newest commit {tip[:12]} is not in order, and nothing is added to it: {refused.summary}",
                 help="mend that first; see /+status",
@@ -273,6 +285,14 @@ class Writer:
         self._commits += sum(isinstance(one, Written) and one.commit is not None for one in made)
         if self._commits // _TIDY_EVERY != before:
             repository.commits.tidy()
+
+
+def _is_back(repository: Repository, served: str, tip: str) -> bool:
+    """Tell whether a branch is at a *tip* that comes before what is *served*."""
+    try:
+        return repository.descends(served, tip)
+    except GitindexError:  # a shallow clone cannot tell
+        return False
 
 
 def _settle(done: asyncio.Future[Written], error: BaseException) -> None:

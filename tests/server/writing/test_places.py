@@ -18,11 +18,14 @@ from gitindex.edits.plan import Plan
 from gitindex.errors import CannotRunError, RefusedError
 from gitindex.facts import read_distribution
 from gitindex.git import Repository
+from gitindex.names import IndexName
 from gitindex.snapshot import Snapshot
 from gitindex.write import carry_out
 from tests.builders import make_sdist, make_wheel
 from tests.conftest import Run
-from tests.repositories import DEV, UPLOAD_TIME, IndexRepository, bare_clone
+from tests.repositories import DEV, PROD, UPLOAD_TIME, IndexRepository, bare_clone
+from tests.server.client import serving
+from tests.server.watching import commit_is, status_when
 from tests.server.writing.form import Uploads, log, taking, told, unchanged
 
 WHEEL = make_wheel("demo", "1.0")
@@ -97,6 +100,191 @@ def test_what_a_killed_server_left_in_the_working_tree_is_put_away(team: IndexRe
     assert len(log(team)) == 2
 
 
+def _killed(repository: IndexRepository, path: str, content: str) -> tuple[str, str]:
+    """Let a server have been killed before the branch moved over a commit that has a file; return the two commits."""
+    index = {"GIT_INDEX_FILE": ".git/never"}
+    repository.git("read-tree", "main", env=index)
+    blob = repository.git("hash-object", "-w", "--stdin", data=content.encode())
+    repository.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
+    before, tree = repository.git("rev-parse", "main"), repository.git("write-tree", env=index)
+    made = repository.git("commit-tree", "-p", "main", "-m", "Never there", tree)
+    (repository.path / ".git/gitindex-writing").write_text(f"{before} {made}")
+    (repository.path / ".git/never").unlink()
+    return before, made
+
+
+MANIFEST = "indexes/emilie/dev/demo/1.0.json"
+
+
+@pytest.mark.parametrize(
+    ("was_there", "is_there", "left"),
+    [
+        (None, "as it was made", ""),
+        (None, "as it w", ""),
+        (None, "something of mine", f"?? {MANIFEST}"),
+        ("before", "as it was made", ""),
+        ("before", "as", ""),
+        ("before", None, ""),
+        ("before", "something of mine", f" M {MANIFEST}"),
+    ],
+)
+def test_what_a_killed_git_left_half_checked_out_is_put_away(
+    team: IndexRepository, was_there: str | None, is_there: str | None, left: str
+) -> None:
+    if was_there is not None:
+        team.write(MANIFEST, was_there)
+        team.commit("Before")
+    _killed(team, MANIFEST, "as it was made")
+    if is_there is not None:
+        team.write(MANIFEST, is_there)
+    else:
+        (team.path / MANIFEST).unlink()
+
+    async def story(uploads: Uploads) -> None:
+        await uploads.upload(*make_wheel("other", "1.0"))
+
+    told(team, story)
+    # Read with the first blank: the helper strips it.
+    assert team.git("status", "--short", "--untracked-files=all") == left.strip()
+
+
+def test_what_a_killed_server_left_is_put_away_when_the_branch_has_gone_on(team: IndexRepository) -> None:
+    async def story(uploads: Uploads) -> None:
+        # This server has written before: it is another one that was killed.
+        assert (await uploads.upload(*make_wheel("other", "1.0"))).status == 200
+        before, made = _killed(team, MANIFEST, "never there")
+        team.git("read-tree", "-m", "-u", before, made)
+        team.write("notes.txt", "mine")
+        team.git("add", "notes.txt")
+        team.git("commit", "--quiet", "--message", "Mine", "--", "notes.txt")
+        assert team.git("status", "--short") == f"A  {MANIFEST}"
+        assert (await uploads.upload(*WHEEL)).status == 200
+
+    told(team, story)
+    assert team.git("status", "--short") == ""
+    assert _filenames(team, "demo") == [WHEEL[0]]
+
+
+def test_what_cannot_be_put_away_yet_is_not_forgotten(team: IndexRepository, tmp_path: Path) -> None:
+    lock = team.path / ".git/index.lock"
+
+    async def first(uploads: Uploads) -> None:
+        before, made = _killed(team, MANIFEST, "never there")
+        team.git("read-tree", "-m", "-u", before, made)
+        lock.touch()
+        assert (await uploads.upload(*WHEEL)).status == 503
+
+    async def second() -> None:
+        async with taking(team, tmp_path / "second") as uploads:
+            assert (await uploads.upload(*WHEEL)).status == 200
+
+    told(team, first)
+    lock.unlink()
+    (tmp_path / "second").mkdir()
+    asyncio.run(second())
+    assert team.git("status", "--short") == ""
+
+
+def test_what_somebody_went_back_from_stays_in_the_working_tree(team: IndexRepository, tmp_path: Path) -> None:
+    async def first(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL)).status == 200
+
+    async def second() -> None:
+        async with taking(team, tmp_path / "second") as uploads:
+            assert (await uploads.upload(*make_wheel("other", "1.0"))).status == 200
+
+    told(team, first)
+    team.git("reset", "--quiet", "--soft", "HEAD~1")
+    staged = team.git("status", "--short")
+    (tmp_path / "second").mkdir()
+    asyncio.run(second())
+    assert f"A  {MANIFEST}" in staged.splitlines()
+    assert team.git("status", "--short") == staged
+
+
+def test_a_branch_that_went_back_from_an_upload_is_told_with_the_way_to_it(team: IndexRepository) -> None:
+    """Git's reset and stash set the branch to where it was when they began, whatever came in meanwhile."""
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL)).status == 200
+        served = team.git("rev-parse", "HEAD")
+        team.git("reset", "--quiet", "--hard", "HEAD~1")
+        answer = await uploads.upload(*make_wheel("other", "1.0"))
+        assert answer.status == 503
+        assert f"git merge --ff-only {served[:12]};" in answer.body.decode()
+        team.git("merge", "--quiet", "--ff-only", served[:12])
+        assert (await uploads.upload(*make_wheel("other", "1.0"))).status == 200
+
+    told(team, story)
+    assert _filenames(team, "demo") == [WHEEL[0]]
+    assert team.git("status", "--short") == ""
+
+
+def test_a_file_that_was_written_again_as_it_was_is_not_in_the_way(team: IndexRepository) -> None:
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL)).status == 200
+        place = team.path / MANIFEST
+        content = place.read_bytes()
+        place.unlink()
+        place.write_bytes(content)
+        os.utime(place, (1, 1))
+        assert (await uploads.upload(*make_sdist("demo", "1.0"))).status == 200
+
+    told(team, story)
+    assert team.git("status", "--short") == ""
+
+
+def test_the_lock_that_a_killed_git_left_is_named(team: IndexRepository) -> None:
+    lock = team.path / ".git/index.lock"
+    lock.touch()
+
+    async def story(uploads: Uploads) -> None:
+        answer = await uploads.upload(*WHEEL)
+        assert (answer.status, b"one was killed: remove that file" in answer.body) == (503, True)
+        assert str(lock) in answer.body.decode()
+        lock.unlink()
+        assert (await uploads.upload(*WHEEL)).status == 200
+
+    told(team, story)
+
+
+def test_a_server_waits_for_a_command_no_longer_than_a_while(
+    team: IndexRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hook of the command's commit may upload to that very server."""
+    monkeypatch.setattr("gitindex.server.writing.COMMANDS_WITHIN", 0.2)
+
+    async def story(uploads: Uploads) -> None:
+        with team.open().moving():
+            answer = await asyncio.wait_for(uploads.upload(*WHEEL), 20)
+            assert (answer.status, b"been writing to this repository for" in answer.body) == (503, True)
+        assert (await uploads.upload(*WHEEL)).status == 200
+
+    told(team, story)
+
+
+def test_a_branch_is_not_pulled_while_a_command_writes(team: IndexRepository, tmp_path: Path) -> None:
+    clone = IndexRepository(tmp_path / "clone")
+    subprocess.run(["git", "clone", "--quiet", team.path, clone.path], check=True)
+    before = clone.git("rev-parse", "HEAD")
+
+    async def run() -> None:
+        async with serving(clone, tmp_path / "cache", pull_every=0.1) as client:
+            await status_when(client, lambda result: result["remote"]["last_success"] is not None)
+            with clone.open().moving():
+                team.write("notes.txt", "more")
+                team.commit("More")
+                after = team.git("rev-parse", "HEAD")
+                while after not in (clone.path / ".git/FETCH_HEAD").read_text():  # noqa: ASYNC110 - no event tells it
+                    await asyncio.sleep(0.02)
+                await asyncio.sleep(0.3)
+                assert clone.git("rev-parse", "HEAD") == before
+            await commit_is(client, after)
+            assert clone.git("status", "--short") == ""
+
+    asyncio.run(run())
+
+
 def _built(project: str, build: str) -> tuple[str, bytes]:
     """Return one of the wheels of a release 1.0."""
     return make_wheel(project, "1.0", build=build, files={"data": build.encode()})
@@ -108,15 +296,32 @@ def _filenames(repository: IndexRepository, project: str) -> list[str]:
     return sorted(file["filename"] for file in manifest["files"])
 
 
-def _planned(repository: IndexRepository, filename: str, data: bytes) -> tuple[Repository, Snapshot, Plan]:
-    """Plan an upload into emilie/dev, as a command does."""
+def _planned(
+    repository: IndexRepository, filename: str, data: bytes, index: IndexName = DEV
+) -> tuple[Repository, Snapshot, Plan]:
+    """Plan an upload, as a command does."""
     path = repository.path.parent / filename
     path.write_bytes(data)
     opened = repository.open()
     worktree = opened.worktree()
     with path.open("rb") as stream:
         read = read_distribution(filename, stream)
-    return opened, worktree, releases.upload(worktree, DEV, [(read, path)], UPLOAD_TIME)
+    return opened, worktree, releases.upload(worktree, index, [(read, path)], UPLOAD_TIME)
+
+
+def test_a_command_that_would_undo_what_it_has_not_read_is_told_to_run_again(team: IndexRepository) -> None:
+    """Not that a rule refuses it: of an index whose files stay, it would seem to take one away."""
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL, "emilie/prod")).status == 200
+        before = _planned(team, *_built("demo", "2"), PROD)
+        assert (await uploads.upload(*make_sdist("demo", "1.0"), "emilie/prod")).status == 200
+        with pytest.raises(CannotRunError, match="run the same command again"):
+            carry_out(*before, commit=True)
+        assert team.git("status", "--short") == ""
+        assert carry_out(*_planned(team, *_built("demo", "2"), PROD), commit=True).commit is not None
+
+    told(team, story)
 
 
 def test_a_command_that_read_before_an_upload_does_not_undo_it(team: IndexRepository) -> None:
@@ -137,6 +342,38 @@ def test_a_command_that_read_before_an_upload_does_not_undo_it(team: IndexReposi
     told(team, story)
     assert _filenames(team, "demo") == sorted([WHEEL[0], theirs[0], ours[0]])
     assert _filenames(team, "other") == [other[0]]
+
+
+def test_commands_and_uploads_go_on_in_a_sparse_checkout(team: IndexRepository) -> None:
+    team.git("sparse-checkout", "set", "--no-cone", "/gitindex.toml", "/indexes/*/*.toml", "/indexes/*/*/*.toml")
+    ours, theirs = _built("demo", "2"), make_sdist("demo", "1.0")
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL)).status == 200
+        assert not (team.path / MANIFEST).exists()
+        assert carry_out(*_planned(team, *ours), commit=True).commit is not None
+        assert (await uploads.upload(*theirs)).status == 200
+
+    told(team, story)
+    assert team.git("status", "--short") == ""
+    named = json.loads(team.git("show", f"main:{MANIFEST}"))["files"]
+    assert {file["filename"] for file in named} == {WHEEL[0], theirs[0], ours[0]}
+
+
+def test_who_looks_again_does_not_write_what_was_planned_before(team: IndexRepository) -> None:
+    """An import plans once, and writes step by step."""
+    ours, theirs = _built("demo", "2"), make_sdist("demo", "1.0")
+
+    async def story(uploads: Uploads) -> None:
+        assert (await uploads.upload(*WHEEL)).status == 200
+        opened, worktree, plan = _planned(team, *ours)
+        assert (await uploads.upload(*theirs)).status == 200
+        opened.worktree()
+        with pytest.raises(CannotRunError, match="run the same command again"):
+            carry_out(opened, worktree, plan, commit=True)
+
+    told(team, story)
+    assert _filenames(team, "demo") == sorted([WHEEL[0], theirs[0]])
 
 
 def test_a_command_that_read_before_its_index_went_writes_nothing(team: IndexRepository) -> None:
