@@ -13,6 +13,7 @@ What a page is run with:
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+from urllib.request import urlopen
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -165,6 +167,8 @@ class Terminal:
         self._environment = dict(environment)
         self._port = free_port()
         self._beside: list[subprocess.Popen[str]] = []
+        self._served: Path | None = None
+        """The repository of the server that runs beside."""
 
     def __enter__(self) -> Self:
         return self
@@ -211,6 +215,22 @@ class Terminal:
         assert "Traceback (most recent call last)" not in done.stdout, told
         assert bool(done.returncode) == fails(shown), f"exit code {done.returncode}\n{told}"
         assert not shown or matches(shown, done.stdout), f"{told}\nis not what the page shows:\n{shown}"
+        if re.search(r"--commit\b|^git (commit|merge|pull|revert)\b", command, re.MULTILINE):
+            self._let_follow()
+
+    def _let_follow(self) -> None:
+        """Wait until the server has the newest commit: a shell may be quicker than both."""
+        if self._served is None:
+            return
+        words = ["git", "-C", str(self._served), "rev-parse", "HEAD"]
+        head = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            with urlopen(f"http://127.0.0.1:{self._port}/+status", timeout=30) as answer:
+                if json.load(answer)["result"]["revision"] == head:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"the server does not get to {head}")
 
     def _knows_state(self) -> bool:
         return self._state.with_suffix(".folder").exists()
@@ -231,6 +251,10 @@ class Terminal:
             start_new_session=True,
         )
         self._beside.append(process)
+        folder = self._state.with_suffix(".folder")
+        if " serve" in command and folder.is_file():
+            where = re.search(r" -C (\S+)", command)
+            self._served = Path(folder.read_text().strip(), where[1] if where else "")
         end = time.monotonic() + 30
         while time.monotonic() < end:
             assert process.poll() is None, f"$ {command}\nhas ended"

@@ -23,7 +23,7 @@ from gitindex.atomic import TEMPORARY_PREFIX
 from tests.actions import Job, artifacts, checkout, read_workflow
 from tests.builders import make_wheel
 from tests.conftest import Run
-from tests.peers.serving import pip, serving, uv
+from tests.peers.serving import Serving, eventually, pip, serving, uv
 from tests.peers.tools import Tools, done, installed
 from tests.repositories import IndexRepository, files_below, make_repository
 from tests.sites import NODE, node_file, program
@@ -241,6 +241,12 @@ def release(run: Run, repository: IndexRepository, folder: Path, version: str) -
 # Serving it
 
 
+def server_has(server: Serving, tools: Tools, repository: Path) -> None:
+    """Wait until a server serves what was committed: it looks a few times a second, and validates."""
+    head = done(tools.run("git", "-C", repository, "rev-parse", "HEAD")).strip()
+    eventually(lambda: server.status()["revision"] == head, "the commit is not served")
+
+
 @pytest.mark.peers
 def test_served_and_released_to_without_editing_anything(tmp_path: Path) -> None:
     tools = Tools(tmp_path / "home")
@@ -251,6 +257,7 @@ def test_served_and_released_to_without_editing_anything(tmp_path: Path) -> None
     (tools.home / name).write_bytes(data)
     with serving(tools, repository) as server:
         done(tools.gitindex(repository, "upload", name, "--index", "emilie/dev", "--commit"))
+        server_has(server, tools, repository)
         # The README's own lines, at the port that is free here.
         lines = (repository / "README.md").read_text().replace("http://127.0.0.1:3141", server.url)
         (url,) = re.findall(r"^index-url = (\S+/emilie/dev/\S+)$", lines, re.MULTILINE)
@@ -266,6 +273,7 @@ def test_served_and_released_to_without_editing_anything(tmp_path: Path) -> None
         done(uv(tools, sources[1]["url"], "table-print"))
         assert installed(tools.home / "target") == {"table-print": "1.0"}
         done(tools.gitindex(repository, "push", "table-print==1.0", "emilie/dev", "emilie/prod", "--commit"))
+        server_has(server, tools, repository)
         done(pip(tools, sources[0]["url"], "--upgrade", "table-print"))
     done(tools.run("git", "-C", repository, "diff", "--exit-code", "HEAD"))
     done(tools.gitindex(repository, "audit"))
@@ -449,6 +457,7 @@ def test_server_sends_what_git_lfs_keeps(tmp_path: Path) -> None:
     (tools.home / name).write_bytes(data)
     with serving(tools, repository) as server:
         done(tools.gitindex(repository, "upload", name, "--index", "emilie/dev", "--commit"))
+        server_has(server, tools, repository)
         done(pip(tools, server.simple("emilie/dev"), "table-print"))
     assert installed(tools.home / "target") == {"table-print": "1.0"}
     assert "git lfs install" in (repository / "README.md").read_text()
