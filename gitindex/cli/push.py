@@ -122,10 +122,14 @@ def _vendored(
     stack.callback(upstreams.close)
     vendoring = MirrorPush(Shelf(worktree, Upstream(*mirror), upstreams, datetime.now(UTC)), target)
     vendoring.choose(asked, filenames, folder, requires)
-    for line in vendoring.notes:
+    told = [*vendoring.notes]
+    for line in told:
         note(line)
     with progress_in_bytes(lambda: vendoring.size) as advance:
-        return vendoring.plan(folder, advance)
+        promoted = vendoring.plan(folder, advance)
+    for line in [*vendoring.notes][len(told) :]:
+        note(line)
+    return promoted
 
 
 def _wanted(text: str, *, with_dependencies: bool) -> promotion.Wanted:

@@ -8,11 +8,10 @@ from threading import Lock
 from typing import Protocol
 
 from gitindex import layout
-from gitindex.attestations import MAX_SIZE, ProvenanceError
+from gitindex.attestations import ProvenanceError
 from gitindex.edits.plan import Plan
 from gitindex.errors import CannotRunError
 from gitindex.git import WORKTREE, Author, Repository
-from gitindex.importers.attesting import read_document
 from gitindex.importers.shelf import Here, Shelf
 from gitindex.importers.source import SourceFile
 from gitindex.names import ProjectName
@@ -21,6 +20,7 @@ from gitindex.snapshot import Index, Snapshot
 from gitindex.storage import EmbeddedStore, Store
 from gitindex.stored import is_pointer
 from gitindex.tree import Overlay, find
+from gitindex.upstream.attesting import document_in, read_document
 from gitindex.write import carry_out_addition
 
 
@@ -84,7 +84,7 @@ class WorkingTree:
 
     def provenance(self, path: str) -> bytes | None:
         if self._storage is not None:
-            return _document_in(self._storage, path)
+            return document_in(self._storage, path)
         place = self._repository.root / path
         return read_document(place) if place.is_file() and not place.is_symlink() else None
 
@@ -156,10 +156,10 @@ class Proposed:
 
     def provenance(self, path: str) -> bytes | None:
         if self._storage is not None:
-            return _document_in(self._storage, path)
+            return document_in(self._storage, path)
         with self._lock:
             try:
-                found = (_document_in(store, path) for store in self._stores)
+                found = (document_in(store, path) for store in self._stores)
                 return next((document for document in found if document is not None), None)
             except CannotRunError as error:  # such as one of Git LFS that is not here
                 raise ProvenanceError(f"cannot be read: {error.message}") from None
@@ -222,11 +222,3 @@ def _taken_from(store: Store, file: SourceFile, shelf: Shelf) -> Path | None:
         return None
     path = layout.stored_path(file.sha256, file.filename)
     return shelf.keep(file, *store.read(path, file.sha256)) if store.has(path) else None
-
-
-def _document_in(store: Store, path: str) -> bytes | None:
-    """Return the provenance document that a store has at a path, and no more of it than tells that it is too large."""
-    if not store.has(path):
-        return None
-    with store.open(path, "") as stream:
-        return stream.read(MAX_SIZE + 1)

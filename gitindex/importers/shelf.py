@@ -17,11 +17,11 @@ from gitindex import atomic, layout
 from gitindex.attestations import ProvenanceError
 from gitindex.errors import CannotRunError, DeliveryError, DistributionError
 from gitindex.facts import Distribution, read_archive
-from gitindex.importers.attesting import document_here, document_of
 from gitindex.importers.report import Kind
 from gitindex.importers.source import Fetch, SourceFile
 from gitindex.names import DistributionName, Sha256, normalize, version_key
 from gitindex.threads import spread
+from gitindex.upstream.attesting import document_here, document_of
 from gitindex.upstream.copying import Advance, Copy
 from gitindex.waiting import turn
 

@@ -153,4 +153,4 @@ class Simple(OneIndex):
     def _provenance(self, file: UpstreamFile) -> Fetch | None:
         if file.provenance is None or not self._attested:
             return None
-        return self._upstreams.provenance_fetcher(self._upstream, file, MAX_SIZE + 1)
+        return self._upstreams.provenance_fetcher(self._upstream, file.provenance, file.url, MAX_SIZE + 1)

@@ -18,7 +18,7 @@ from gitindex.names import IndexName, ProjectName
 from gitindex.upstream.credentials import Keyring
 from gitindex.upstream.health import Health, Limits, Patience
 from gitindex.upstream.mirror import Upstream
-from gitindex.upstream.pages import UpstreamFile, UpstreamPage
+from gitindex.upstream.pages import UpstreamPage
 from gitindex.web import Credentials, UnfitURLError, check_target, origin, split
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Upstreams:
         """Return what downloads the metadata of a wheel (PEP 658), which lies beside it, up to so many bytes."""
         return self.fetcher(upstream, metadata_url(url), None, limit)
 
-    def provenance_fetcher(self, upstream: Upstream, file: UpstreamFile, limit: int) -> Fetch:
+    def provenance_fetcher(self, upstream: Upstream, url: str, file_url: str, limit: int) -> Fetch:
         """Return what downloads the provenance document of a file (PEP 740), up to so many bytes.
 
         It may lie anywhere, and no file is of less use without it: a host that delivers none is given up. Beyond what
@@ -197,9 +197,8 @@ class Upstreams:
         """
 
         def fetch(sink: Sink) -> None:
-            url = file.provenance or ""
             try:
-                check_target(split(url), split(file.url))
+                check_target(split(url), split(file_url))
             except UnfitURLError as error:
                 raise DeadLinkError(f"its link {error}") from None
             self._of_documents.fetch(url, sink, limit, self._credentials_for(upstream))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitindex import layout
+from gitindex.attestations import MAX_SIZE, ProvenanceError
 from gitindex.download import Memory
 from gitindex.edits.opened import open_stage, release_version
 from gitindex.edits.plan import Plan
@@ -27,8 +28,10 @@ from gitindex.edits.releases import check_open
 from gitindex.errors import CannotRunError, ConflictError, DeliveryError, DistributionError, NotThereError, UsageError
 from gitindex.facts import read_archive, read_core_facts
 from gitindex.facts.archive import MAX_METADATA
-from gitindex.names import ProjectName, is_specifier_set, normalize, parse_filename, parse_version, version_key
+from gitindex.names import ProjectName, Sha256, is_specifier_set, normalize, parse_filename, parse_version, version_key
+from gitindex.objects import store_of
 from gitindex.required import requires_of
+from gitindex.upstream.attesting import document_here, document_in, document_of
 from gitindex.upstream.copying import Advance, copy_files
 from gitindex.upstream.mirror import Upstream
 
@@ -43,8 +46,18 @@ if TYPE_CHECKING:
     from gitindex.upstream.pages import UpstreamPage
 
 _AGAIN = "nothing was written; run it again"
+_AGAIN_OR_BY_HAND = f"{_AGAIN}, or download the files and upload them yourself"
 _MOST_TO_READ = 4 << 30
 """Bytes of files that are downloaded for no more than to know what they require."""
+
+
+class Known:
+    """What an upstream has said already."""
+
+    def __init__(self) -> None:
+        self.pages: dict[ProjectName, UpstreamPage | None] = {}
+        self.documents: dict[str, Sha256 | None] = {}
+        """The digests of provenance documents, by the path of the stored file; ``None`` where there is no right one."""
 
 
 class Shelf:
@@ -56,10 +69,10 @@ class Shelf:
         upstream: Upstream,
         upstreams: Upstreams,
         now: datetime,
-        fetched: dict[ProjectName, UpstreamPage | None] | None = None,
+        known: Known | None = None,
     ) -> None:
-        """Show what *upstream* has; what is *fetched* already is not asked for, and what is asked for is added."""
-        self._fetched = {} if fetched is None else fetched
+        """Show what *upstream* has; what is *known* already is not asked for, and what is asked for is added."""
+        self.known = known or Known()
         self.upstream = upstream
         self.upstreams = upstreams
         self.snapshot = snapshot
@@ -78,9 +91,10 @@ class Shelf:
             return f"{project} is reserved (names.reserved in {layout.SETTINGS}): {name} does not answer for it"
         if not filters.shows_project(project):
             return f"{name} does not show {project}: its allow and deny do not let it through"
-        if project not in self._fetched:
-            self._fetched[project] = self.upstreams.page(self.upstream, project)
-        page = self._fetched[project]
+        pages = self.known.pages
+        if project not in pages:
+            pages[project] = self.upstreams.page(self.upstream, project)
+        page = pages[project]
         if page is None:
             return f"{name} has no project {project}"
         return page, filters.shown(page, self._now)
@@ -226,7 +240,7 @@ class MirrorPush:
         """Download what is chosen into a folder, check it, and plan that it is released.
 
         Raises:
-            CannotRunError: a file is not delivered, or is not what the page says.
+            CannotRunError: a file, or its provenance, is not delivered, or a file is not what the page says.
             ConflictError: a file says something else of itself than the page does.
             DistributionError: a file is no sound wheel or sdist.
 
@@ -248,13 +262,50 @@ class MirrorPush:
                 stored[path] = places[file.filename]
                 if file.filename.endswith(".whl"):
                     stored[path + layout.METADATA_SUFFIX] = facts.metadata
-                entries.append(_entry(file, facts, places[file.filename].stat().st_size))
+                provenance = self._attest(file, path, places[file.filename], stored)
+                entries.append(_entry(file, facts, places[file.filename].stat().st_size, provenance))
                 name = facts.name
             if entries or self._has(chosen.pushed):
                 put_release(plan, self._index, chosen.pushed, name, entries, source=self._shelf.upstream.name)
             else:
                 raise NotThereError(f"{self._shelf.upstream.name} shows no wheel and no sdist of {chosen.pushed}")
         return Promotion(plan, tuple(chosen.pushed for chosen in self._chosen))
+
+    def _attest(
+        self, file: FilePage, path: str, place: Path, stored: dict[str, bytes | Path | None] | dict[str, bytes | Path]
+    ) -> Sha256 | None:
+        """Store the provenance document (PEP 740) that goes with a file, and return its digest.
+
+        What lies beside the stored file here already counts, whoever brought it. What is none is left out, and told.
+        """
+        if file.provenance is None:
+            return None
+        documents, suffix = self._shelf.known.documents, layout.PROVENANCE_SUFFIX
+        place = place.with_name(place.name + suffix)
+        if path not in documents:
+            documents[path] = self._document(file, file.provenance, path + suffix, place)
+        if place.is_file():
+            stored[path + suffix] = place
+        return documents[path]
+
+    def _document(self, file: FilePage, url: str, path: str, place: Path) -> Sha256 | None:
+        shelf, of = self._shelf, (file.filename, Sha256(str(file.sha256)))
+        fetch = shelf.upstreams.provenance_fetcher(shelf.upstream, url, file.url, MAX_SIZE + 1)
+        try:
+            here = document_in(store_of(shelf.snapshot, Path()), path)
+            document = document_of(fetch, *of, place) if here is None else document_here(here, *of)
+        except ProvenanceError as error:
+            why = str(error)
+        except DeliveryError as error:
+            if not error.is_wrong:  # without it the release would stay so: what is released is not changed
+                raise CannotRunError(
+                    f"{file.filename}: its attestations did not come ({error.problem})", help=_AGAIN_OR_BY_HAND
+                ) from None
+            why = error.problem
+        else:
+            return Sha256(hashlib.sha256(document).hexdigest())
+        self.notes[f"left out: provenance of {file.filename}: {why}"] = None
+        return None
 
     def _has(self, pushed: Pushed) -> bool:
         opened = self._index.project(pushed.project)
@@ -306,7 +357,7 @@ def _same_specifier(one: str | None, other: str) -> bool:
     return one == other
 
 
-def _entry(file: FilePage, facts: CoreFacts, size: int) -> dict[str, Any]:
+def _entry(file: FilePage, facts: CoreFacts, size: int, provenance: Sha256 | None) -> dict[str, Any]:
     is_wheel = file.filename.endswith(".whl")
     entry = {
         "filename": file.filename,
@@ -315,6 +366,7 @@ def _entry(file: FilePage, facts: CoreFacts, size: int) -> dict[str, Any]:
         "upload-time": file.upload_time,
         "requires-python": facts.requires_python,
         "core-metadata": {"sha256": hashlib.sha256(facts.metadata).hexdigest()} if is_wheel else None,
+        "provenance": provenance,
     }
     return {key: value for key, value in entry.items() if value is not None}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gitindex import tokens
-from tests.builders import make_sdist, make_wheel
+from tests.builders import make_provenance, make_sdist, make_wheel
 from tests.devpi.client import devpi_client
 from tests.devpi.conftest import Ours, content, our_door
 from tests.devpi.script import TOX
@@ -603,8 +604,15 @@ def test_refresh_asks_an_upstream_before_it_is_due(tmp_path: Path) -> None:
 def test_push_from_a_mirror_asks_it_once_and_before_others_wait(tmp_path: Path) -> None:
     folder = tmp_path / "upstream"
     folder.mkdir()
-    upstream_page(folder, make_wheel("pkg", "1.0"), make_sdist("pkg", "1.0"))
+    wheel, sdist = make_wheel("pkg", "1.0"), make_sdist("pkg", "1.0")
+    upstream_page(folder, wheel, sdist)
+    provenance = make_provenance(wheel[0], hashlib.sha256(wheel[1]).hexdigest())
+    (folder / "attested").write_bytes(provenance)
     with SiteServer(folder, negotiates=False) as upstream:
+        page, links = folder / "simple/pkg/index.html", iter(("attested", "nothing"))
+        page.write_text(
+            re.sub("<a ", lambda _: f'<a data-provenance="{upstream.url}/{next(links)}" ', page.read_text())
+        )
         made = content()
         made.mirror("root/pypi", mirror_url=f"{upstream.url}/simple/", mirror_cache_expiry=0)
         made.stage("emilie/prod", volatile=False)
@@ -620,9 +628,14 @@ def test_push_from_a_mirror_asks_it_once_and_before_others_wait(tmp_path: Path) 
             asked = [request.path for request in upstream.log]
             assert asked.count("/simple/pkg/") == 1
             assert sorted(path for path in asked if path != "/simple/pkg/") == [
+                "/attested",
+                "/nothing",  # it is not there, and nobody asks again while others wait
                 "/pkg-1.0-py3-none-any.whl",
                 "/pkg-1.0.tar.gz",
             ]
+            manifest = json.loads(repository.git("show", "main:indexes/emilie/prod/pkg/1.0.json"))
+            digests = [file.get("provenance") for file in manifest["files"]]
+            assert digests == [hashlib.sha256(provenance).hexdigest(), None]
             before = head(repository)
             assert ask(ours, "POST", "/root/pypi", wanted).status == 200  # it is there
             assert ask(ours, "POST", "/root/pypi", {**wanted, "version": "2.0"}).status == 404

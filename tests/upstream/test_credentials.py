@@ -11,7 +11,7 @@ import pytest
 from gitindex.download import DeadLinkError, Patience as FilePatience, UnreachableError
 from gitindex.names import IndexName, UserName
 from gitindex.upstream.credentials import variable
-from gitindex.upstream.pages import UpstreamError, UpstreamFile
+from gitindex.upstream.pages import UpstreamError
 from tests import hosts
 from tests.hosts import Host, Request
 from tests.upstream.conftest import Open
@@ -145,20 +145,16 @@ def test_a_provenance_document_is_asked_for_as_its_file_is(host: Host, open_upst
         host.on("/b", hosts.redirect(f"{other.url}/b"))
         for url in (f"{host.url}/a", f"{host.url}/b", f"{other.url}/b"):
             kept = Kept()
-            upstreams.provenance_fetcher(mirror, _provable(f"{host.url}/a.whl", url), 3)(kept)
+            upstreams.provenance_fetcher(mirror, url, f"{host.url}/a.whl", 3)(kept)
             assert kept.data == FILE[:3]
         assert [said(request) for request in host.requests] == [f"emilie:{SECRET}"] * 2
         assert [said(request) for request in other.requests] == ["", ""]
 
 
-def _provable(url: str, provenance: str) -> UpstreamFile:
-    return UpstreamFile("a.whl", None, url, provenance=provenance)
-
-
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://192.0.2.7/x", "x", ""])
 def test_a_page_elsewhere_leads_to_no_document_here(open_upstreams: Open, url: str) -> None:
     fetch = open_upstreams().provenance_fetcher(
-        mirror_of("https://world.example.org/simple/"), _provable("https://world.example.org/a.whl", url), 9
+        mirror_of("https://world.example.org/simple/"), url, "https://world.example.org/a.whl", 9
     )
     with pytest.raises(DeadLinkError, match=r"its link leads to .*, which is not https"):
         fetch(Kept())
@@ -170,7 +166,7 @@ def test_a_host_that_delivers_no_documents_is_given_up(host: Host, open_upstream
     url = host.on("/a.whl.provenance", hosts.hang_up)
     for _ in range(12):
         with pytest.raises(UnreachableError):
-            upstreams.provenance_fetcher(mirror, _provable(f"{host.url}/a.whl", url), 9)(Kept())
+            upstreams.provenance_fetcher(mirror, url, f"{host.url}/a.whl", 9)(Kept())
     assert host.paths.count("/a.whl.provenance") == 10
     host.on("/a.whl", FILE)
     upstreams.fetcher(mirror, f"{host.url}/a.whl", len(FILE))(Kept())

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from gitindex.attestations import MAX_SIZE
 from gitindex.upstream import promoting
 from tests import hosts
-from tests.builders import make_sdist, make_wheel, metadata
+from tests.builders import make_provenance, make_sdist, make_wheel, metadata
 from tests.conftest import Result, Run
 from tests.hosts import Host
 from tests.repositories import Content, IndexRepository, files_below, make_repository, small_content
@@ -85,8 +86,8 @@ class Shop:
         assert files_below(self.repository.root) == before
         return result.err
 
-    def manifest(self, name: str, version: str) -> dict[str, Any]:
-        path = self.repository.root / f"indexes/emilie/prod/{name}/{version}.json"
+    def manifest(self, name: str, version: str, index: str = "emilie/prod") -> dict[str, Any]:
+        path = self.repository.root / f"indexes/{index}/{name}/{version}.json"
         return dict(json.loads(path.read_text()))
 
     def is_sound(self) -> bool:
@@ -380,6 +381,82 @@ def test_a_team_vendors_and_promotes_by_pull_requests(
         changed = shop.repository.git("diff", "--name-only", "main", "FETCH_HEAD").splitlines()
         assert (sorted(changed), {path.rpartition("/")[2] for path in changed}) == (told["paths"], names)
         assert shop.run("validate", "--base", "main", "--head", "FETCH_HEAD", "--actor", "emilie").code == 0
+
+
+# Attestations
+
+
+def attested(world: World, name: str = "demo", answer: Callable[[str, str], hosts.Answer | bytes] | None = None) -> str:
+    """Add a wheel of 1.0 whose page states a provenance document, and the *answer* for that; return its name."""
+    filename, data = make_wheel(name, "1.0", requires_python=">=3.9")
+    sha256 = hashlib.sha256(data).hexdigest()
+    world.host.on(f"/provenance/{filename}", (answer or make_provenance)(filename, sha256))
+    return world.add(name, "1.0", provenance=f"{world.host.url}/provenance/{filename}")
+
+
+def stored_beside(root: Path) -> list[bytes]:
+    return [path.read_bytes() for path in root.rglob("*.provenance")]
+
+
+@pytest.mark.parametrize("is_embedded", [True, False])
+def test_the_attestations_of_a_release_come_along(
+    open_shop: Callable[..., Shop], world: World, tmp_path: Path, *, is_embedded: bool
+) -> None:
+    filename = attested(world)
+    store = {"url": f"file://{tmp_path}/store", "public_url": "https://files.example.org/"}
+    content = small_content(**({} if is_embedded else {"storage": store})).stage("emilie/team", volatile=False)
+    shop = open_shop(content)
+    shop.pushed("demo==1.0", "--commit")
+    (file,) = shop.manifest("demo", "1.0")["files"]
+    (document,) = stored_beside(shop.repository.root / "files" if is_embedded else tmp_path / "store")
+    assert document == make_provenance(filename, file["hashes"]["sha256"])
+    assert file["provenance"] == hashlib.sha256(document).hexdigest()
+    assert shop.is_sound()
+    # What the upstream says of the file by now is another document: the one that is here counts, and nobody is asked.
+    world.host.on(f"/provenance/{filename}", hosts.status(500))
+    shop.pushed("demo==1.0", "--commit", to="emilie/team")
+    (again,) = shop.manifest("demo", "1.0", "emilie/team")["files"]
+    assert again == file
+    assert shop.is_sound()
+    assert world.host.paths.count(f"/provenance/{filename}") == 1
+
+
+LIES: dict[str, tuple[Callable[[str, str], hosts.Answer | bytes], str]] = {
+    "gone": (lambda *_: hosts.status(404), "404"),
+    "none": (lambda *_: b"{}", "is no provenance document of version 1"),
+    "of another file": (lambda filename, _: make_provenance(filename, "0" * 64), "is of "),
+    "large": (lambda *_: bytes(MAX_SIZE + 1), "has more than"),
+    "elsewhere": (lambda *_: hosts.redirect("http://192.0.2.7/x"), "not https"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_is_no_attestation_is_left_out_and_told(open_shop: Callable[..., Shop], world: World, lie: str) -> None:
+    answer, why = LIES[lie]
+    filename = attested(world, answer=answer)
+    shop = open_shop()
+    result = shop.push("demo==1.0", "--commit")
+    assert result.code == 0
+    assert f"left out: provenance of {filename}: " in result.err
+    assert why in result.err
+    (file,) = shop.manifest("demo", "1.0")["files"]
+    assert "provenance" not in file
+    assert stored_beside(shop.repository.root) == []
+    assert shop.is_sound()
+
+
+@pytest.mark.parametrize("answer", [hosts.status(403), hosts.hang_up], ids=["refused", "silent"])
+def test_attestations_that_do_not_come_are_waited_for(
+    open_shop: Callable[..., Shop], world: World, answer: hosts.Answer
+) -> None:
+    filename = attested(world, answer=lambda *_: answer)
+    shop = open_shop()
+    before = files_below(shop.repository.root)
+    result = shop.push("demo==1.0", "--commit")
+    assert result.code == 3
+    assert f"{filename}: its attestations did not come (" in result.err
+    assert "nothing was written; run it again, or download the files and upload them yourself" in result.err
+    assert files_below(shop.repository.root) == before
 
 
 # What is required

@@ -19,7 +19,6 @@ from gitindex.errors import GitindexError, NotThereError
 from gitindex.model import Mirror
 from gitindex.names import (
     IndexName,
-    ProjectName,
     is_display_name,
     is_project_name,
     normalize,
@@ -37,11 +36,9 @@ from gitindex.upstream.mirror import Upstream
 
 if TYPE_CHECKING:
     from gitindex.edits.plan import Plan
-    from gitindex.names import ProjectName
     from gitindex.server.batches import Written
     from gitindex.server.devpi.call import Call
     from gitindex.snapshot import Snapshot
-    from gitindex.upstream.pages import UpstreamPage
 
 _LARGEST_REPORT = 32 << 20
 """Bytes; a report of tox has all that was printed."""
@@ -174,15 +171,15 @@ async def _push(call: Call, source: IndexName, wanted: Wanted, to: Any) -> Answe
 
 async def _vendor(call: Call, upstream: Upstream, wanted: Wanted, target: IndexName, name: str) -> Written | Answer:
     """Push from a mirror: its files are downloaded before anybody waits for the commit."""
-    from gitindex.upstream.promoting import MirrorPush, Shelf  # noqa: PLC0415 - a heavy import, and only for this
+    from gitindex.upstream.promoting import Known, MirrorPush, Shelf  # noqa: PLC0415 - a heavy import, and only for this
 
     state, now = call.state, datetime.now(UTC)
     upstreams = state.mirrors.upstreams
     # Whoever commits waits for nobody: what the upstream said at first counts, and its files are here by then.
-    fetched: dict[ProjectName, UpstreamPage | None] = {}
+    known = Known()
 
     def plan(folder: Path, snapshot: Snapshot) -> Plan:
-        push = MirrorPush(Shelf(snapshot, upstream, upstreams, now, fetched), target)
+        push = MirrorPush(Shelf(snapshot, upstream, upstreams, now, known), target)
         push.choose([wanted], (), folder, None)
         return push.plan(folder).plan
 

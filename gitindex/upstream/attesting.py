@@ -5,13 +5,16 @@ Whether its signatures hold is for `verify` to say, and for the rules where an i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from gitindex import atomic
 from gitindex.attestations import MAX_SIZE, ProvenanceError, read_provenance
-from gitindex.download import Memory
-from gitindex.importers.source import Fetch
+from gitindex.download import Memory, Sink
 from gitindex.names import Sha256
+from gitindex.storage import Store
+
+Fetch = Callable[[Sink], None]
 
 
 def document_of(source: Path | Fetch, filename: str, sha256: Sha256, place: Path) -> bytes:
@@ -36,6 +39,14 @@ def document_of(source: Path | Fetch, filename: str, sha256: Sha256, place: Path
         raise atomic.cannot_write(place, error) from None
     atomic.write(place, [document])
     return document
+
+
+def document_in(store: Store, path: str) -> bytes | None:
+    """Return the provenance document that a store has at a path, and no more of it than tells that it is too large."""
+    if not store.has(path):
+        return None
+    with store.open(path, "") as stream:
+        return stream.read(MAX_SIZE + 1)
 
 
 def document_here(document: bytes, filename: str, sha256: Sha256) -> bytes:
