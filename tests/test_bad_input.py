@@ -628,7 +628,7 @@ def test_before_the_first_commit_everything_works_on_the_working_tree(tmp_path: 
         assert result.code == 1
         assert is_clear(result)
     assert run("-C", repository.path, "user", "create", "bob", "--commit").code == 0
-    assert repository.git("ls-tree", "-r", "--name-only", "HEAD") == "indexes/bob/user.toml"
+    assert repository.git("ls-tree", "-r", "--name-only", "HEAD").split() == ["gitindex.toml", "indexes/bob/user.toml"]
 
 
 def test_a_detached_head_works(tmp_path: Path, run: Run) -> None:
