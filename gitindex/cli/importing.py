@@ -110,7 +110,7 @@ def import_simple(
 
     Files are checked against the digests of its pages; times of upload, yanks, statuses and attestations come along.
     """
-    from gitindex.download import Patience
+    from gitindex.download import GIVES_UP_AFTER, Patience
     from gitindex.importers.simple import Simple
     from gitindex.report.progress import progress_of
     from gitindex.upstream.client import Upstreams
@@ -118,7 +118,7 @@ def import_simple(
     asked = Import(ctx, how, is_believed=without_digests)
     target = asked.target(index_name(index), create=create)
     names = [*dict.fromkeys(project_name(name) for name in project or ())]
-    upstreams = Upstreams(None, file_patience=Patience(), tells_refused=True)
+    upstreams = Upstreams(None, file_patience=Patience(), tells_refused=True, gives_up_after=GIVES_UP_AFTER)
     try:
         with progress_of("pages") as progress:
             attested = not without_attestations

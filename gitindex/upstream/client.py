@@ -76,6 +76,7 @@ class Upstreams:
         stale_for: float = 30 * _DAY,
         files_in_memory: int = 20_000,
         tells_refused: bool = False,
+        gives_up_after: int | None = None,
     ) -> None:
         """Make the cache of pages.
 
@@ -90,6 +91,8 @@ class Upstreams:
             stale_for: seconds that a page is shown although its upstream cannot be asked again.
             files_in_memory: how many files the pages have that are kept read, in memory.
             tells_refused: whether pages tell what of them cannot be taken, which takes memory too.
+            gives_up_after: how often in a row a host may fail to deliver a provenance document until it is asked for
+                no other one; by default that has no end, since a server may run for long.
 
         """
         self._folder = folder
@@ -104,7 +107,7 @@ class Upstreams:
         self._memory = _Memory(files_in_memory)
         self._turns = _Turns()
         self._downloader = Downloader(file_patience, gives_up_after=None)
-        self._of_documents = Downloader(file_patience)
+        self._of_documents = Downloader(file_patience, gives_up_after=gives_up_after)
 
     def page(self, upstream: Upstream, name: ProjectName) -> UpstreamPage | None:
         """Return what an upstream says of a project, ``None`` where it says that it has none.
@@ -192,8 +195,7 @@ class Upstreams:
     def provenance_fetcher(self, upstream: Upstream, url: str, file_url: str, limit: int) -> Fetch:
         """Return what downloads the provenance document of a file (PEP 740), up to so many bytes.
 
-        It may lie anywhere, and no file is of less use without it: a host that delivers none is given up. Beyond what
-        :meth:`fetcher` says, the result raises DeadLinkError where it lies where the file itself could not.
+        Beyond what :meth:`fetcher` says, the result raises DeadLinkError where it lies where the file itself could not.
         """
 
         def fetch(sink: Sink) -> None:

@@ -160,14 +160,17 @@ def test_a_page_elsewhere_leads_to_no_document_here(open_upstreams: Open, url: s
         fetch(Kept())
 
 
-def test_a_host_that_delivers_no_documents_is_given_up(host: Host, open_upstreams: Open) -> None:
-    upstreams = open_upstreams(file_patience=FilePatience(retries=0))
+@pytest.mark.parametrize(("gives_up_after", "asked"), [(10, 10), (None, 12)])
+def test_a_host_that_delivers_no_documents_is_given_up_where_that_is_wanted(
+    host: Host, open_upstreams: Open, gives_up_after: int | None, asked: int
+) -> None:
+    upstreams = open_upstreams(file_patience=FilePatience(retries=0), gives_up_after=gives_up_after)
     mirror = mirror_of(f"{host.url}/simple/")
     url = host.on("/a.whl.provenance", hosts.hang_up)
     for _ in range(12):
         with pytest.raises(UnreachableError):
             upstreams.provenance_fetcher(mirror, url, f"{host.url}/a.whl", 9)(Kept())
-    assert host.paths.count("/a.whl.provenance") == 10
+    assert host.paths.count("/a.whl.provenance") == asked
     host.on("/a.whl", FILE)
     upstreams.fetcher(mirror, f"{host.url}/a.whl", len(FILE))(Kept())
 
