@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -72,9 +73,9 @@ def look(repository: Repository, *, commit: bool, pr: bool) -> Snapshot:
 
     """
     if not pr:
-        snapshot = repository.at("HEAD") if repository.is_bare else repository.worktree_at_rest()
-        _ = snapshot.settings
-        return snapshot
+        # What a server is about to change is not read half way.
+        with nullcontext() if repository.is_bare else repository.moving():
+            return current(repository)
     if commit:
         raise UsageError("--commit and --pr exclude each other", help="--pr commits on a branch of its own")
     proposals = repository.proposals

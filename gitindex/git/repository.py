@@ -336,16 +336,6 @@ class Repository:
         self._opened_at[found] = head
         return found
 
-    def worktree_at_rest(self) -> Snapshot:
-        """Open the working tree when no server is about to change it: what it has is there to stay.
-
-        Raises:
-            CannotRunError: a server does not end.
-
-        """
-        with self.moving():
-            return self.worktree()
-
     def _uncommitted(self, changes: Mapping[str, Leaf | None], name: str) -> Snapshot:
         head = self.head()
         folder: Folder = EMPTY if head is None else self._tree(self._commit(head))

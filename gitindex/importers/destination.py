@@ -60,7 +60,8 @@ class WorkingTree:
 
     def _look(self) -> None:
         self._is_stale = False
-        self._now = self._repository.worktree_at_rest()
+        with self._repository.moving():
+            self._now = self._repository.worktree()
         self._storage = _storage_of(self._now)
         head = self._repository.head() if self._commit else None
         self._committed = None if head is None else self._repository.at(head)
